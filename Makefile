@@ -1,0 +1,73 @@
+# make demo    install everything into .venv, then generate, train, test and draw
+# make test    the test suite            make lint   style
+# make docs    the documentation        make clean  what was built
+#
+# Variables: PYTHON (interpreter to start from), TORCH (what pip is asked for),
+# VENV (where to install), FRESH=1 (train the demo anew), DEMO_OPTS (options of
+# tools/train.py), PYTEST_OPTS.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+MMCV := $(shell grep '^onedl-mmcv' requirements/mminstall.txt)
+# A step is done when its stamp is there. The stamps of another PyTorch do not
+# count: what was compiled for one does not fit the other.
+STAMPS := $(VENV)/.stamps-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1)
+
+.PHONY: demo demo-short test lint docs clean install stack
+.DELETE_ON_ERROR:
+
+demo: install
+	PYTHON=$(BIN)/python FRESH=$(FRESH) tools/demo.sh $(DEMO_OPTS)
+
+# A few iterations on a few slices: shows that every step runs, learns nothing.
+demo-short: install
+	PYTHON=$(BIN)/python FRESH=1 DATA=data/phantom-short WORK_DIR=work_dirs/demo-short \
+	    PHANTOM_OPTS="--patients-per-class 6 --slices-per-patient 2" \
+	    tools/demo.sh $(DEMO_OPTS) --cfg-options train_cfg.max_iters=10
+
+test: install
+	$(BIN)/python -m pytest tests $(PYTEST_OPTS)
+
+lint: install
+	$(BIN)/ruff check .
+
+docs: install
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find mmcovid tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(STAMPS)/install
+stack: $(STAMPS)/stack
+
+$(STAMPS)/torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH)
+	$(PIP) 'setuptools>=80,<81' wheel ninja
+	@mkdir -p $(@D) && touch $@
+
+# pip caches the compiled wheel, but not for which PyTorch it was compiled and
+# whether for CUDA: so the operators are tried, and built anew if they fail.
+OPERATORS_WORK := $(BIN)/python -c "import torch; from mmcv.ops import nms; \
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'; \
+    nms(torch.ones(1, 4, device=device), torch.ones(1, device=device), 0.5)"
+
+$(STAMPS)/mmcv: $(STAMPS)/torch requirements/mminstall.txt
+	@echo 'Compiling $(MMCV) takes about 12 minutes on 2 cores, the first time.'
+	$(PIP) --no-build-isolation '$(MMCV)'
+	$(OPERATORS_WORK) 2>/dev/null || \
+	    $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps '$(MMCV)'
+	@touch $@
+
+$(STAMPS)/stack: $(STAMPS)/mmcv requirements/runtime.txt
+	$(PIP) -r requirements/mminstall.txt -r requirements/runtime.txt
+	@touch $@
+
+$(STAMPS)/install: $(STAMPS)/stack requirements.txt $(wildcard requirements/*.txt) setup.cfg setup.py
+	$(PIP) -r requirements.txt
+	$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@

@@ -1,0 +1,2 @@
+_base_ = './one-shot_x50-32x4d_fpn_lstm2_cncb.py'
+model = dict(attention_head=dict(_delete_=True, type='mmcovid.RoIAttentionHead'))

@@ -1,0 +1,296 @@
+import copy
+import logging
+import math
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import mmcv
+import mmengine
+import numpy as np
+import torch.nn as nn
+from mmdet.apis import DetInferencer
+from mmdet.apis.det_inferencer import IMG_EXTENSIONS
+from mmdet.registry import DATASETS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
+
+from mmcovid.utils.configs import config_path
+from mmcovid.utils.files import write_json
+
+Input = str | os.PathLike | np.ndarray
+
+
+class OneShotInferencer(DetInferencer):
+    """Lesions and class of CT slices, from files, folders or arrays.
+
+    It is MMDetection's inferencer, and takes the same arguments, with these additions:
+
+    - Each prediction also has ``img_path``, ``pred_label``, ``pred_class`` (its name),
+      ``class_scores`` (name to score) and ``roi_sequence`` (``bboxes`` in pixels, nearest to the
+      origin first, and ``attention``).
+    - A file that cannot be read does not end the run: it is named in the log and under
+      ``errors`` of the result.
+    - With ``out_dir``, pictures (``vis/``) and one JSON per slice (``preds/``) are written, each
+      whole or not at all, and ``predictions.json``, which sums the run up. Slices of different
+      folders that have the same name keep their folders.
+    - ``model`` may be the base name of a config of mmcovid, from any working directory.
+    - Without weights, or where they do not tell, classes and palette are those of the config.
+
+    To have the RoIs drawn too, set ``inferencer.visualizer.draw_attention = True``.
+
+    Args:
+        model (str | Config | dict, optional): Config, its path, or its base name in mmcovid.
+            Defaults to None: the config saved in ``weights``.
+        weights (str, optional): Checkpoint. Defaults to None: random weights, with a warning.
+        **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``device`` and ``show_progress``.
+
+    Examples:
+        >>> inferencer = OneShotInferencer('one-shot_r18_fpn_lstm2_cncb', 'epoch_10.pth')
+        >>> result = inferencer('slices/', batch_size=8, out_dir='out')
+        >>> result['predictions'][0]['pred_class']
+        'covid19'
+    """
+
+    def __call__(self,
+                 inputs: Input | Sequence[Input],
+                 batch_size: int = 1,
+                 *,
+                 out_dir: str = '',
+                 no_save_pred: bool = False,
+                 return_datasamples: bool = False,
+                 **kwargs) -> dict:
+        """Segment and classify slices.
+
+        Args:
+            inputs (str | Path | np.ndarray | Sequence): Image file, folder of image files,
+                array (H, W) or (H, W, 3) of any grey depth, or a list of these.
+            batch_size (int): Slices in one pass. Defaults to 1.
+            out_dir (str): Folder to write to. Defaults to '': nothing is written.
+            no_save_pred (bool): Write no JSON. Defaults to False.
+            return_datasamples (bool): Return ``DetDataSample`` s instead of dicts; no JSON is
+                written then. Defaults to False.
+            **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``return_vis``, ``show``,
+                ``no_save_vis`` and ``pred_score_thr``.
+
+        Returns:
+            dict: ``predictions``, one for each readable input, in their order; ``visualization``,
+            as many pictures, if asked for; ``errors``, a dict with ``input`` and ``reason`` for
+            each of the others.
+
+        Raises:
+            FileNotFoundError: If a folder holds no image.
+            ValueError: If no input can be read.
+        """
+        inputs = self._inputs_to_list(inputs)
+        self._errors: list[dict] = []
+        self._summary: list[dict] = []
+        self._out_names = self._name_outputs(inputs)
+        save_pred = bool(out_dir) and not no_save_pred and not return_datasamples
+        results = super().__call__(
+            inputs, batch_size, out_dir=out_dir, no_save_pred=not save_pred,
+            return_datasamples=return_datasamples, **kwargs)
+
+        if self._errors:
+            listed = '\n'.join(f'  {e["input"]}: {e["reason"]}' for e in self._errors)
+            message = f'{len(self._errors)} of {len(inputs)} inputs could not be read:\n{listed}'
+            if len(self._errors) == len(inputs):
+                raise ValueError(message)
+            print_log(message, logger='current', level=logging.WARNING)
+        results['errors'] = self._errors
+        if save_pred:
+            write_json(
+                dict(predictions=self._summary, errors=self._errors),
+                Path(out_dir, 'predictions.json'))
+        return results
+
+    def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterable:
+        """Load the inputs in batches; see the parent. The progress bar sees how many there are."""
+        return _Sized(
+            super().preprocess(inputs, batch_size, **kwargs), math.ceil(len(inputs) / batch_size))
+
+    def visualize(self,
+                  inputs: list,
+                  preds: Sequence[DetDataSample],
+                  return_vis: bool = False,
+                  no_save_vis: bool = False,
+                  img_out_dir: str = '',
+                  **kwargs) -> list[np.ndarray] | None:
+        """Draw the predictions of a batch.
+
+        Args:
+            inputs (list[str | np.ndarray]): The slices.
+            preds (Sequence[DetDataSample]): Their predictions.
+            return_vis (bool): Return the pictures. Defaults to False.
+            no_save_vis (bool): Write no picture. Defaults to False.
+            img_out_dir (str): Folder to write ``vis/<name>`` to. Defaults to '': none.
+            **kwargs: Of the visualiser's ``add_datasample``: ``show``, ``wait_time``,
+                ``draw_pred``, ``pred_score_thr``.
+
+        Returns:
+            list[np.ndarray], optional: RGB pictures, if there was anything to draw them for.
+        """
+        img_out_dir = '' if no_save_vis else img_out_dir
+        if not (img_out_dir or return_vis or kwargs.get('show')):
+            return None
+        if self.visualizer is None:
+            raise ValueError('the config has no `visualizer` to draw with: add one, for example '
+                             "visualizer=dict(type='mmcovid.OneShotVisualizer')")
+        pictures = []
+        for item, pred in zip(inputs, preds):
+            is_file = isinstance(item, str)
+            image = mmcv.imfrombytes(
+                mmengine.fileio.get(item), channel_order='rgb') if is_file else item
+            name = pred.out_name + (Path(item).suffix if is_file else '.png')
+            out_file = str(Path(img_out_dir, 'vis', name)) if img_out_dir else None
+            self.visualizer.add_datasample(
+                name, image, pred, draw_gt=False, out_file=out_file, **kwargs)
+            pictures.append(self.visualizer.get_image())
+        return pictures
+
+    def pred2dict(self, data_sample: DetDataSample, pred_out_dir: str = '') -> dict:
+        """Turn a prediction into plain lists, numbers and strings.
+
+        Args:
+            data_sample (DetDataSample): Prediction of a slice.
+            pred_out_dir (str): Folder to write ``preds/<name>.json`` to. Defaults to '': none.
+
+        Returns:
+            dict: ``labels``, ``scores``, ``bboxes`` and ``masks`` (run-length encoded) of the
+            lesions as in the parent, and the additions that the class lists.
+        """
+        image_level = dict(img_path=data_sample.get('img_path'))
+        classes = self.model.dataset_meta.get('image_classes', ())
+        if 'pred_label' in data_sample:
+            label = int(data_sample.pred_label)
+            image_level.update(
+                pred_label=label,
+                pred_class=classes[label] if label < len(classes) else str(label),
+                class_scores=dict(zip(classes, data_sample.pred_score.tolist())))
+        result = {**image_level, **super().pred2dict(data_sample)}
+        if 'roi_sequence' in data_sample:
+            rois = data_sample.roi_sequence
+            result['roi_sequence'] = dict(
+                bboxes=rois.bboxes.tolist(), attention=rois.attention.tolist())
+        if pred_out_dir:
+            path = Path('preds', f'{data_sample.out_name}.json')
+            write_json(result, Path(pred_out_dir, path), indent=None)
+            names = self.model.dataset_meta['classes']
+            found = Counter(names[label] for label in result.get('labels', ()))
+            self._summary.append(dict(**image_level, instances=dict(found), json=str(path)))
+        return result
+
+    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None,
+                               cfg: Config) -> None:
+        """Load weights; take from the config what they do not tell of the classes."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='.*use COCO classes by default')
+            super()._load_weights_to_model(model, checkpoint, cfg)
+        dataset = copy.deepcopy(cfg.test_dataloader.dataset)
+        dataset['lazy_init'] = True
+        saved = (checkpoint or {}).get('meta', {}).get('dataset_meta', {})
+        model.dataset_meta = {
+            **DATASETS.build(dataset).metainfo,
+            **{key.lower(): value for key, value in saved.items()},
+            'palette': model.dataset_meta['palette']}
+
+    def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
+        """The config of mmcovid with this base name, and no weights."""
+        return Config.fromfile(config_path(model)), None
+
+    def _inputs_to_list(self, inputs: Input | Sequence[Input]) -> list[str | np.ndarray]:
+        """Files and arrays, folders replaced by the images in them in alphabetic order."""
+        files = []
+        for item in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
+            item = os.fspath(item) if isinstance(item, os.PathLike) else item
+            if isinstance(item, str) and os.path.isdir(item):
+                files += _images_in(item)
+            else:
+                files.append(item)
+        return files
+
+    def _name_outputs(self, inputs: list[str | np.ndarray]) -> list[str]:
+        """For each input, the name of its outputs without suffix; arrays are numbered."""
+        by_path = name_outputs([item for item in inputs if isinstance(item, str)])
+        names = []
+        for item in inputs:
+            if isinstance(item, str):
+                names.append(by_path[item])
+            else:
+                names.append(f'{self.num_predicted_imgs:08d}')
+                self.num_predicted_imgs += 1
+        return names
+
+    def _get_chunk_data(self, inputs: Iterable, chunk_size: int) -> Iterator[list]:
+        """Batches of the inputs that can be read."""
+        return BaseInferencer._get_chunk_data(self, self._load(inputs), chunk_size)
+
+    def _load(self, inputs: Iterable) -> Iterator[tuple[str | np.ndarray, dict]]:
+        """Each input with what the pipeline makes of it; failures are noted and left out."""
+        for i, (item, name) in enumerate(zip(inputs, self._out_names)):
+            try:
+                data = self.pipeline(item)
+            except Exception as error:  # whatever a decoder or a transform raises
+                self._errors.append(dict(
+                    input=item if isinstance(item, str) else f'array {i}',
+                    reason=f'{type(error).__name__}: {error}'.strip()))
+                continue
+            data['data_samples'].set_metainfo(dict(out_name=name))
+            yield item, data
+
+
+class _Sized:
+    """An iterator that knows its length."""
+
+    def __init__(self, items: Iterable, length: int) -> None:
+        self._items, self._length = items, length
+
+    def __iter__(self) -> Iterator:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def _images_in(folder: str) -> list[str]:
+    """Image files directly in a folder; what else it holds is counted in the log."""
+    entries = sorted(
+        entry for entry in Path(folder).iterdir() if not entry.name.startswith('.'))
+    images = [
+        str(entry) for entry in entries
+        if entry.is_file() and entry.suffix.lower() in IMG_EXTENSIONS]
+    if not images:
+        raise FileNotFoundError(
+            f'{folder} holds no image file ({", ".join(IMG_EXTENSIONS)}); sub-folders are not '
+            'searched: give a list of folders')
+    if len(images) < len(entries):
+        print_log(
+            f'{folder}: {len(images)} images; {len(entries) - len(images)} other files and '
+            'sub-folders are left out.', logger='current')
+    return images
+
+
+def name_outputs(paths: Sequence[str]) -> dict[str, str]:
+    """A name for what is written about each file, different for different files.
+
+    Args:
+        paths (Sequence[str]): Input files.
+
+    Returns:
+        dict[str, str]: For each path its base name without suffix or, where those are not
+        unique, its path below the folder that all have in common, if need be with suffix.
+    """
+    distinct = list(dict.fromkeys(paths))
+    whole = {path: os.path.abspath(path) for path in distinct}
+    root = os.path.dirname(os.path.commonprefix(
+        [os.path.dirname(path) + os.sep for path in whole.values()])) if distinct else ''
+    below = {path: os.path.relpath(whole[path], root) for path in distinct}
+    for names in ({path: Path(path).stem for path in distinct},
+                  {path: os.path.splitext(below[path])[0] for path in distinct}):
+        if len(set(names.values())) == len(distinct):
+            return names
+    return below

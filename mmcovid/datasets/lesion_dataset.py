@@ -1,0 +1,77 @@
+import os
+
+from mmdet.datasets import CocoDataset
+
+from mmcovid.registry import DATASETS
+
+from .files import find_missing, name_some
+from .slice_names import UNKNOWN
+
+
+@DATASETS.register_module()
+class LesionDataset(CocoDataset):
+    """CT slices with lesion masks, in COCO style.
+
+    ``tools/dataset_converters/cncb_lesions.py`` writes the JSON. Slices with
+    no lesion are ordinary samples: nothing is filtered out unless
+    ``filter_cfg`` says so, in training neither. For two classes, converted
+    with ``--merge-lesions``, set ``metainfo=dict(classes=('lung', 'lesion'))``.
+
+    Each data info has, besides MMDetection's keys, ``task`` ('seg') and
+    ``patient_id`` (str): the JSON image's ``patient_id``, else the folder in
+    its file name, else the part of the file name before the first ``_``.
+
+    Raises:
+        FileNotFoundError: The JSON or an image is missing.
+        ValueError: The JSON's categories are not the dataset's classes.
+    """
+
+    METAINFO = dict(
+        classes=('lung', 'ggo', 'consolidation'),
+        # sky blue, amber and magenta: apart from each other and from any grey,
+        # for colour-blind readers too
+        palette=[(86, 180, 233), (255, 176, 0), (230, 50, 150)])
+    TASK = 'seg'
+
+    def load_data_list(self) -> list[dict]:
+        """Load the JSON and make sure that all its images are there."""
+        if self.backend_args is not None:  # remote files: leave errors to the backend
+            return super().load_data_list()
+        if not os.path.isfile(self.ann_file):
+            raise FileNotFoundError(
+                f'{self.ann_file}: no such annotation file. Write it with '
+                'tools/dataset_converters/cncb_lesions.py, or correct `ann_file`.')
+        data_list = super().load_data_list()
+        missing = find_missing([info['img_path'] for info in data_list])
+        if missing:
+            raise FileNotFoundError(
+                f'{self.ann_file}: missing images, {name_some(missing)}. Correct `data_prefix` '
+                'or `data_root`.')
+        return data_list
+
+    def parse_data_info(self, raw_data_info: dict) -> dict:
+        """Add task and patient to MMDetection's data info."""
+        # MMDetection leaves classes that the JSON lacks out in silence and numbers the rest
+        # in the JSON's order
+        names = tuple(self.coco.cats[cat_id]['name'] for cat_id in self.cat_ids)
+        if names != tuple(self.metainfo['classes']):
+            found = [category['name'] for category in self.coco.cats.values()]
+            raise ValueError(
+                f'{self.ann_file}: its categories {found} are not the classes '
+                f'{list(self.metainfo["classes"])} in this order. Convert it again (see '
+                '--merge-lesions of tools/dataset_converters/cncb_lesions.py), or set '
+                '`metainfo=dict(classes=...)`.')
+        data_info = super().parse_data_info(raw_data_info)
+        data_info['task'] = self.TASK
+        data_info['patient_id'] = _patient_of(raw_data_info['raw_img_info'])
+        return data_info
+
+
+def _patient_of(img_info: dict) -> str:
+    """Patient of a COCO image entry, as :class:`LesionDataset` tells."""
+    if 'patient_id' in img_info:
+        return str(img_info['patient_id'])
+    folder, name = os.path.split(img_info['file_name'])
+    if folder:
+        return os.path.basename(folder)
+    return name.split('_', 1)[0] if '_' in name else UNKNOWN

@@ -1,0 +1,190 @@
+"""A set of phantom patients in the folder layouts of the real sets."""
+import os
+import shutil
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from mmcovid.utils.files import write_json
+
+from .conversion import SplitTotals, list_lesion_slices, write_lesion_annotations
+from .phantom import LESION_LEVELS, Patient, draw_patient, render_slice
+from .slice_names import IMAGE_CLASSES
+
+CLASS_NAMES = ('Normal', 'CP', 'NCP')  # as COVIDx-CT spells IMAGE_CLASSES
+LESION_LABELS = (1, 2)
+LUNG_ONLY_LEVEL = 0.18  # above all lesions
+MIN_SIZE = 64
+
+
+class SplitSize(NamedTuple):
+    """How much goes into one split."""
+
+    patients: int  #: per class
+    slices: int  #: per patient
+
+
+#: Class-labelled slices of the demo.
+SLICE_SPLITS = dict(train=SplitSize(20, 6), val=SplitSize(4, 4), test=SplitSize(10, 4))
+#: Slices with lesion masks, of patients of the two lesion classes.
+LESION_SPLITS = dict(train=SplitSize(12, 5), val=SplitSize(3, 5), test=SplitSize(5, 5))
+
+
+def write_phantom_set(out_dir: str | Path,
+                      slice_splits: Mapping[str, SplitSize] = SLICE_SPLITS,
+                      lesion_splits: Mapping[str, SplitSize] = LESION_SPLITS,
+                      size: int = 256,
+                      seed: int = 0,
+                      overwrite: bool = False,
+                      show_progress: bool = True) -> tuple[dict[str, int], dict[str, SplitTotals]]:
+    """Write phantom patients, as folders, lists and annotations of the real sets.
+
+    - ``covidx_ct/2A_images/<class>_<patient>_<scan>_<slice>.png`` and
+      ``covidx_ct/<split>_phantom.txt`` as COVIDx-CT has them,
+    - ``ct_lesion_seg/{image,mask}/<patient>/<n>.{jpg,png}`` as the CNCB-NCOV
+      lesion set has them; one slice of each patient shows no lesion,
+    - ``annotations/lesions_<split>.json`` made of the latter by the converter.
+
+    No patient is in two splits or in both sets. The same arguments give the
+    same bytes. The set is built beside ``out_dir`` and moved there when whole.
+
+    Args:
+        out_dir (str or Path): Folder of the set.
+        slice_splits (Mapping[str, SplitSize]): Splits of the labelled slices.
+        lesion_splits (Mapping[str, SplitSize]): Splits of the slices with masks.
+        size (int): Side of the images in pixels.
+        seed (int): Another seed gives other patients.
+        overwrite (bool): Replace a phantom set that is there.
+        show_progress (bool): Show a progress bar.
+
+    Returns:
+        tuple: Number of labelled slices per split, and the converter's totals.
+
+    Raises:
+        FileExistsError: ``out_dir`` is not empty, and not a phantom set that
+            may be overwritten.
+        ValueError: A size is too small.
+    """
+    _check_sizes(slice_splits, lesion_splits, size)
+    out_dir = Path(out_dir).absolute()
+    _check_target(out_dir, overwrite)
+    building = out_dir.with_name(f'.{out_dir.name}.{os.getpid()}.tmp')
+    try:
+        building.mkdir(parents=True)
+        jobs = _plan(seed, slice_splits, lesion_splits)
+        lists = {split: [] for split in slice_splits}
+        for kind, split, patient, number in track(
+                jobs, description='phantom patients', disable=not show_progress):
+            if kind == 'slices':
+                lists[split] += _write_slices(
+                    building, patient, number, slice_splits[split].slices, size)
+            else:
+                _write_lesions(building, patient, number, lesion_splits[split].slices, size)
+        for split, lines in lists.items():
+            _write_bytes(building / 'covidx_ct' / f'{split}_phantom.txt',
+                         ''.join(lines).encode('ascii'))
+        totals = _annotate(building, jobs)
+        write_json(
+            dict(seed=seed, size=size, slice_splits=_plain(slice_splits),
+                 lesion_splits=_plain(lesion_splits)),
+            building / 'phantom.json')
+        _move(building, out_dir)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return {split: len(lines) for split, lines in lists.items()}, totals
+
+
+def _plain(splits: Mapping[str, SplitSize]) -> dict[str, dict]:
+    return {name: split_size._asdict() for name, split_size in splits.items()}
+
+
+def _check_sizes(slice_splits: Mapping, lesion_splits: Mapping, size: int) -> None:
+    if size < MIN_SIZE:
+        raise ValueError(f'an image size of {size} is too small to show lesions; give at least '
+                         f'{MIN_SIZE}.')
+    for split in (*slice_splits.values(), *lesion_splits.values()):
+        if min(split) < 1:
+            raise ValueError(f'each split needs at least 1 patient and 1 slice, not {split}.')
+
+
+def _check_target(out_dir: Path, overwrite: bool) -> None:
+    """Raise if ``out_dir`` holds anything that must not be replaced."""
+    found = {path.name for path in out_dir.iterdir()} if out_dir.exists() else set()
+    if found and not overwrite:
+        raise FileExistsError(f'{out_dir}: not empty. Choose another folder, or pass --overwrite.')
+    if found and 'phantom.json' not in found:
+        raise FileExistsError(f'{out_dir}: not a phantom set (it has no phantom.json), so it is '
+                              'not overwritten. Choose another folder.')
+
+
+def _plan(seed: int, slice_splits: Mapping, lesion_splits: Mapping) -> list[tuple]:
+    """List (set, split, patient, patient number), each patient once."""
+    numbers = count(1)
+    return [(kind, split, draw_patient(seed, number, label), number)
+            for kind, splits, labels in (('slices', slice_splits, range(len(IMAGE_CLASSES))),
+                                         ('lesions', lesion_splits, LESION_LABELS))
+            for split, split_size in splits.items() for label in labels
+            for _, number in zip(range(split_size.patients), numbers)]
+
+
+def _write_slices(root: Path, patient: Patient, number: int, num_slices: int,
+                  size: int) -> list[str]:
+    """Write the labelled slices of a patient; return their lines for the list."""
+    lines = []
+    for index, level in enumerate(_levels(num_slices)):
+        image, _ = render_slice(patient, level, size)
+        name = f'{CLASS_NAMES[patient.label]}_{number}_{1000 + number}_{index:04d}.png'
+        _write_image(root / 'covidx_ct' / '2A_images' / name, image)
+        x, y, width, height = cv2.boundingRect((image > 150).astype(np.uint8))  # the body
+        lines.append(f'{name} {patient.label} {x} {y} {x + width - 1} {y + height - 1}\n')
+    return lines
+
+
+def _write_lesions(root: Path, patient: Patient, number: int, num_slices: int,
+                   size: int) -> None:
+    """Write images and masks of a patient, the first of several without a lesion."""
+    levels = _levels(num_slices - 1)
+    for index, level in enumerate([LUNG_ONLY_LEVEL, *levels] if levels else _levels(1)):
+        image, mask = render_slice(patient, level, size, with_lesions=level != LUNG_ONLY_LEVEL)
+        folder = root / 'ct_lesion_seg'
+        _write_image(folder / 'image' / str(number) / f'{index}.jpg', image)
+        _write_image(folder / 'mask' / str(number) / f'{index}.png', mask)
+
+
+def _annotate(root: Path, jobs: list[tuple]) -> dict[str, SplitTotals]:
+    """Run the converter of the lesion set on the phantom's."""
+    split_of = {str(number): split for kind, split, _, number in jobs if kind == 'lesions'}
+    splits = {}
+    for each in list_lesion_slices(root / 'ct_lesion_seg'):
+        splits.setdefault(f'lesions_{split_of[each.patient]}', []).append(each)
+    return write_lesion_annotations(root / 'annotations', splits, show_progress=False)
+
+
+def _levels(number: int) -> list[float]:
+    """Spread slices evenly over the levels that show lesions."""
+    first, last = LESION_LEVELS
+    return np.linspace(first, last, number + 2)[1:-1].tolist()
+
+
+def _write_image(path: Path, image: np.ndarray) -> None:
+    _, code = cv2.imencode(path.suffix, image)
+    _write_bytes(path, code.tobytes())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _move(building: Path, out_dir: Path) -> None:
+    """Put the finished set in its place, and only then remove the one before."""
+    former = building.with_suffix('.old')
+    if out_dir.exists():
+        os.replace(out_dir, former)
+    os.replace(building, out_dir)
+    shutil.rmtree(former, ignore_errors=True)

@@ -1,0 +1,76 @@
+import copy
+from collections import Counter
+from collections.abc import Sequence
+
+from mmengine.dataset import BaseDataset, ConcatDataset
+
+from mmcovid.registry import DATASETS
+
+from .lesion_dataset import LesionDataset
+from .slice_dataset import SliceDataset
+from .slice_names import IMAGE_CLASSES
+
+
+@DATASETS.register_module()
+class TwoTaskDataset(ConcatDataset):
+    """Lesion-annotated and class-labelled slices, one after the other.
+
+    Unlike a plain ``ConcatDataset`` it can stand as ``test_dataloader.dataset``:
+    ``init_detector``, ``inference_detector`` and ``DetInferencer`` look there
+    for a ``pipeline``, and build it with ``lazy_init=True``, with no data at
+    hand, for its ``metainfo``. The metainfo is that of the lesion set (classes
+    and palette) and, as ``image_classes``, the classes of the slice set.
+
+    Args:
+        datasets (Sequence[dict or BaseDataset]): Lesion set, slice set, or
+            either alone.
+        pipeline (Sequence[dict], optional): Pipeline of each dataset config
+            that has none of its own. Defaults to None.
+        metainfo (dict, optional): Overrides entries of the metainfo.
+            Defaults to None.
+        lazy_init (bool): Do not load annotations yet. Defaults to False.
+    """
+
+    def __init__(self,
+                 datasets: Sequence[dict | BaseDataset],
+                 pipeline: Sequence[dict] | None = None,
+                 metainfo: dict | None = None,
+                 lazy_init: bool = False) -> None:
+        if not datasets:
+            raise ValueError('`datasets` of a TwoTaskDataset is empty; give one or two.')
+        built = [self._build(dataset, pipeline, lazy_init) for dataset in datasets]
+        # the sets differ in their classes by nature, so nothing is compared
+        names = {name for dataset in built for name in dataset.metainfo}
+        super().__init__(built, lazy_init=lazy_init, ignore_keys=sorted(names))
+        self._metainfo = self._merge_metainfo(metainfo or {})
+
+    @staticmethod
+    def _build(dataset: dict | BaseDataset, pipeline: Sequence[dict] | None,
+               lazy_init: bool) -> BaseDataset:
+        """Build one dataset, leaving its config as it was."""
+        if not isinstance(dataset, dict):
+            return dataset
+        config = copy.deepcopy(dataset)
+        if pipeline is not None:
+            config.setdefault('pipeline', copy.deepcopy(pipeline))
+        if lazy_init:
+            config['lazy_init'] = True
+        return DATASETS.build(config)
+
+    def _merge_metainfo(self, overrides: dict) -> dict:
+        """Lesion classes and palette as the main entries, image classes beside."""
+        merged = dict(copy.deepcopy(LesionDataset.METAINFO), image_classes=IMAGE_CLASSES)
+        for dataset in self.datasets:
+            if isinstance(dataset, SliceDataset):
+                merged['image_classes'] = dataset.metainfo['classes']
+            else:
+                merged.update(dataset.metainfo)
+        return {**merged, **overrides}
+
+    @property
+    def task_sizes(self) -> dict:
+        """Number of slices per task, ``dict(seg=n, cls=m)``."""
+        sizes = Counter(seg=0, cls=0)
+        for dataset in self.datasets:
+            sizes[dataset.TASK] += len(dataset)
+        return dict(sizes)

@@ -1,0 +1,4 @@
+from .metrics import ImageLevelMetric, LesionMetric
+from .task_evaluator import TaskEvaluator
+
+__all__ = ['ImageLevelMetric', 'LesionMetric', 'TaskEvaluator']

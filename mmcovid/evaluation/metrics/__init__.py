@@ -1,0 +1,4 @@
+from .image_level_metric import ImageLevelMetric
+from .lesion_metric import LesionMetric
+
+__all__ = ['ImageLevelMetric', 'LesionMetric']

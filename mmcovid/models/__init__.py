@@ -1,0 +1,6 @@
+from .attention_heads import *  # noqa: F401,F403
+from .data_preprocessors import *  # noqa: F401,F403
+from .detectors import *  # noqa: F401,F403
+from .layers import *  # noqa: F401,F403
+from .roi_heads import *  # noqa: F401,F403
+from .wrappers import *  # noqa: F401,F403

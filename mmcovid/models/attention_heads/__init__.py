@@ -1,0 +1,5 @@
+from .base_attention_head import BaseAttentionHead
+from .lstm_attention_head import LSTMAttentionHead
+from .roi_attention_head import RoIAttentionHead
+
+__all__ = ['BaseAttentionHead', 'LSTMAttentionHead', 'RoIAttentionHead']

@@ -1,0 +1,150 @@
+from abc import abstractmethod
+
+import torch
+from mmdet.structures import SampleList
+from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from mmcovid.models.layers import RoIRefinement, RoIVectorization
+from mmcovid.registry import MODELS
+
+_INIT_CFG = dict(
+    type='Kaiming',
+    layer=['Conv2d', 'ConvTranspose2d', 'Linear'],
+    mode='fan_out',
+    distribution='normal',
+    bias=0.01)
+
+
+class BaseAttentionHead(BaseModule):
+    """Classify a slice from the mask features of its RoIs.
+
+    Refinement and vectorisation (Sec. III-B) turn β RoI feature maps into the
+    matrix X (β×C); a subclass pools X into one feature vector per branch in
+    :meth:`pool`; each branch has an image classifier. With two branches the
+    logits are those of the class-relevant minus those of the class-irrelevant
+    one.
+
+    Args:
+        num_rois (int): Number of RoIs β of a slice, at least 2: they are
+            normalised by their common statistics.
+        in_channels (int): Number of channels C of a RoI. Defaults to 256.
+        roi_size (int): Height and width of a RoI feature map. Defaults to 28.
+        pooled_channels (int, optional): Number of features that
+            :meth:`pool` gives. Defaults to ``in_channels``.
+        num_branches (int): 1 or 2. Defaults to 1.
+        num_refinements (int): Number of refinement stages N. Defaults to 1.
+        hidden_channels (int): Width of the image classifier. Defaults to 128.
+        num_classes (int): Number of image classes. Defaults to 3.
+        norm_cfg (dict, optional): Normalisation of refinement and
+            vectorisation. By default the RoIs of each slice are normalised
+            by their own statistics.
+        loss_cls (dict): Config of the image loss. Defaults to binary
+            cross-entropy with logits on the one-hot label.
+        init_cfg (dict, optional): Initialisation of the weights. Defaults to
+            Kaiming normal, fan-out, with biases 0.01.
+    """
+
+    def __init__(self,
+                 num_rois: int,
+                 in_channels: int = 256,
+                 roi_size: int = 28,
+                 pooled_channels: int | None = None,
+                 num_branches: int = 1,
+                 num_refinements: int = 1,
+                 hidden_channels: int = 128,
+                 num_classes: int = 3,
+                 norm_cfg: OptConfigType = None,
+                 loss_cls: ConfigType = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),  # noqa: B006
+                 init_cfg: OptMultiConfig = _INIT_CFG) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if num_rois < 2:
+            raise ValueError(f'num_rois (β) must be at least 2, got {num_rois}')
+        if num_branches not in (1, 2):
+            raise ValueError(f'num_branches must be 1 or 2, got {num_branches}')
+        if norm_cfg is None:
+            norm_cfg = dict(type='mmcovid.PerImageBatchNorm2d', samples_per_image=num_rois)
+        self.num_rois = num_rois
+        self.num_classes = num_classes
+        self.refinement = nn.Sequential(
+            *(RoIRefinement(in_channels, norm_cfg) for _ in range(num_refinements)))
+        self.vectorization = RoIVectorization(in_channels, roi_size, norm_cfg)
+        self.classifiers = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(pooled_channels or in_channels, hidden_channels), nn.ReLU(inplace=True),
+                nn.Linear(hidden_channels, hidden_channels), nn.ReLU(inplace=True),
+                nn.Linear(hidden_channels, num_classes)) for _ in range(num_branches))
+        self.loss_cls = MODELS.build(loss_cls)
+
+    @abstractmethod
+    def pool(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Pool the RoI vectors of each slice.
+
+        Args:
+            x (Tensor): The matrices X, (B, β, C).
+
+        Returns:
+            list[tuple[Tensor, Tensor]]: For every branch the features,
+            (B, pooled_channels), and the weights of the RoIs, (B, β).
+        """
+
+    def forward(self, roi_feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify slices.
+
+        Args:
+            roi_feats (Tensor): RoI mask features (B · β, C, H, W), slice
+                after slice, each in its own order.
+
+        Returns:
+            tuple[Tensor, Tensor]: Image logits, (B, num_classes), and
+            attention weights, (B, β, num_branches).
+        """
+        x = self.vectorization(self.refinement(roi_feats)).unflatten(0, (-1, self.num_rois))
+        features, weights = zip(*self.pool(x))
+        logits = [classify(feature) for classify, feature in zip(self.classifiers, features)]
+        logits = logits[0] if len(logits) == 1 else logits[0] - logits[1]
+        return logits, torch.stack(weights, dim=-1)
+
+    def loss(self, roi_feats: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Image loss of a batch.
+
+        Args:
+            roi_feats (Tensor): RoI mask features (B · β, C, H, W).
+            batch_data_samples (list[:obj:`DetDataSample`]): Samples with
+                ``gt_label``, a tensor of shape (1,).
+
+        Returns:
+            dict[str, Tensor]: ``loss_image`` and ``acc_image``, the share of
+            slices classified rightly, in percent.
+        """
+        unlabelled = [s.get('img_path') for s in batch_data_samples if 'gt_label' not in s]
+        if unlabelled:
+            raise ValueError(f'no image label (gt_label) in {unlabelled}: slices of the cls branch '
+                             'come from mmcovid.SliceDataset and end in mmcovid.PackSliceInputs')
+        logits, _ = self(roi_feats)
+        labels = torch.cat([s.gt_label for s in batch_data_samples]).to(logits.device)
+        accuracy = (logits.argmax(dim=1) == labels).float().mean() * 100
+        return dict(loss_image=self.loss_cls(logits, labels), acc_image=accuracy)
+
+    def predict(self, roi_feats: Tensor) -> list[dict[str, Tensor]]:
+        """Image-level results of a batch.
+
+        Args:
+            roi_feats (Tensor): RoI mask features (B · β, C, H, W).
+
+        Returns:
+            list[dict[str, Tensor]]: For each slice ``label`` (1,), ``logits``
+            (num_classes,), ``score`` (num_classes,), which is the sigmoids of
+            the logits normalised to sum to 1 (the loss is one-vs-rest), and
+            ``attention``, (β,) or (β, 2).
+        """
+        logits, attention = self(roi_feats)
+        logits = logits.float()
+        # the softmax of log-sigmoids is the normalised sigmoids, without underflow
+        scores = logsigmoid(logits).softmax(dim=1)
+        return [
+            dict(label=logit.argmax().view(1), logits=logit, score=score, attention=weights.squeeze(-1))
+            for logit, score, weights in zip(logits, scores, attention.float())
+        ]

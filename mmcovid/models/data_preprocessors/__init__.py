@@ -1,0 +1,3 @@
+from .slice_data_preprocessor import SliceDataPreprocessor, standardize
+
+__all__ = ['SliceDataPreprocessor', 'standardize']

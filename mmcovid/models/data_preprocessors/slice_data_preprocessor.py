@@ -1,0 +1,39 @@
+import torch
+from mmdet.models.data_preprocessors import DetDataPreprocessor
+from torch import Tensor
+
+from mmcovid.registry import MODELS
+
+
+def standardize(img: Tensor) -> Tensor:
+    """Standardise a slice, each channel by its own mean and standard deviation.
+
+    Args:
+        img (Tensor): Slice of shape (C, H, W), of any number type.
+
+    Returns:
+        Tensor: ``(x - mean) / std`` in float32, with the unbiased standard
+        deviation; zeros where a channel is constant.
+    """
+    img = img.float()
+    std, mean = torch.std_mean(img, dim=(1, 2), keepdim=True)
+    return (img - mean) / std.clamp(min=torch.finfo(img.dtype).eps)
+
+
+@MODELS.register_module()
+class SliceDataPreprocessor(DetDataPreprocessor):
+    """Standardise every slice by its own statistics, then pad and stack.
+
+    There is no mean and no standard deviation of a data set: grey levels of
+    8 and 16 bit, and any window, come out on one scale.
+
+    Args:
+        **kwargs: Arguments of :class:`DetDataPreprocessor`, without ``mean``
+            and ``std``.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Standardise the slices of ``data['inputs']``, then do what the parent does."""
+        data = self.cast_data(data)
+        return super().forward(
+            dict(data, inputs=[standardize(img) for img in data['inputs']]), training)

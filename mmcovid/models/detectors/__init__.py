@@ -1,0 +1,3 @@
+from .one_shot_rcnn import OneShotRCNN
+
+__all__ = ['OneShotRCNN']

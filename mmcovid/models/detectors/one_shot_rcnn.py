@@ -1,0 +1,238 @@
+from collections.abc import Callable
+
+import torch
+from mmdet.models.detectors import TwoStageDetector
+from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import scale_boxes
+from mmdet.utils import ConfigType, InstanceList
+from mmengine.dist import all_reduce
+from mmengine.optim import OptimWrapper
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmcovid.registry import MODELS
+
+UPDATE_POLICIES = ('alternate', 'joint')
+SYNC_POLICIES = ('improved', 'always', 'never')
+
+
+@MODELS.register_module()
+class OneShotRCNN(TwoStageDetector):
+    """One model that segments lesions and classifies the slice, trained in one shot.
+
+    It is a two-stage detector with an attention head, which classifies the slice
+    from a sequence of its Regions of Interest. A training batch has two named
+    branches from two data sets, ``seg`` (slices with lesion masks) and
+    ``cls`` (slices with an image label), as MMDetection's ``MultiBranch``
+    makes them.
+
+    Source: A. Ter-Sarkisov, "One Shot Model For COVID-19 Classification and
+    Lesions Segmentation In Chest CT Scans Using LSTM With Attention
+    Mechanism", IEEE Intelligent Systems, 2022.
+
+    Args:
+        attention_head (dict): Config of the attention head. Its ``num_rois``
+            is that of the RoI head's sequence unless given.
+        update_policy (str): ``'alternate'``: one optimiser step on the
+            detection losses, then one on the image loss, as published;
+            ``'joint'``: one step on their sum. Defaults to ``'alternate'``.
+        sync_policy (str): Whether, in each iteration, the classification
+            branch takes a fresh copy of the segmentation branch before its
+            step (after it, if the step is joint): ``'improved'``, if the
+            detection loss is below the last one's, as published;
+            ``'always'``; ``'never'``. Defaults to ``'improved'``.
+        task_weights (dict): Weights of the losses of the branches ``seg``
+            and ``cls``. Defaults to 1 for both.
+        test_cfg (dict): As in :class:`TwoStageDetector`. With
+            ``detect_cls_slices=True``, lesions are also segmented in slices of
+            the ``cls`` set; otherwise these are only classified.
+        **kwargs: Arguments of :class:`TwoStageDetector`.
+    """
+
+    def __init__(self,
+                 *args,
+                 attention_head: ConfigType,
+                 update_policy: str = 'alternate',
+                 sync_policy: str = 'improved',
+                 task_weights: dict[str, float] | None = None,
+                 **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if update_policy not in UPDATE_POLICIES:
+            raise ValueError(f'update_policy must be one of {UPDATE_POLICIES}, '
+                             f'got {update_policy!r}')
+        if sync_policy not in SYNC_POLICIES:
+            raise ValueError(f'sync_policy must be one of {SYNC_POLICIES}, got {sync_policy!r}')
+        self.attention_head = MODELS.build(
+            dict(num_rois=self.roi_head.num_rois) | dict(attention_head))
+        self.update_policy = update_policy
+        self.sync_policy = sync_policy
+        self.task_weights = dict(seg=1.0, cls=1.0) | dict(task_weights or {})
+        # in the state dict, so that a resumed training goes on as it would have
+        self.register_buffer('last_seg_loss', torch.tensor(float('inf')))
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor]:
+        """Feature maps of slices (B, 3, H, W), in float32: MMCV's RoI operators know no bfloat16."""
+        return tuple(feat.float() for feat in super().extract_feat(batch_inputs))
+
+    # training
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Train on one batch; see :meth:`update`."""
+        data = self.data_preprocessor(data, True)
+        return self.update(self, data, optim_wrapper)
+
+    def update(self, forward: Callable, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Update the weights by the update policy.
+
+        Args:
+            forward (Callable): This model, or the wrapper it is trained in.
+            data (dict): Preprocessed batch, with ``inputs`` and
+                ``data_samples`` by branch.
+            optim_wrapper (:obj:`OptimWrapper`): Updates the parameters.
+
+        Returns:
+            dict[str, Tensor]: Losses to log.
+        """
+        inputs, samples = data['inputs'], data['data_samples']
+        self._check_branches(inputs)
+        steps = [['seg'], ['cls']] if self.update_policy == 'alternate' else [['seg', 'cls']]
+        log_vars: dict[str, Tensor] = {}
+        for branches in steps:
+            with optim_wrapper.optim_context(forward):
+                losses = forward({b: inputs[b] for b in branches},
+                                 {b: samples[b] for b in branches}, mode='loss')
+            loss, step_vars = self.parse_losses(losses)
+            if branches == ['seg']:
+                self._sync(losses)
+            optim_wrapper.update_params(loss)
+            if branches == ['seg', 'cls']:
+                self._sync(losses)  # not before: the backward pass needs the old copy
+            # both steps name their sum 'loss': the log shows the sum of both
+            step_vars['loss'] = step_vars['loss'] + log_vars.get('loss', 0)
+            log_vars.update(step_vars)
+        return log_vars
+
+    def loss(self, batch_inputs: dict[str, Tensor],
+             batch_data_samples: dict[str, SampleList]) -> dict[str, Tensor]:
+        """Losses of the branches of a batch, each name led by its branch's.
+
+        Args:
+            batch_inputs (dict[str, Tensor]): Slices (B, 3, H, W) by branch.
+            batch_data_samples (dict[str, list[:obj:`DetDataSample`]]): Their
+                samples by branch.
+
+        Returns:
+            dict[str, Tensor]: Losses by name, such as ``seg_loss_mask`` and
+            ``cls_loss_image``.
+        """
+        self._check_branches(batch_inputs)
+        branch_losses = dict(seg=super().loss, cls=self.image_loss)
+        losses = {}
+        for branch, inputs in batch_inputs.items():
+            branch_loss = branch_losses[branch](inputs, batch_data_samples[branch])
+            branch_loss = reweight_loss_dict(branch_loss, self.task_weights[branch])
+            losses.update(rename_loss_dict(f'{branch}_', branch_loss))
+        return losses
+
+    def image_loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Image loss of a batch of slices.
+
+        Its gradient reaches the backbone, the neck and the attention head only.
+
+        Args:
+            batch_inputs (Tensor): Slices (B, 3, H, W).
+            batch_data_samples (list[:obj:`DetDataSample`]): Samples with
+                ``gt_label``.
+
+        Returns:
+            dict[str, Tensor]: Losses by name.
+        """
+        x = self.extract_feat(batch_inputs)
+        with torch.no_grad():
+            proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
+        roi_feats, _ = self.roi_head.extract_roi_sequence(
+            x, proposals, [sample.metainfo for sample in batch_data_samples])
+        return self.attention_head.loss(roi_feats, batch_data_samples)
+
+    def _sync(self, losses: dict) -> None:
+        """Refresh the classification branch by the synchronisation policy."""
+        seg_loss, _ = self.parse_losses({k: v for k, v in losses.items() if k.startswith('seg_')})
+        seg_loss = seg_loss.detach().float().clone()
+        all_reduce(seg_loss, op='mean')  # all ranks decide the same
+        improved = seg_loss < self.last_seg_loss
+        self.last_seg_loss.copy_(seg_loss)
+        if self.sync_policy == 'always' or (self.sync_policy == 'improved' and improved):
+            self.roi_head.sync_classification_branch()
+
+    @staticmethod
+    def _check_branches(inputs: dict[str, Tensor]) -> None:
+        if not isinstance(inputs, dict) or not set(inputs) <= {'seg', 'cls'}:
+            got = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+            raise TypeError(f'a training batch has the branches seg and cls, got {got}: end each '
+                            "train pipeline in MultiBranch(branch_field=['seg', 'cls'], ...) and "
+                            'let MultiBranchDataPreprocessor wrap the data preprocessor')
+
+    # testing
+
+    def predict(self,
+                batch_inputs: Tensor,
+                batch_data_samples: SampleList,
+                rescale: bool = True) -> SampleList:
+        """Segment the lesions of slices and classify them.
+
+        Args:
+            batch_inputs (Tensor): Slices (B, 3, H, W).
+            batch_data_samples (list[:obj:`DetDataSample`]): Their samples. One
+                whose metainfo says ``task='cls'`` is only classified, unless
+                ``test_cfg.detect_cls_slices`` is set.
+            rescale (bool): Whether to give the results in pixels of the
+                original image. Defaults to True.
+
+        Returns:
+            list[:obj:`DetDataSample`]: The samples with ``pred_instances``
+            (boxes, labels, scores, masks), ``pred_label`` (1,),
+            ``pred_logits`` (3,), ``pred_score`` (3,) and ``roi_sequence``, with
+            ``bboxes`` (β, 4) and ``attention``, (β,) or (β, 2).
+        """
+        x = self.extract_feat(batch_inputs)
+        proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
+        self._predict_image_class(x, proposals, batch_data_samples, rescale)
+
+        detect_all = self.test_cfg.get('detect_cls_slices', False)
+        chosen = [
+            i for i, sample in enumerate(batch_data_samples)
+            if detect_all or sample.get('task') != 'cls'
+        ]
+        if chosen:
+            samples = [batch_data_samples[i] for i in chosen]
+            results = self.roi_head.predict(
+                tuple(feat[chosen] for feat in x), [proposals[i] for i in chosen],
+                samples,
+                rescale=rescale)
+            self.add_pred_to_datasample(samples, results)
+        return batch_data_samples
+
+    def _predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
+                             batch_data_samples: list[DetDataSample], rescale: bool) -> None:
+        """Add the image-level results to the samples."""
+        metas = [sample.metainfo for sample in batch_data_samples]
+        roi_feats, sequences = self.roi_head.extract_roi_sequence(x, proposals, metas)
+        results = self.attention_head.predict(roi_feats)
+        for sample, meta, sequence, result in zip(batch_data_samples, metas, sequences, results):
+            bboxes = sequence.bboxes
+            if rescale:
+                bboxes = scale_boxes(bboxes, [1 / factor for factor in meta['scale_factor']])
+            sample.pred_label = result['label']
+            sample.pred_logits = result['logits']
+            sample.pred_score = result['score']
+            sample.roi_sequence = InstanceData(bboxes=bboxes, attention=result['attention'])
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> tuple:
+        """Box and mask outputs of the segmentation branch, and image logits."""
+        x = self.extract_feat(batch_inputs)
+        proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
+        roi_feats, _ = self.roi_head.extract_roi_sequence(
+            x, proposals, [sample.metainfo for sample in batch_data_samples])
+        return (*self.roi_head.forward(x, proposals, batch_data_samples),
+                self.attention_head(roi_feats)[0])

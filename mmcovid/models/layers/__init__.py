@@ -1,0 +1,9 @@
+from .attention import LSTMAttention, RoIAttention, attention_pool
+from .background_predictors import ConvWithBackground, LinearWithBackground
+from .per_image_norm import PerImageBatchNorm2d
+from .roi_features import RoIRefinement, RoIVectorization
+
+__all__ = [
+    'ConvWithBackground', 'LSTMAttention', 'LinearWithBackground', 'PerImageBatchNorm2d',
+    'RoIAttention', 'RoIRefinement', 'RoIVectorization', 'attention_pool'
+]

@@ -1,0 +1,3 @@
+from .one_shot_ddp import OneShotDistributedDataParallel
+
+__all__ = ['OneShotDistributedDataParallel']

@@ -1,0 +1,85 @@
+"""What the training and the test script share."""
+import argparse
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.utils import digit_version
+
+FORCE_SAFE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+FORCE_UNSAFE = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every script that builds a runner from a config."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and results (default: the work_dir of the config, or '
+        'work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='change entries of the config, such as train_dataloader.batch_size=2 or '
+        'model.test_cfg.rcnn.score_thr=0.3; lists are written "[a,b]", with no space')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+        help='what started the processes of a distributed run')
+    # torch.distributed.launch says it as an argument, torchrun in the environment.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the common options to it.
+
+    Args:
+        args (argparse.Namespace): With ``config`` and what
+            :func:`add_common_arguments` adds.
+
+    Returns:
+        Config: The config with ``launcher`` and ``work_dir`` set.
+
+    Raises:
+        SystemExit: If there is no such file.
+    """
+    if not os.path.isfile(args.config):
+        raise SystemExit(f'there is no config {args.config}: give the path of a file, such as '
+                         'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir or not cfg.get('work_dir'):
+        cfg.work_dir = args.work_dir or str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+@contextmanager
+def safe_checkpoints() -> Iterator[None]:
+    """Let checkpoints hold tensors and plain values only, as this project writes them.
+
+    MMEngine tries the safe way and then unpickles whatever the file holds,
+    which can run any code. PyTorch 2.6 and later can be told to refuse that.
+    To trust a file of another origin, set ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=0``.
+
+    Raises:
+        SystemExit: If a checkpoint was refused, with that remedy.
+    """
+    guard = (digit_version(torch.__version__) >= digit_version('2.6.0')
+             and not {FORCE_SAFE, FORCE_UNSAFE} & os.environ.keys())
+    if guard:
+        os.environ[FORCE_SAFE] = '1'
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise SystemExit(
+            f'{error}\n\nThe checkpoint holds more than tensors and plain values and was not '
+            'loaded. Convert a checkpoint of the author with '
+            'tools/model_converters/author_checkpoint.py; load another one that you trust '
+            f'with {FORCE_SAFE}=0 in the environment.') from error
+    finally:
+        if guard:
+            del os.environ[FORCE_SAFE]

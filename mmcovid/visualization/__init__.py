@@ -1,0 +1,3 @@
+from .one_shot_visualizer import OneShotVisualizer
+
+__all__ = ['OneShotVisualizer']

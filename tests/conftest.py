@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+torch.set_num_threads(2)
+REPO = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """What a runner does before it builds anything."""
+    init_default_scope('mmdet')
+
+
+@pytest.fixture(scope='session')
+def repo():
+    """Root of the repository."""
+    return REPO
+
+
+@pytest.fixture
+def load_config():
+    """Load a config by its path below ``configs/``, without pretrained weights."""
+
+    def load(path='one_shot/one-shot_r18_fpn_lstm2_cncb.py', **options):
+        config = Config.fromfile(REPO / 'configs' / path)
+        config.model.backbone.init_cfg = None
+        config.merge_from_dict(options)
+        return config
+
+    return load

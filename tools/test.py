@@ -1,0 +1,74 @@
+"""Test a checkpoint on both tasks; print one table and write it as JSON."""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+# First, since it checks the stack and makes 'mmcovid::' known to configs.
+import mmcovid  # noqa: F401
+
+# isort: split
+from mmdet.evaluation import DumpDetResults
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+from mmcovid.evaluation.results_table import format_results
+from mmcovid.utils.cli import add_common_arguments, load_config, safe_checkpoints
+from mmcovid.utils.files import write_json
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument(
+        '--out', metavar='PREDICTIONS.pkl', help='dump the predictions to this pickle file')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw every slice into this folder')
+    add_common_arguments(parser)
+    args = parser.parse_args(argv)
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error(f'--out {args.out}: the file is a pickle, name it .pkl or .pickle')
+    if not os.path.isfile(args.checkpoint):
+        parser.error(f'there is no checkpoint {args.checkpoint}')
+    return args
+
+
+def draw_into(cfg: Config, folder: str) -> None:
+    """Turn on drawing; an absolute path keeps the hook from adding work dir and time stamp."""
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise SystemExit(
+            "--show-dir needs default_hooks.visualization=dict(type='DetVisualizationHook') "
+            'in the config')
+    hook.draw = True
+    hook.test_out_dir = str(Path(folder).resolve())
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.show_dir:
+        draw_into(cfg, args.show_dir)
+
+    runner = Runner.from_cfg(cfg)
+    partial = None
+    if args.out:
+        # Renamed when complete: a broken run must not leave half a pickle.
+        partial = f'{args.out}.part.pkl'
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=partial))
+    with safe_checkpoints():
+        metrics = runner.test()
+
+    if is_main_process():
+        if partial:
+            os.replace(partial, args.out)
+        results = Path(runner.work_dir, 'test_results.json')
+        write_json(metrics, results)
+        print(f'\n{format_results(metrics)}\n\nwritten to {results}')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -1,0 +1,55 @@
+"""Train a model from a config."""
+import argparse
+import sys
+
+# First, since it checks the stack and makes 'mmcovid::' known to configs.
+import mmcovid  # noqa: F401
+
+# isort: split
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmcovid.utils.cli import add_common_arguments, load_config, safe_checkpoints
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument(
+        '--amp', action='store_true', help='train with automatic mixed precision')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the latest in the work dir if none is named')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in float16 with a loss scale on CUDA, in bfloat16 on a CPU.
+
+    An optimiser wrapper that the config chose itself is kept.
+    """
+    chosen = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if chosen != 'OptimWrapper':
+        print(f'--amp: the config has chosen {chosen} itself, which is kept')
+    elif torch.cuda.is_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    else:
+        cfg.optim_wrapper.type = 'mmcovid.BF16OptimWrapper'
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    cfg = load_config(args)
+    if args.amp:
+        enable_amp(cfg)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    with safe_checkpoints():
+        Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
