@@ -1,21 +1,19 @@
 #!/usr/bin/env bash
 # Generate the phantom, train on it, test and draw: tools/demo.sh [options of train.py]
-# PYTHON, DATA, WORK_DIR and PHANTOM_OPTS in the environment change the defaults;
-# FRESH=1 trains anew. Without it a finished training is kept, a broken one goes on.
+# PYTHON and WORK_DIR in the environment change the defaults; FRESH=1 trains anew.
+# Without it a finished training is kept and a broken one goes on.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON=${PYTHON:-python}
-DATA=${DATA:-data/phantom}
+DATA=data/phantom
 WORK_DIR=${WORK_DIR:-work_dirs/demo}
 CONFIG=configs/phantom/one-shot_r18_fpn_lstm2_phantom.py
 
 "$PYTHON" -m mmcovid.utils.doctor
 
 if [ ! -d "$DATA" ]; then
-    # PHANTOM_OPTS holds several words.
-    # shellcheck disable=SC2086
-    "$PYTHON" tools/dataset_converters/phantom.py --out "$DATA" ${PHANTOM_OPTS:-}
+    "$PYTHON" tools/dataset_converters/phantom.py --out "$DATA"
 fi
 
 if [ -n "${FRESH:-}" ]; then
@@ -29,5 +27,5 @@ fi
 rm -rf "$WORK_DIR/pictures"
 "$PYTHON" tools/test.py "$CONFIG" "$(cat "$WORK_DIR/last_checkpoint")" \
     --work-dir "$WORK_DIR" --show-dir "$WORK_DIR/pictures"
-echo "pictures: $PWD/$WORK_DIR/pictures"
-echo "table:    $PWD/$WORK_DIR/test_results.json"
+echo "pictures: $WORK_DIR/pictures"
+echo "table:    $WORK_DIR/test_results.json"

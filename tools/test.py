@@ -11,10 +11,14 @@ import mmcovid  # noqa: F401
 from mmdet.evaluation import DumpDetResults
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 
 from mmcovid.evaluation.results_table import format_results
-from mmcovid.utils.cli import add_common_arguments, load_config, safe_checkpoints
+from mmcovid.utils.cli import (
+    add_common_arguments,
+    build_runner,
+    load_config,
+    safe_checkpoints,
+)
 from mmcovid.utils.files import write_json
 
 
@@ -38,9 +42,8 @@ def draw_into(cfg: Config, folder: str) -> None:
     """Turn on drawing; an absolute path keeps the hook from adding work dir and time stamp."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise SystemExit(
-            "--show-dir needs default_hooks.visualization=dict(type='DetVisualizationHook') "
-            'in the config')
+        raise SystemExit('--show-dir needs default_hooks.visualization in the config, as in '
+                         'configs/_base_/default_runtime.py')
     hook.draw = True
     hook.test_out_dir = str(Path(folder).resolve())
 
@@ -53,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.show_dir:
         draw_into(cfg, args.show_dir)
 
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     partial = None
     if args.out:
         # Renamed when complete: a broken run must not leave half a pickle.

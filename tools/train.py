@@ -8,9 +8,13 @@ import mmcovid  # noqa: F401
 # isort: split
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
-from mmcovid.utils.cli import add_common_arguments, load_config, safe_checkpoints
+from mmcovid.utils.cli import (
+    add_common_arguments,
+    build_runner,
+    load_config,
+    safe_checkpoints,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     with safe_checkpoints():
-        Runner.from_cfg(cfg).train()
+        build_runner(cfg).train()
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 
+from mmcovid.utils.cli import safe_checkpoints
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import write_json
 
@@ -63,6 +64,7 @@ class OneShotInferencer(DetInferencer):
                  out_dir: str = '',
                  no_save_pred: bool = False,
                  return_datasamples: bool = False,
+                 pred_score_thr: float = 0.3,
                  **kwargs) -> dict:
         """Segment and classify slices.
 
@@ -72,10 +74,12 @@ class OneShotInferencer(DetInferencer):
             batch_size (int): Slices in one pass. Defaults to 1.
             out_dir (str): Folder to write to. Defaults to '': nothing is written.
             no_save_pred (bool): Write no JSON. Defaults to False.
-            return_datasamples (bool): Return ``DetDataSample`` s instead of dicts; no JSON is
-                written then. Defaults to False.
-            **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``return_vis``, ``show``,
-                ``no_save_vis`` and ``pred_score_thr``.
+            return_datasamples (bool): Return :class:`DetDataSample` objects, not dicts; no JSON
+                is written then. Defaults to False.
+            pred_score_thr (float): Least score of the lesions that are drawn, and counted in
+                ``predictions.json``; the others are in the predictions too. Defaults to 0.3.
+            **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``return_vis``, ``show`` and
+                ``no_save_vis``.
 
         Returns:
             dict: ``predictions``, one for each readable input, in their order; ``visualization``,
@@ -90,10 +94,11 @@ class OneShotInferencer(DetInferencer):
         self._errors: list[dict] = []
         self._summary: list[dict] = []
         self._out_names = self._name_outputs(inputs)
+        self._score_thr = pred_score_thr
         save_pred = bool(out_dir) and not no_save_pred and not return_datasamples
         results = super().__call__(
             inputs, batch_size, out_dir=out_dir, no_save_pred=not save_pred,
-            return_datasamples=return_datasamples, **kwargs)
+            return_datasamples=return_datasamples, pred_score_thr=pred_score_thr, **kwargs)
 
         if self._errors:
             listed = '\n'.join(f'  {e["input"]}: {e["reason"]}' for e in self._errors)
@@ -104,7 +109,8 @@ class OneShotInferencer(DetInferencer):
         results['errors'] = self._errors
         if save_pred:
             write_json(
-                dict(predictions=self._summary, errors=self._errors),
+                dict(predictions=self._summary, errors=self._errors,
+                     pred_score_thr=pred_score_thr),
                 Path(out_dir, 'predictions.json'))
         return results
 
@@ -179,10 +185,21 @@ class OneShotInferencer(DetInferencer):
         if pred_out_dir:
             path = Path('preds', f'{data_sample.out_name}.json')
             write_json(result, Path(pred_out_dir, path), indent=None)
-            names = self.model.dataset_meta['classes']
-            found = Counter(names[label] for label in result.get('labels', ()))
-            self._summary.append(dict(**image_level, instances=dict(found), json=str(path)))
+            found = Counter(
+                label for label, score in zip(result.get('labels', ()), result.get('scores', ()))
+                if score >= self._score_thr)
+            counts = {
+                name: found[k] for k, name in enumerate(self.model.dataset_meta['classes'])}
+            self._summary.append(dict(**image_level, instances=counts, json=str(path)))
         return result
+
+    def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
+        """Build the model; a checkpoint that could run code when it is loaded is refused."""
+        try:
+            with safe_checkpoints():
+                return super()._init_model(cfg, weights, device)
+        except SystemExit as error:  # meant for scripts
+            raise ValueError(f'{weights}: {error}') from error
 
     def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None,
                                cfg: Config) -> None:

@@ -11,13 +11,13 @@ def find_missing(paths: Sequence[str]) -> list[str]:
     Each folder is listed once, which takes seconds where one look-up per file
     takes minutes (61,037 training slices on a network drive).
     """
+    places = [os.path.split(path) for path in paths]
     present = set()
-    for folder in {os.path.dirname(path) for path in paths}:
+    for folder in {folder for folder, _ in places}:
         if os.path.isdir(folder or '.'):
             with os.scandir(folder or '.') as entries:
-                present.update(
-                    os.path.join(folder, entry.name) for entry in entries if entry.is_file())
-    return [path for path in paths if path not in present]
+                present.update((folder, entry.name) for entry in entries if entry.is_file())
+    return [path for path, place in zip(paths, places) if place not in present]
 
 
 def name_some(names: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ Lengths are in units of half the image side, the origin is the image centre, u
 points to the image's right (the patient's left), v down (to the back). Levels
 run from 0 at the lung apex to 1 at its base. Densities are Hounsfield units.
 """
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -141,18 +143,21 @@ class _Frame:
         self.u, self.v = back[0, 0] * x + back[0, 1] * y, back[1, 0] * x + back[1, 1] * y
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Turn (n, 2) points into pixels in OpenCV's fixed point with 4 bits."""
+        """Turn (..., 2) points into pixels in OpenCV's fixed point with 4 bits."""
         xy = np.asarray(points, dtype=np.float64) @ self.turn.T + self.shift
         return np.round(((xy + 1) / 2 * self.size - 0.5) * 16).astype(np.int32)
 
-    def thickness(self, width: float) -> int:
-        """Line thickness in pixels, at least 1."""
-        return max(1, round(width * self.turn[0, 0] * self.size / 2))
-
     def line(self, image: np.ndarray, points: np.ndarray, value: float, width: float) -> None:
-        """Draw a line through ``points``, smooth-edged where ``image`` is uint8."""
-        cv2.polylines(image, [self.pixels(points)], False, value, self.thickness(width),
-                      cv2.LINE_AA if image.dtype == np.uint8 else cv2.LINE_8, 4)
+        """Draw a line through ``points`` (n, 2)."""
+        self.lines(image, np.asarray(points)[None], [value], [width])
+
+    def lines(self, image: np.ndarray, points: np.ndarray, values: Sequence[float],
+              widths: Sequence[float]) -> None:
+        """Draw lines through ``points`` (lines, n, 2), smooth-edged where ``image`` is uint8."""
+        style = cv2.LINE_AA if image.dtype == np.uint8 else cv2.LINE_8
+        scale = self.turn[0, 0] * self.size / 2
+        for line, value, width in zip(self.pixels(points), values, widths):
+            cv2.polylines(image, [line], False, value, max(1, round(width * scale)), style, 4)
 
     def ellipse(self, u: float, v: float, a: float, b: float, power: float = 2) -> np.ndarray:
         """(size, size): below 1 inside the (super-)ellipse about (u, v), 1 on it."""
@@ -160,18 +165,19 @@ class _Frame:
 
 
 def _chest_outline(patient: Patient, angles: np.ndarray, level: float) -> np.ndarray:
-    """Radius of the chest's inside in the directions ``angles``, any shape."""
+    """Points (n, 2) of the chest's inside wall in the directions ``angles`` (n,)."""
     a, b = np.array(patient.chest) * (0.74 + 0.26 * np.clip(level / 0.45, 0, 1)**0.7)
     radius = (np.abs(np.cos(angles) / a)**2.3 + np.abs(np.sin(angles) / b)**2.3)**(-1 / 2.3)
     for order, (amplitude, phase) in enumerate(patient.wobble, 2):
         radius = radius * (1 + amplitude * np.cos(order * angles + phase))
-    return radius
+    return radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
 def _lungs(patient: Patient, frame: _Frame, level: float) -> np.ndarray:
     """(size, size) int8: -1 and 1 in the lungs, by side; 0 elsewhere."""
-    angles = np.arctan2(frame.v, frame.u)
-    inside = np.hypot(frame.u, frame.v) < _chest_outline(patient, angles, level)
+    inside = np.zeros((frame.size, frame.size), np.uint8)
+    cv2.fillPoly(inside, [frame.pixels(_chest_outline(patient, np.linspace(0, 2 * np.pi, 181),
+                                                      level))], 1, cv2.LINE_8, 4)
     u, v, a, b = patient.heart
     grow = np.clip(0.35 + 0.9 * level, 0.35, 1.05)
     back = patient.chest[1]
@@ -184,7 +190,7 @@ def _lungs(patient: Patient, frame: _Frame, level: float) -> np.ndarray:
     if level > 0.7:  # the liver's dome, on the image's left
         dome = (level - 0.7) / 0.3
         middle |= frame.ellipse(-0.36, -0.12, 0.34 * dome**0.5, 0.27 * dome**0.5) < 1
-    lungs = (inside & ~middle).astype(np.float32)
+    lungs = (inside * ~middle).astype(np.float32)
     # rounds the corners that cutting leaves
     lungs = cv2.GaussianBlur(lungs, (0, 0), 0.022 * frame.size) > 0.5
     return np.where(lungs, np.sign(frame.u), 0).astype(np.int8)
@@ -217,8 +223,7 @@ def _draw_bones(image: np.ndarray, patient: Patient, frame: _Frame, level: float
         while angle < 1.3:
             span = rng.uniform(0.18, 0.34)
             angles = np.linspace(angle, angle + span, 8)
-            radius = 1.075 * _chest_outline(patient, angles, level)
-            arc = radius[:, None] * np.stack([side * np.cos(angles), np.sin(angles)], 1)
+            arc = 1.075 * _chest_outline(patient, angles if side > 0 else np.pi - angles, level)
             frame.line(image, arc, BONE, 0.042)
             frame.line(image, arc, BONE - 200, 0.014)
             angle += span + rng.uniform(0.10, 0.22)
@@ -250,26 +255,29 @@ def _vessels(patient: Patient, frame: _Frame, lungs: np.ndarray,
              rng: np.random.Generator) -> np.ndarray:
     """(size, size) opacity of the vessels, trees that branch from both hila."""
     layer = np.zeros(lungs.shape, np.uint8)
+    lines, opacities, widths = [], [], []
     for side in (-1, 1):
-        hilum = np.array([side * 0.13, 0.02])
         spread = np.linspace(-1.2, 1.2, patient.vessels) + rng.normal(0, 0.15, patient.vessels)
-        stack = [(hilum, angle, rng.uniform(0.018, 0.03), 0) for angle in spread]
+        stack = [(side * 0.13, 0.02, angle, rng.uniform(0.018, 0.03), 0) for angle in spread]
         while stack:
-            start, angle, width, depth = stack.pop()
-            length = rng.uniform(0.08, 0.17) * 0.93**depth
+            *start, angle, width, depth = stack.pop()
+            half = rng.uniform(0.04, 0.085) * 0.93**depth
             bend = angle + rng.normal(0, 0.15)
-            middle = start + length / 2 * np.array([side * np.cos(angle), np.sin(angle)])
-            end = middle + length / 2 * np.array([side * np.cos(bend), np.sin(bend)])
-            opacity = 50 + 190 * min(1, width / 0.022)
-            frame.line(layer, np.stack([start, middle, end]), opacity, width)
+            points = [start]
+            for heading in (angle, bend):
+                u, v = points[-1]
+                points.append((u + half * side * math.cos(heading), v + half * math.sin(heading)))
+            lines.append(points)
+            opacities.append(50 + 190 * min(1, width / 0.022))
+            widths.append(width)
             if depth < 5:
                 fork = rng.uniform(0.2, 0.65)
-                stack.append((end, bend + fork, width * 0.72, depth + 1))
+                stack.append((*points[-1], bend + fork, width * 0.72, depth + 1))
                 if rng.random() < 0.55:
-                    stack.append((end, bend - fork, width * 0.7, depth + 1))
-    for u, v, radius in zip(*rng.uniform(-0.7, 0.7, (2, 60)), rng.uniform(0.003, 0.009, 60)):
-        # vessels that cross the slice
-        frame.line(layer, np.array([[u, v], [u, v + 0.004]]), 190, 2 * radius)
+                    stack.append((*points[-1], bend - fork, width * 0.72, depth + 1))
+    frame.lines(layer, np.array(lines), opacities, widths)
+    crossing = rng.uniform(-0.7, 0.7, (60, 1, 2)) + [[[0, 0], [0, 0.004]]]
+    frame.lines(layer, crossing, [190] * 60, rng.uniform(0.006, 0.018, 60))
     layer = cv2.GaussianBlur(layer, (0, 0), 0.35 * frame.size / 256)
     return np.where(lungs != 0, layer, 0).astype(np.float32) / 255
 

@@ -1,3 +1,4 @@
 from .bf16_optim_wrapper import BF16OptimWrapper
+from .slice_visualization_hook import SliceVisualizationHook
 
-__all__ = ['BF16OptimWrapper']
+__all__ = ['BF16OptimWrapper', 'SliceVisualizationHook']

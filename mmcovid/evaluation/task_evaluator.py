@@ -27,6 +27,9 @@ class TaskEvaluator(Evaluator):
         metrics (dict): For each task, as in ``sample['task']``, a metric or a list of metrics
             (configs or objects).
 
+    Raises:
+        TypeError: If ``metrics`` is not a dict of tasks.
+
     Examples:
         >>> TaskEvaluator(metrics=dict(
         ...     seg=[dict(type='CocoMetric', metric=['bbox', 'segm'])],
@@ -34,6 +37,10 @@ class TaskEvaluator(Evaluator):
     """
 
     def __init__(self, metrics: dict[str, dict | BaseMetric | Sequence]) -> None:
+        if not isinstance(metrics, dict) or 'type' in metrics:
+            raise TypeError(
+                'metrics of a TaskEvaluator must be a dict from task to metrics, such as '
+                f"dict(seg=[...], cls=[...]), but is {metrics!r}")
         self.tasks = tuple(metrics)
         self._task_of: dict[BaseMetric, str] = {
             metric: task for task, own in metrics.items() for metric in Evaluator(own).metrics}

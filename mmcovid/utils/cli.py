@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 from mmengine.utils import digit_version
 
 FORCE_SAFE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -55,6 +56,16 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.work_dir or not cfg.get('work_dir'):
         cfg.work_dir = args.work_dir or str(Path('work_dirs', Path(args.config).stem))
     return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner; without CUDA, processes that torchrun started join by gloo.
+
+    MMEngine joins them itself, but on CUDA devices only.
+    """
+    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+        torch.distributed.init_process_group('gloo')
+    return Runner.from_cfg(cfg)
 
 
 @contextmanager

@@ -2,11 +2,36 @@
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[str]:
+    """A temporary name beside ``path``; what is written there becomes ``path`` at the end.
+
+    If the block fails, ``path`` stays as it was. Missing folders are made. The name keeps the
+    suffix, by which image writers choose the format.
+
+    Args:
+        path (str | Path): File to write.
+
+    Yields:
+        str: Name of the file to write instead.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    try:
+        yield str(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def to_plain(value: Any) -> Any:
@@ -33,13 +58,6 @@ def write_json(data: Any, path: str | Path, indent: int | None = 2) -> None:
         path (str | Path): The file; missing folders are made.
         indent (int, optional): As in :func:`json.dumps`.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps two processes that write the same file apart.
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_text(
+    with atomic_path(path) as temporary:
+        Path(temporary).write_text(
             json.dumps(to_plain(data), indent=indent, ensure_ascii=False) + '\n', encoding='utf-8')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

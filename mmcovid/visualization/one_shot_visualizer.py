@@ -11,7 +11,7 @@ from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 
 from mmcovid.registry import VISUALIZERS
-from mmcovid.utils.atomic import atomic_path
+from mmcovid.utils.files import atomic_path
 
 from .drawing import (
     Color,
@@ -191,7 +191,7 @@ class OneShotVisualizer(DetLocalVisualizer):
         palette = self.dataset_meta.get('palette') or 'random'
         if not isinstance(palette, str) and len(palette) < num_classes:
             palette = 'random'
-        colors = get_palette(palette, num_classes)
+        colors = get_palette(palette, int(num_classes))
         return [tuple(int(value) for value in color) for color in colors]
 
     def _with_lesions(self, image: np.ndarray, instances: InstanceData,

@@ -1,6 +1,8 @@
 import itertools
+import json
 import logging
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
 from mmengine.registry import METRICS
+from mmengine.runner import Runner
 
 from mmcovid.evaluation import ImageLevelMetric
 
@@ -55,9 +59,10 @@ def test_published_figures(matrix, accuracy, sensitivity):
 
 
 def test_weights_of_f1_are_the_class_shares():
-    metrics = evaluate(samples_of(MERGED_MASKS))
+    matrix = [[90, 2, 1], [3, 40, 2], [0, 5, 20]]
+    metrics = evaluate(samples_of(matrix))
     f1 = [metrics[f'image/{name}_f1'] for name in CLASSES]
-    shares = np.sum(MERGED_MASKS, axis=1) / np.sum(MERGED_MASKS)
+    shares = np.sum(matrix, axis=1) / np.sum(matrix)
     assert metrics['image/weighted_f1'] == pytest.approx(np.dot(f1, shares))
     assert metrics['image/macro_f1'] == pytest.approx(np.mean(f1))
     assert metrics['image/weighted_f1'] != pytest.approx(metrics['image/macro_f1'], abs=1e-5)
@@ -160,3 +165,28 @@ def test_broken_samples_are_named(broken, message):
 def test_nothing_to_score():
     with pytest.raises(ValueError, match='no slice to score'):
         ImageLevelMetric().evaluate(0)
+
+
+class Perfect(BaseModel):
+    """Says the truth; a batch is a list of labels."""
+
+    def forward(self, *labels, mode):
+        return [dict(gt_label=k, pred_label=k, pred_score=torch.eye(3)[k]) for k in labels]
+
+
+def test_all_figures_pass_the_loggers(tmp_path):
+    loader = dict(dataset=[0, 1, 2], sampler=dict(type='DefaultSampler', shuffle=False),
+                  batch_size=2, collate_fn=dict(type='pseudo_collate'))
+    metric = dict(type='mmcovid.ImageLevelMetric')
+    runner = Runner(
+        Perfect(), str(tmp_path), val_dataloader=loader, val_cfg={}, val_evaluator=metric,
+        test_dataloader=loader, test_cfg={}, test_evaluator=metric,
+        visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
+        default_scope='mmdet', experiment_name='loggers')
+    runner.val()
+    assert runner.test()['image/accuracy'] == 1
+    logged = json.loads((Path(runner.log_dir) / f'{runner.timestamp}.json').read_text())
+    assert logged['image/confusion_matrix'] == np.eye(3).tolist()
+    assert logged['image/covid19_auroc'] == 1
+    scalars = Path(runner.log_dir, 'vis_data', 'scalars.json').read_text()
+    assert json.loads(scalars.splitlines()[0])['image/weighted_f1'] == 1

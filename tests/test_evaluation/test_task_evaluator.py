@@ -95,6 +95,12 @@ def test_same_metric_name_twice_is_refused_as_in_the_stock_evaluator():
         tested.evaluate(2)
 
 
+@pytest.mark.parametrize('metrics', [[dict(type='CocoMetric')], dict(type='CocoMetric')])
+def test_metrics_without_tasks_are_refused(metrics):
+    with pytest.raises(TypeError, match='from task to metrics'):
+        TaskEvaluator(metrics)
+
+
 def _rank(rank, port, folder):
     """One of two processes: rank 0 has no slice of task cls; 3 and 2 slices in all."""
     torch.distributed.init_process_group(

@@ -3,6 +3,9 @@ import importlib.util
 import json
 import os
 import pickle
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,8 @@ TOOLS = Path(__file__).parents[2] / 'tools'
 TOY = '''
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, METRICS, MODELS
+from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.registry import DATASETS, METRICS, MODEL_WRAPPERS, MODELS
 
 
 @DATASETS.register_module(force=True)
@@ -42,6 +45,12 @@ class ToyModel(BaseModel):
         return [dict(number=x) for x in inputs]
 
 
+@MODEL_WRAPPERS.register_module(force=True)
+class ToyWrapper(MMDistributedDataParallel):
+    def __init__(self, module, device_ids):
+        super().__init__(module)
+
+
 @METRICS.register_module(force=True)
 class ToyMetric(BaseMetric):
     default_prefix = 'image'
@@ -55,6 +64,7 @@ class ToyMetric(BaseMetric):
 CONFIG = '''
 custom_imports = dict(imports=['toy_of_the_tools_test'])
 model = dict(type='ToyModel')
+model_wrapper_cfg = dict(type='ToyWrapper')
 loader = dict(batch_size=2, num_workers=0, dataset=dict(type='ToySet'))
 train_dataloader = dict(sampler=dict(type='InfiniteSampler'), **loader)
 test_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), **loader)
@@ -112,6 +122,22 @@ def test_train_resume_test(config, capfd):
     with open('tested/all.pkl', 'rb') as file:
         assert [float(sample['number']) for sample in pickle.load(file)] == [0, 1, 2, 3]
     assert not Path('tested/all.pkl.part.pkl').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='MMEngine joins the processes itself')
+def test_two_processes_without_cuda(config, tmp_path):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    env = dict(os.environ, PORT=port, PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    env['PYTHONPATH'] = os.pathsep.join([str(tmp_path), str(TOOLS.parent)])
+    env.pop('LOCAL_RANK')
+    done = subprocess.run(
+        [TOOLS / 'dist_train.sh', config, '2'], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert iterations('work_dirs/toy/iter_2.pth') == 2
+    assert 'Distributed launcher: pytorch' in done.stdout + done.stderr
 
 
 class Bomb:
@@ -175,7 +201,7 @@ def test_pictures_need_the_hook(config):
     test.draw_into(cfg, 'pictures')
     assert cfg.default_hooks.visualization.draw
     assert cfg.default_hooks.visualization.test_out_dir == str(Path('pictures').resolve())
-    with pytest.raises(SystemExit, match='DetVisualizationHook'):
+    with pytest.raises(SystemExit, match='needs default_hooks.visualization'):
         test.draw_into(Config(), 'pictures')
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcovid.utils.files import write_json
+from mmcovid.utils.files import atomic_path, write_json
 
 
 def test_tensors_arrays_and_undefined_figures(tmp_path):
@@ -23,4 +23,26 @@ def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path):
     with pytest.raises(TypeError):
         write_json({'a': object()}, path)
     assert json.loads(path.read_text()) == {'a': 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_appears_whole(tmp_path):
+    path = tmp_path / 'new' / 'a.png'
+    with atomic_path(path) as temporary:
+        assert temporary.endswith('.png')
+        with open(temporary, 'w') as file:
+            file.write('whole')
+        assert not path.exists()
+    assert path.read_text() == 'whole'
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_former_file_survives_a_failure(tmp_path):
+    path = tmp_path / 'a.png'
+    path.write_text('former')
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        with open(temporary, 'w') as file:
+            file.write('half')
+        raise ZeroDivisionError
+    assert path.read_text() == 'former'
     assert list(tmp_path.iterdir()) == [path]

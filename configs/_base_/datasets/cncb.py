@@ -5,7 +5,7 @@ num_seg, num_cls = 1, 1  # slices of each set in a batch
 branches = ['seg', 'cls']
 
 load_slice = [
-    dict(type='LoadImageFromFile', color_type='unchanged'),  # 16 bit stay 16 bit
+    dict(type='mmcovid.LoadImageFromFile', color_type='unchanged'),  # 16 bit stay 16 bit
     dict(type='mmcovid.ToThreeChannels'),
 ]
 train_pipelines = dict(
@@ -85,7 +85,7 @@ val_evaluator = dict(
     type='mmcovid.TaskEvaluator',
     metrics=dict(
         seg=dict(
-            type='CocoMetric',
+            type='mmcovid.LesionMetric',
             ann_file=data_root + 'annotations/lesions_test.json',
             metric=['bbox', 'segm'],
             classwise=True,

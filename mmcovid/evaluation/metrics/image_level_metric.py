@@ -185,8 +185,10 @@ class ImageLevelMetric(BaseMetric):
 
 def _numbers(value: Any, name: str, key: str) -> list[float]:
     """``value`` (number, list, array or tensor) as a flat list of finite floats."""
-    numbers = torch.as_tensor(value).double().flatten()
-    if not torch.isfinite(numbers).all():
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().double().numpy()  # numpy has no bfloat16
+    numbers = np.asarray(value, dtype=float).ravel()
+    if not np.isfinite(numbers).all():
         raise ValueError(
             f'{name}: {key} is not finite ({value!r}): the weights have probably diverged')
     return numbers.tolist()

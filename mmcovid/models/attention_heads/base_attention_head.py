@@ -145,6 +145,10 @@ class BaseAttentionHead(BaseModule):
         # the softmax of log-sigmoids is the normalised sigmoids, without underflow
         scores = logsigmoid(logits).softmax(dim=1)
         return [
-            dict(label=logit.argmax().view(1), logits=logit, score=score, attention=weights.squeeze(-1))
+            dict(
+                label=logit.argmax().view(1),
+                logits=logit,
+                score=score,
+                attention=weights.squeeze(-1))
             for logit, score, weights in zip(logits, scores, attention.float())
         ]

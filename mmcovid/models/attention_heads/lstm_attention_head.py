@@ -2,6 +2,7 @@ from torch import Tensor, nn
 
 from mmcovid.models.layers import LSTMAttention
 from mmcovid.registry import MODELS
+
 from .base_attention_head import BaseAttentionHead
 
 

@@ -2,6 +2,7 @@ from torch import Tensor
 
 from mmcovid.models.layers import RoIAttention
 from mmcovid.registry import MODELS
+
 from .base_attention_head import BaseAttentionHead
 
 

@@ -9,12 +9,17 @@ from mmdet.utils import ConfigType, InstanceList
 from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
-from torch import Tensor
+from mmengine.utils import apply_to
+from torch import Tensor, nn
 
 from mmcovid.registry import MODELS
 
 UPDATE_POLICIES = ('alternate', 'joint')
 SYNC_POLICIES = ('improved', 'always', 'never')
+
+
+def _float_outputs(module: nn.Module, args: tuple, outputs: tuple) -> tuple:
+    return apply_to(outputs, torch.is_tensor, Tensor.float)
 
 
 @MODELS.register_module()
@@ -68,12 +73,12 @@ class OneShotRCNN(TwoStageDetector):
         self.update_policy = update_policy
         self.sync_policy = sync_policy
         self.task_weights = dict(seg=1.0, cls=1.0) | dict(task_weights or {})
+        # in mixed precision: boxes need float32, and MMCV's RoI operators know no bfloat16
+        for module in (self.neck, self.rpn_head, self.roi_head.bbox_head,
+                       self.roi_head.classification_branch.bbox_head):
+            module.register_forward_hook(_float_outputs)
         # in the state dict, so that a resumed training goes on as it would have
         self.register_buffer('last_seg_loss', torch.tensor(float('inf')))
-
-    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor]:
-        """Feature maps of slices (B, 3, H, W), in float32: MMCV's RoI operators know no bfloat16."""
-        return tuple(feat.float() for feat in super().extract_feat(batch_inputs))
 
     # training
 
@@ -82,7 +87,8 @@ class OneShotRCNN(TwoStageDetector):
         data = self.data_preprocessor(data, True)
         return self.update(self, data, optim_wrapper)
 
-    def update(self, forward: Callable, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+    def update(self, forward: Callable, data: dict,
+               optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Update the weights by the update policy.
 
         Args:

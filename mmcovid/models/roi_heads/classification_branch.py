@@ -5,6 +5,8 @@ from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmengine.model import BaseModule, kaiming_init
 from torch import Tensor, nn
 
+from mmcovid.models.layers import upsample_conv
+
 
 class ClassificationBranch(BaseModule):
     """Frozen copy of the segmentation branch that finds the RoIs of a slice to classify.
@@ -46,7 +48,7 @@ class ClassificationBranch(BaseModule):
         """
         for conv in self.convs:
             x = conv(x)
-        return self.relu(self.conv_reduce(self.upsample(x)))
+        return self.relu(upsample_conv(x, self.upsample, self.conv_reduce))
 
     def sync(self, bbox_head: BBoxHead, mask_head: FCNMaskHead) -> None:
         """Take a fresh copy of the segmentation branch's weights."""

@@ -5,6 +5,7 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor
 
 from mmcovid.registry import MODELS
+
 from .classification_branch import ClassificationBranch
 from .roi_sequence import ORDERS, select_roi_sequence
 

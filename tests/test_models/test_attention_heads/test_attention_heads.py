@@ -138,7 +138,8 @@ def test_bad_options():
 
 
 def test_initial_weights():
-    head = MODELS.build(dict(type='mmcovid.LSTMAttentionHead', num_rois=4, in_channels=8, roi_size=8))
+    head = MODELS.build(
+        dict(type='mmcovid.LSTMAttentionHead', num_rois=4, in_channels=8, roi_size=8))
     head.init_weights()
     assert (head.vectorization.conv1.bias == 0.01).all()
     assert (head.classifiers[0][0].bias == 0.01).all()

@@ -31,6 +31,10 @@ def _changed(model, before):
     return {k for k, v in model.named_parameters() if not torch.equal(v, before[k])}
 
 
+def _branch(data, branch):
+    return {branch: data['inputs'][branch]}, {branch: data['data_samples'][branch]}
+
+
 def _prefixes(names):
     """The parts of the model that the parameters belong to."""
     parts = set()
@@ -61,7 +65,7 @@ def test_image_loss_reaches_backbone_neck_and_attention_head_only(build):
     # by default the residual branches start at zero, which stops their gradient
     model = build(**{'model.backbone.zero_init_residual': False})
     data = model.data_preprocessor(train_batch(), True)
-    losses = model({'cls': data['inputs']['cls']}, {'cls': data['data_samples']['cls']}, mode='loss')
+    losses = model(*_branch(data, 'cls'), mode='loss')
     losses['cls_loss_image'].backward()
     reached = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert _prefixes(reached) == {'backbone', 'neck', 'attention_head'}
@@ -72,7 +76,7 @@ def test_image_loss_reaches_backbone_neck_and_attention_head_only(build):
 def test_detection_loss_reaches_all_but_attention_head_and_copied_branch(build):
     model = build()
     data = model.data_preprocessor(train_batch(), True)
-    losses = model({'seg': data['inputs']['seg']}, {'seg': data['data_samples']['seg']}, mode='loss')
+    losses = model(*_branch(data, 'seg'), mode='loss')
     model.parse_losses(losses)[0].backward()
     reached = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert _prefixes(reached) == {
@@ -112,15 +116,14 @@ def test_joint_update_is_one_step_on_the_weighted_sum(build):
 
     data = reference.data_preprocessor(train_batch(), True)
     reference.task_weights = dict(seg=1.0, cls=1.0)
-    unweighted = reference({'cls': data['inputs']['cls']}, {'cls': data['data_samples']['cls']},
-                           mode='loss')['cls_loss_image']
+    unweighted = reference(*_branch(data, 'cls'), mode='loss')['cls_loss_image']
     torch.testing.assert_close(log_vars['cls_loss_image'], 3 * unweighted.detach())
 
 
 def _branch_is_in_sync(model):
-    branch = model.roi_head.classification_branch
-    pairs = [(branch.bbox_head, model.roi_head.bbox_head), (branch.convs, model.roi_head.mask_head.convs),
-             (branch.upsample, model.roi_head.mask_head.upsample)]
+    copied, roi_head = model.roi_head.classification_branch, model.roi_head
+    pairs = [(copied.bbox_head, roi_head.bbox_head), (copied.convs, roi_head.mask_head.convs),
+             (copied.upsample, roi_head.mask_head.upsample)]
     return all(torch.equal(p, q) for a, b in pairs
                for p, q in zip(a.parameters(), b.parameters(), strict=True))
 

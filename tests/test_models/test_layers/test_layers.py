@@ -2,8 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from mmcovid.models.layers import (ConvWithBackground, LinearWithBackground, LSTMAttention,
-                                   RoIAttention, RoIRefinement, RoIVectorization, attention_pool)
+from mmcovid.models.layers import (
+    ConvWithBackground,
+    LinearWithBackground,
+    LSTMAttention,
+    RoIAttention,
+    RoIRefinement,
+    RoIVectorization,
+    attention_pool,
+)
 
 NORM = dict(type='mmcovid.PerImageBatchNorm2d')
 

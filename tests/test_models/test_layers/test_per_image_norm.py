@@ -25,6 +25,28 @@ def test_equals_batch_norm_of_each_image(group, training):
     torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('num_images', [1, 2])
+@pytest.mark.parametrize('group', [1, 16])
+@pytest.mark.parametrize('size', [(1, 1), (3, 2)])
+def test_gradient_equals_that_of_the_formula(num_images, group, size):
+    if group == 1 and size == (1, 1):
+        pytest.skip('one value has no statistics')
+    torch.manual_seed(0)
+    norm = _random_affine(PerImageBatchNorm2d(6, samples_per_image=group))
+    x = torch.randn(num_images * group, 6, *size, requires_grad=True)
+    weights = torch.randn_like(x)
+    grad, = torch.autograd.grad((norm(x) * weights).sum(), x)
+
+    images = x.unflatten(0, (num_images, group))
+    dims = dict(dim=(1, 3, 4), keepdim=True)
+    expected = (images - images.mean(**dims)) / (
+        images.var(**dims, unbiased=False) + norm.eps).sqrt()
+    affine = (norm.weight.view(-1, 1, 1), norm.bias.view(-1, 1, 1))
+    expected = (expected * affine[0] + affine[1]).flatten(0, 1)
+    expected, = torch.autograd.grad((expected * weights).sum(), x)
+    torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_group_of_vectors_has_its_own_statistics():
     norm = PerImageBatchNorm2d(6, samples_per_image=8)
     y = norm(torch.randn(16, 6, 1, 1)).view(2, 8, 6)

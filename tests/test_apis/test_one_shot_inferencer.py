@@ -1,0 +1,216 @@
+import copy
+import json
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmdet.apis import DetInferencer
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+from mmengine.utils import digit_version
+
+from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
+from mmcovid.apis.one_shot_inferencer import name_outputs
+
+CONFIG = 'one_shot/one-shot_r18_fpn_lstm2_cncb.py'
+SIZE = 64
+NUM_ROIS = 4
+
+
+def small(config):
+    """The config for slices of 64 x 64, with few detections and RoIs: quick."""
+    for transform in config.test_dataloader.dataset.pipeline:
+        if transform.type == 'Resize':
+            transform.scale = (SIZE, SIZE)
+    config.model.test_cfg.rcnn.max_per_img = 4
+    config.model.roi_head.roi_sequence.num_rois = NUM_ROIS
+    return config
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    path = Path(__file__).parents[2] / 'configs' / CONFIG
+    config = small(Config.fromfile(path))
+    config.model.backbone.init_cfg = None
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return OneShotInferencer(config, device='cpu', show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def ct():
+    """A grey picture, 48 x 64."""
+    y, x = np.mgrid[:48, :64]
+    return (127 + 60 * np.sin(x / 5) + 60 * np.cos(y / 7)).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path, ct):
+    slices = tmp_path / 'slices'
+    slices.mkdir()
+    cv2.imwrite(str(slices / 'b.png'), ct)
+    cv2.imwrite(str(slices / 'a.PNG'), ct.astype(np.uint16) * 16)
+    (slices / 'broken.png').write_bytes(b'no picture')
+    (slices / 'empty.jpg').write_bytes(b'')
+    (slices / 'notes.txt').write_text('no slice')
+    return slices
+
+
+def test_folder_with_bad_files(inferencer, folder, tmp_path):
+    out = tmp_path / 'out'
+    result = inferencer(folder, batch_size=2, out_dir=str(out))
+
+    assert [Path(p['img_path']).name for p in result['predictions']] == ['a.PNG', 'b.png']
+    assert [Path(e['input']).name for e in result['errors']] == ['broken.png', 'empty.jpg']
+    assert all(error['reason'] for error in result['errors'])
+    for prediction in result['predictions']:
+        scores = prediction['class_scores']
+        assert list(scores) == ['normal', 'cp', 'covid19']
+        assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
+        assert prediction['pred_class'] == max(scores, key=scores.get)
+        assert list(scores)[prediction['pred_label']] == prediction['pred_class']
+        assert np.shape(prediction['roi_sequence']['bboxes']) == (NUM_ROIS, 4)
+        assert np.sum(prediction['roi_sequence']['attention'], axis=0) == pytest.approx([1, 1])
+        assert len(prediction['masks']) == len(prediction['labels'])
+    # the depth of the file makes no difference to a model that standardises each slice
+    a, b = (prediction['class_scores'] for prediction in result['predictions'])
+    assert a == pytest.approx(b, abs=1e-4)
+
+    written = sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file())
+    assert written == ['predictions.json', 'preds/a.json', 'preds/b.json', 'vis/a.PNG', 'vis/b.png']
+    assert json.loads((out / 'preds' / 'b.json').read_text()) == result['predictions'][1]
+    summary = json.loads((out / 'predictions.json').read_text())
+    assert summary['errors'] == result['errors']
+    assert summary['predictions'][1]['pred_class'] == result['predictions'][1]['pred_class']
+    counted = np.array(result['predictions'][1]['labels'])[
+        np.array(result['predictions'][1]['scores']) >= 0.3]
+    assert list(summary['predictions'][1]['instances'].values()) == [
+        int(np.sum(counted == k)) for k in range(3)]
+
+
+def test_arrays_of_any_kind(inferencer, ct, tmp_path):
+    arrays = [ct, np.stack([ct] * 3, axis=-1), ct.astype(np.int16) - 1024, np.zeros((0, 4))]
+    result = inferencer(arrays, return_vis=True, out_dir=str(tmp_path))
+    assert [error['input'] for error in result['errors']] == ['array 3']
+    first, second, third = (p['class_scores'] for p in result['predictions'])
+    assert first == pytest.approx(second, abs=1e-5)
+    assert first == pytest.approx(third, abs=1e-3)
+    assert all(picture.dtype == np.uint8 for picture in result['visualization'])
+    assert len({p.stem for p in (tmp_path / 'preds').iterdir()}) == 3
+    assert {p.stem for p in (tmp_path / 'preds').iterdir()} == {
+        p.stem for p in (tmp_path / 'vis').iterdir()}
+
+
+def test_same_name_in_two_folders(inferencer, ct, tmp_path):
+    for patient in ('1', '2'):
+        (tmp_path / patient).mkdir()
+        cv2.imwrite(str(tmp_path / patient / '0.jpg'), ct)
+    result = inferencer([tmp_path / '1', str(tmp_path / '2')], out_dir=str(tmp_path / 'out'))
+    assert not result['errors']
+    out = tmp_path / 'out'
+    for patient in ('1', '2'):
+        assert (out / 'preds' / patient / '0.json').is_file()
+        assert (out / 'vis' / patient / '0.jpg').is_file()
+
+
+def test_nothing_readable(inferencer, folder, tmp_path):
+    with pytest.raises(ValueError, match='2 of 2 inputs could not be read:\n.*broken.png'):
+        inferencer([folder / 'broken.png', tmp_path / 'absent.png'])
+    (tmp_path / 'void').mkdir()
+    with pytest.raises(FileNotFoundError, match='void holds no image'):
+        inferencer(tmp_path / 'void')
+
+
+def test_data_samples_are_returned_on_request(inferencer, ct, tmp_path):
+    result = inferencer(ct, return_datasamples=True, out_dir=str(tmp_path), no_save_vis=True)
+    assert isinstance(result['predictions'][0], DetDataSample)
+    assert not list(tmp_path.iterdir())
+
+
+def test_class_only_prediction(inferencer):
+    sample = DetDataSample(metainfo=dict(img_path='x/y.png'))
+    sample.pred_label, sample.pred_score = torch.tensor([2]), torch.tensor([.1, .2, .7])
+    assert inferencer.pred2dict(sample) == dict(
+        img_path='x/y.png', pred_label=2, pred_class='covid19',
+        class_scores=pytest.approx(dict(normal=.1, cp=.2, covid19=.7)))
+
+
+def test_prediction_without_lesions(inferencer):
+    sample = DetDataSample()
+    sample.pred_instances = InstanceData(
+        bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long),
+        scores=torch.zeros(0), masks=torch.zeros(0, 8, 8, dtype=torch.bool))
+    result = inferencer.pred2dict(sample)
+    assert result['labels'] == result['masks'] == result['bboxes'] == []
+
+
+def test_classes_come_from_the_config(inferencer):
+    meta = inferencer.model.dataset_meta
+    assert meta['classes'] == ('lung', 'ggo', 'consolidation')
+    assert meta['image_classes'] == ('normal', 'cp', 'covid19')
+    assert len(meta['palette']) == 3
+
+
+def test_base_name_and_weights(inferencer, load_config, tmp_path):
+    weights = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict=inferencer.model.state_dict(), meta=dict(
+        dataset_meta=dict(classes=('lung', 'ggo', 'consolidation'),
+                          image_classes=('a', 'b', 'c')))), weights)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='.*COCO classes.*')
+        built = OneShotInferencer(
+            'one-shot_r18_fpn_lstm2_cncb', str(weights), device='cpu', show_progress=False)
+    assert built.model.dataset_meta['image_classes'] == ('a', 'b', 'c')
+    assert len(built.model.dataset_meta['palette']) == 3
+    name, weight = next(iter(inferencer.model.named_parameters()))
+    assert torch.equal(built.model.get_parameter(name), weight)
+    with pytest.raises(FileNotFoundError, match='one-shot_r18_fpn_lstm2_cncb'):
+        OneShotInferencer('one-shot_r19')
+
+
+@pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.6'), reason='PyTorch cannot tell before')
+def test_checkpoint_that_holds_objects_is_refused(tmp_path):
+    weights = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict={}, meta=dict(folder=tmp_path)), weights)
+    with pytest.raises(ValueError, match='(?s)weights.pth: .*tensors and plain values'), \
+            warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        OneShotInferencer('one-shot_r18_fpn_lstm2_cncb', str(weights), device='cpu')
+
+
+def test_stock_interfaces_work_unmodified(load_config, folder, ct):
+    config = small(load_config(CONFIG))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        model = init_detector(copy.deepcopy(config), device='cpu')
+        from_file = inference_detector(model, str(folder / 'b.png'))
+        from_array, = inference_detector(model, [ct])
+        stock = DetInferencer(config, device='cpu', show_progress=False)
+    assert from_file.pred_score.tolist() == pytest.approx(from_array.pred_score.tolist())
+    result = stock(str(folder / 'b.png'), return_vis=True)
+    assert len(result['predictions']) == len(result['visualization']) == 1
+
+
+names = st.text('ab', min_size=1, max_size=2)
+paths = st.lists(
+    st.tuples(st.lists(names, max_size=2), names, st.sampled_from(['.png', '.jpg'])).map(
+        lambda parts: '/'.join([*parts[0], parts[1] + parts[2]])),
+    max_size=6)
+
+
+@given(paths)
+def test_output_names_differ_for_different_files(drawn):
+    named = name_outputs(drawn)
+    assert set(named) == set(drawn)
+    assert len(set(named.values())) == len(set(drawn))
+    assert all(not name.startswith(('/', '..')) for name in named.values())
+    if len({Path(path).stem for path in drawn}) == len(set(drawn)):
+        assert all(named[path] == Path(path).stem for path in drawn)

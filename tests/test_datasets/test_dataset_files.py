@@ -1,0 +1,26 @@
+import pytest
+
+from mmcovid.datasets.files import find_missing, name_some
+
+
+@pytest.mark.parametrize('prefix', ['{}', '{}/', '{}//', '{}/./'])
+def test_find_missing(tmp_path, prefix):
+    (tmp_path / 'here').mkdir()
+    (tmp_path / 'here' / 'a.png').touch()
+    (tmp_path / 'here' / 'folder.png').mkdir()
+    folder = prefix.format(tmp_path / 'here') + '/'
+    names = ['b.png', 'a.png', 'folder.png', 'no/such.png']
+    assert find_missing([folder + name for name in names]) == [
+        folder + name for name in ('b.png', 'folder.png', 'no/such.png')
+    ]
+
+
+def test_find_missing_in_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / 'a.png').touch()
+    monkeypatch.chdir(tmp_path)
+    assert find_missing(['a.png', 'b.png']) == ['b.png']
+
+
+def test_name_some():
+    assert name_some(['a', 'b']) == '2: a, b'
+    assert name_some([str(number) for number in range(12)]).endswith('8, 9 and 2 more')

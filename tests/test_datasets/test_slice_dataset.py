@@ -1,0 +1,142 @@
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmcovid.datasets import SliceDataset
+from mmcovid.datasets.slice_dataset import _parse_line
+from mmcovid.registry import DATASETS
+
+
+def make_files(folder, *names):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b'not read by the dataset')
+
+
+@pytest.fixture
+def root(tmp_path):
+    make_files(tmp_path / 'images', 'Normal_1_11_0000.png', 'CP_2_12_0001.png',
+               'NCP_3_13_0002.png')
+    (tmp_path / 'train.txt').write_text('Normal_1_11_0000.png 0 1 2 300 400\n\n'
+                                        'CP_2_12_0001.png 1 1 2 300 400\n')
+    (tmp_path / 'val.txt').write_text('NCP_3_13_0002.png 2\n')
+    return tmp_path
+
+
+def build(root, ann_file='', **kwargs):
+    return SliceDataset(ann_file, data_root=str(root), data_prefix=dict(img='images'), **kwargs)
+
+
+def test_list_file(root):
+    dataset = DATASETS.build(
+        dict(
+            type='mmcovid.SliceDataset',
+            data_root=str(root),
+            ann_file='train.txt',
+            data_prefix=dict(img='images/')))
+    assert dataset.metainfo['classes'] == ('normal', 'cp', 'covid19')
+    assert len(dataset) == 2
+    assert dataset[1] == dict(
+        img_path=str(root / 'images' / 'CP_2_12_0001.png'),
+        img_id='CP_2_12_0001.png',
+        task='cls',
+        gt_label=1,
+        patient_id='2',
+        scan_id='12',
+        sample_idx=1)
+    assert dataset.get_cat_ids(1) == [1]
+
+
+def test_several_lists_relative_and_absolute(root):
+    dataset = build(root, ['train.txt', str(root / 'val.txt')])
+    assert [info['gt_label'] for info in dataset] == [0, 1, 2]
+
+
+def test_folder_without_list(root):
+    make_files(root / 'images', '2_pCT2179.jpg', 'notes.txt')
+    found = {info['img_id']: (info['gt_label'], info['patient_id']) for info in build(root)}
+    assert found == {
+        'Normal_1_11_0000.png': (0, '1'),
+        'CP_2_12_0001.png': (1, '2'),
+        'NCP_3_13_0002.png': (2, '3'),
+        '2_pCT2179.jpg': (2, 'unknown')
+    }
+
+
+def test_class_of_the_list_goes_before_the_name(root):
+    (root / 'relabelled.txt').write_text('NCP_3_13_0002.png 1\n')
+    assert build(root, 'relabelled.txt')[0]['gt_label'] == 1
+
+
+def test_indices_and_lazy_init(root):
+    assert len(build(root, 'train.txt', indices=1)) == 1
+    lazy = build(root, 'absent.txt', lazy_init=True)  # no data needed for the metainfo
+    assert lazy.metainfo['image_classes'] == ('normal', 'cp', 'covid19')
+
+
+def test_missing_images_are_counted_and_named(root):
+    names = [f'CP_9_9_{number:04d}.png' for number in range(14)]
+    (root / 'train.txt').write_text(''.join(f'{name} 1\n' for name in names))
+    with pytest.raises(FileNotFoundError) as error:
+        build(root, 'train.txt')
+    message = str(error.value)
+    assert '14: ' in message and 'and 4 more' in message and 'data_prefix' in message
+    assert names[9] in message and names[10] not in message
+
+
+def test_skip_missing_warns_with_the_count(root, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmcovid.datasets.slice_dataset.print_log',
+                        lambda message, **kwargs: said.append((message, kwargs['level'])))
+    (root / 'train.txt').write_text('Normal_1_11_0000.png 0\nCP_9_9_0000.png 1\n')
+    dataset = build(root, 'train.txt', skip_missing=True)
+    assert [info['img_id'] for info in dataset] == ['Normal_1_11_0000.png']
+    ((message, level), ) = said
+    assert '1: ' in message and 'CP_9_9_0000.png' in message and level == logging.WARNING
+    (root / 'train.txt').write_text('CP_9_9_0000.png 1\n')
+    with pytest.raises(FileNotFoundError, match='not one slice'):
+        build(root, 'train.txt', skip_missing=True)
+
+
+@pytest.mark.parametrize('line', [
+    'NCP_3_13_0002.png', 'NCP_3_13_0002.png x', 'NCP_3_13_0002.png 3', 'NCP_3_13_0002.png -1',
+    'NCP_3_13_0002.png 2 1 2 3', 'NCP_3_13_0002.png 2 1 2 3 4 5', 'NCP_3_13_0002.png 2 a b c d'
+])
+def test_malformed_line_names_file_line_and_content(root, line):
+    (root / 'bad.txt').write_text(f'Normal_1_11_0000.png 0\n{line}\n')
+    with pytest.raises(ValueError, match=r'bad\.txt, line 2') as error:
+        build(root, 'bad.txt')
+    assert repr(line) in str(error.value)
+
+
+def test_slice_listed_twice(root):
+    with pytest.raises(ValueError, match=r'train\.txt, line 1'):
+        build(root, ['train.txt', 'train.txt'])
+
+
+def test_names_without_class(root):
+    make_files(root / 'images', 'slice7.png')
+    with pytest.raises(ValueError, match=r'1: slice7\.png'):
+        build(root)
+
+
+def test_missing_list_and_folder(root):
+    with pytest.raises(FileNotFoundError, match=r'absent\.txt: no such list'):
+        build(root, 'absent.txt')
+    with pytest.raises(FileNotFoundError, match='no such folder'):
+        SliceDataset(data_root=str(root), data_prefix=dict(img='nowhere'))
+    (root / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='not one slice'):
+        SliceDataset(data_root=str(root), data_prefix=dict(img='empty'))
+
+
+@given(st.text(max_size=40).filter(str.strip))
+def test_any_line_is_read_or_refused_clearly(line):
+    try:
+        name, label = _parse_line(line, 'list.txt, line 1', 3)
+    except ValueError as error:
+        assert str(error).startswith('list.txt, line 1: ')
+    else:
+        assert name and label in (0, 1, 2)

@@ -1,0 +1,103 @@
+import copy
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.registry import DATASETS
+from mmengine.config import ConfigDict
+
+from mmcovid.datasets import conversion
+
+PIPELINE = [
+    dict(type='LoadImageFromFile', color_type='unchanged'),
+    dict(type='mmcovid.ToThreeChannels'),
+    dict(type='Resize', scale=(24, 24), keep_ratio=False),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='mmcovid.PackSliceInputs'),
+]
+LESIONS = dict(
+    type='mmcovid.LesionDataset', ann_file='lesions_all.json', data_prefix=dict(img='image/'),
+    test_mode=True)
+SLICES = dict(
+    type='mmcovid.SliceDataset', ann_file='', data_prefix=dict(img='slices/'), test_mode=True)
+
+
+@pytest.fixture
+def root(tmp_path):
+    image = np.arange(400, dtype=np.uint16).reshape(20, 20) * 100
+    mask = np.zeros((20, 20), np.uint8)
+    for folder in ('image/1', 'mask/1', 'slices'):
+        (tmp_path / folder).mkdir(parents=True)
+    for number in range(2):  # the second slice has no lesion
+        cv2.imwrite(str(tmp_path / f'image/1/{number}.png'), image)
+        mask[5:15, 5:15] = 2 if number == 0 else 0
+        cv2.imwrite(str(tmp_path / f'mask/1/{number}.png'), mask)
+    for label in range(3):
+        cv2.imwrite(str(tmp_path / f'slices/{label}_4_5_6.png'), image)
+    conversion.write_lesion_annotations(
+        tmp_path, {'lesions_all': conversion.list_lesion_slices(tmp_path)}, min_area=10,
+        show_progress=False)
+    return str(tmp_path)
+
+
+def build(*children, root='', **kwargs):
+    children = [dict(child, data_root=root) for child in children]
+    return DATASETS.build(
+        ConfigDict(type='mmcovid.TwoTaskDataset', datasets=children, pipeline=PIPELINE, **kwargs))
+
+
+def test_both_tasks_in_one_pipeline(root):
+    dataset = build(LESIONS, SLICES, root=root)
+    assert dataset.task_sizes == dict(seg=2, cls=3) and len(dataset) == 5
+    samples = [dataset[index]['data_samples'] for index in range(5)]
+    assert [sample.task for sample in samples] == ['seg'] * 2 + ['cls'] * 3
+    assert [len(sample.gt_instances) for sample in samples] == [1, 0, 0, 0, 0]
+    assert [sample.gt_label.item() for sample in samples[2:]] == [0, 1, 2]
+    assert 'gt_label' not in samples[0]
+    assert dataset[4]['inputs'].shape == (3, 24, 24)
+    assert dataset[4]['inputs'].max() > 39000  # 16 bits stay
+
+
+@pytest.mark.parametrize('children', [(LESIONS, SLICES), (LESIONS, ), (SLICES, )])
+def test_metainfo_without_any_data(children):
+    dataset = build(*children, root='nowhere', lazy_init=True)
+    assert dataset.metainfo['classes'] == ('lung', 'ggo', 'consolidation')
+    assert len(dataset.metainfo['palette']) == 3
+    assert dataset.metainfo['image_classes'] == ('normal', 'cp', 'covid19')
+
+
+@pytest.mark.parametrize(('child', 'sizes'), [(LESIONS, dict(seg=2, cls=0)),
+                                              (SLICES, dict(seg=0, cls=3))])
+def test_one_task_alone(root, child, sizes):
+    dataset = build(child, root=root)
+    assert dataset.task_sizes == sizes
+    assert dataset[0]['inputs'].shape == (3, 24, 24)
+
+
+def test_metainfo_of_children_and_override(root):
+    merged = dict(LESIONS, metainfo=dict(classes=('lung', 'lesion')))
+    dataset = build(merged, SLICES, root=root, lazy_init=True, metainfo=dict(note='two classes'))
+    assert dataset.metainfo['classes'] == ('lung', 'lesion')
+    assert dataset.metainfo['note'] == 'two classes'
+
+
+def test_own_pipeline_wins_and_configs_stay(root):
+    children = [dict(LESIONS, data_root=root), dict(SLICES, data_root=root, pipeline=[])]
+    config = dict(type='mmcovid.TwoTaskDataset', datasets=children, pipeline=PIPELINE)
+    before = copy.deepcopy(config)
+    dataset = DATASETS.build(config)
+    assert config == before
+    assert 'inputs' in dataset[0]
+    assert dataset[2]['img_id'] == '0_4_5_6.png'  # went through no pipeline
+    assert dataset.datasets[0].metainfo['classes'] == ('lung', 'ggo', 'consolidation')
+
+
+def test_built_datasets_are_taken_as_they_are(root):
+    lesions = DATASETS.build(dict(LESIONS, data_root=root))
+    dataset = DATASETS.build(dict(type='mmcovid.TwoTaskDataset', datasets=[lesions]))
+    assert dataset.datasets == [lesions]
+
+
+def test_no_datasets():
+    with pytest.raises(ValueError, match='is empty'):
+        DATASETS.build(dict(type='mmcovid.TwoTaskDataset', datasets=[]))

@@ -1,0 +1,52 @@
+"""Figures and links of the documentation that the code can check."""
+import re
+from pathlib import Path
+
+import pytest
+from test_configs import NUM_PARAMETERS
+
+from mmcovid.datasets.phantom_set import LESION_SPLITS, SLICE_SPLITS
+
+REPO = Path(__file__).parents[1]
+PAGES = [REPO / 'README.md', *sorted((REPO / 'docs').rglob('*.md')),
+         *sorted((REPO / 'configs').rglob('*.md'))]
+
+
+def table_rows(page, first_cell):
+    """Cells of the rows of a page's tables whose first cell begins so."""
+    lines = (REPO / 'docs/en' / page).read_text(encoding='utf-8').splitlines()
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines
+            if line.startswith(f'| {first_cell}')]
+    return [row[1:] for row in rows]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_links_lead_to_files(page):
+    for link in re.findall(r'\]\(([^)\s]+)\)', page.read_text(encoding='utf-8')):
+        target = link.split('#')[0]
+        if target and not target.startswith('https://'):
+            assert (page.parent / target).exists(), link
+
+
+@pytest.mark.parametrize('backbone, name', zip(
+    NUM_PARAMETERS,
+    ['ResNet-18', 'ResNet-34', 'ResNet-50', 'ResNeXt-50 32×4d', 'ResNeXt-101 32×8d']))
+def test_numbers_of_parameters(backbone, name):
+    expected = [f'{number:,}' for number in NUM_PARAMETERS[backbone].values()]
+    assert table_rows('model.md', f'{name} |') == [expected]
+
+
+@pytest.mark.parametrize('first_cell, splits', [
+    ('patients of each class', SLICE_SPLITS), ('patients of each lesion class', LESION_SPLITS)])
+def test_sizes_of_the_phantom(first_cell, splits):
+    expected = [f'{size.patients} × {size.slices}' for size in splits.values()]
+    assert table_rows('prepare_data.md', first_cell) == [expected]
+
+
+def test_figure_is_what_its_script_draws(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(REPO / 'docs')
+    import draw_data_flow
+    committed = draw_data_flow.OUT.read_text(encoding='utf-8')
+    monkeypatch.setattr(draw_data_flow, 'OUT', tmp_path / 'data_flow.svg')
+    draw_data_flow.main()
+    assert draw_data_flow.OUT.read_text(encoding='utf-8') == committed

@@ -1,0 +1,89 @@
+import copy
+import socket
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmdet.models.task_modules.samplers import RandomSampler
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import MODEL_WRAPPERS, init_default_scope
+from models_utils import train_batch
+
+
+def _config(repo, update_policy):
+    """A model whose losses are means over the same number of boxes on every process."""
+    config = Config.fromfile(repo / 'configs/one_shot/one-shot_r18_fpn_lstm2_cncb.py')
+    config.model.update_policy = update_policy
+    config.model.backbone.init_cfg = None
+    config.model.train_cfg.rpn.sampler.update(num=32)
+    config.model.train_cfg.rcnn.sampler.update(num=16, pos_fraction=0.125)
+    return config
+
+
+def _first_boxes(self, gallery, num):
+    """Instead of random ones, which differ by the number of processes."""
+    return gallery[:num]
+
+
+def _build(config):
+    init_default_scope('mmdet')
+    RandomSampler.random_choice = _first_boxes
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = MODELS.build(config.model)
+    return model, OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
+
+
+def _train(model, optim_wrapper, seed, share=slice(None)):
+    """Train on a global batch of two slices of each set, or on one process's share of it."""
+    batch = train_batch(2, 2, seed=seed)
+    for field in batch.values():
+        field['seg'] = field['seg'][:2][share] + [None]
+        field['cls'] = [None] + field['cls'][2:][share]
+    return model.train_step(batch, optim_wrapper)
+
+
+def _rank(rank, port, folder, config):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+    model, optim_wrapper = _build(config)
+    # as the runner wraps it
+    model = MODEL_WRAPPERS.build(dict(config.model_wrapper_cfg, module=model, device_ids=[0]))
+    states = []
+    for seed in (0, 10):
+        log_vars = _train(model, optim_wrapper, seed, slice(rank, rank + 1))
+        assert {'seg_loss_mask', 'cls_loss_image', 'loss'} <= set(log_vars)
+        states.append(copy.deepcopy(model.module.state_dict()))
+    torch.save(states, f'{folder}/{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('update_policy', ['alternate', 'joint'])
+def test_two_processes_do_what_one_does_with_the_same_global_batch(
+        repo, tmp_path, update_policy, monkeypatch):
+    monkeypatch.setattr(RandomSampler, 'random_choice', _first_boxes)
+    config = _config(repo, update_policy)
+    threads = torch.get_num_threads()
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    mp.spawn(_rank, args=(port, str(tmp_path), config), nprocs=2)
+    first, second = (torch.load(tmp_path / f'{rank}.pt') for rank in range(2))
+    for one, other in zip(first, second):
+        for key, value in one.items():
+            assert torch.equal(value, other[key]), key
+
+    # after one iteration: later ones multiply the rounding errors of random weights
+    model, optim_wrapper = _build(config)
+    before = copy.deepcopy(model.state_dict())
+    _train(model, optim_wrapper, seed=0)
+    torch.set_num_threads(threads)
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    moves = torch.cat([(model.state_dict()[n] - before[n]).flatten() for n in trained])
+    other_moves = torch.cat([(first[0][n] - before[n]).flatten() for n in trained])
+    assert moves.norm() > 0
+    assert (moves - other_moves).norm() < 1e-2 * moves.norm()
+    torch.testing.assert_close(first[0]['last_seg_loss'], model.last_seg_loss)
