@@ -10,9 +10,9 @@ model = dict(
     backbone=dict(init_cfg=None),
     rpn_head=dict(
         anchor_generator=dict(scales=[8, 16, 32, 48, 64], ratios=[0.5, 1.0, 2.0])),
-    roi_head=dict(
-        bbox_head=dict(init_cfg=None),  # MMDetection's small initial weights
-        roi_sequence=dict(num_rois=8)),
+    # the large initial weights of the paper's heads take long to unlearn
+    roi_head=dict(bbox_head=dict(init_cfg=None), roi_sequence=dict(num_rois=8)),
+    attention_head=dict(init_cfg=None),
     train_cfg=dict(
         rpn=dict(sampler=dict(num=128, pos_fraction=0.5)),
         rcnn=dict(
@@ -27,7 +27,7 @@ test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=8e-4, weight_decay=1e-4),
+    optimizer=dict(type='Adam', lr=5e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=10))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),

@@ -1,5 +1,5 @@
-import os.path as osp
 from collections.abc import Sequence
+from os import path as osp
 
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.structures import DetDataSample
@@ -10,19 +10,18 @@ from mmcovid.registry import HOOKS
 
 @HOOKS.register_module()
 class SliceVisualizationHook(DetVisualizationHook):
-    """Draws slices during a test into folders named as those that they come from.
+    """Draws into a folder for each task and patient.
 
-    The stock hook names a picture after its slice alone. Lesion sets call the slices of every
-    patient 0.jpg, 1.jpg, ..., so that the pictures of one patient replace those of another.
+    In the lesion set each patient's slices are named 0.jpg, 1.jpg and so on:
+    in one folder the pictures of the last patient would replace all others.
     """
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
                         outputs: Sequence[DetDataSample]) -> None:
-        """Draw each slice into ``<test_out_dir>/<its folder>/<its name>``."""
+        """Draw a batch of tested slices."""
         folder = self.test_out_dir
         for sample in outputs:
             if folder is not None:
-                self.test_out_dir = osp.join(
-                    folder, osp.basename(osp.dirname(sample.img_path)))
+                self.test_out_dir = osp.join(folder, sample.task, str(sample.patient_id))
             super().after_test_iter(runner, batch_idx, data_batch, [sample])
-            self.test_out_dir = folder
+        self.test_out_dir = folder

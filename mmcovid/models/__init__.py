@@ -1,3 +1,4 @@
+from . import pretrained  # noqa: F401  (a loader of checkpoints)
 from .attention_heads import *  # noqa: F401,F403
 from .data_preprocessors import *  # noqa: F401,F403
 from .detectors import *  # noqa: F401,F403
