@@ -1,7 +1,7 @@
 # Phantom slices as tools/dataset_converters/phantom.py makes them, laid out like the real sets.
 data_root = 'data/phantom/'
-image_scale = (256, 256)
-num_seg, num_cls = 1, 2  # slices of each set in a batch
+image_scale = (192, 192)
+num_seg, num_cls = 3, 4  # slices of each set in a batch
 branches = ['seg', 'cls']
 
 load_slice = [

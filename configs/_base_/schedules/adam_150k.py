@@ -5,5 +5,5 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-5, weight_decay=1e-3))
+    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-5, weight_decay=1e-3, fused=True))
 param_scheduler = []  # a constant learning rate
