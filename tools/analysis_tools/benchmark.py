@@ -18,7 +18,8 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config, DictAction
-from mmengine.registry import OPTIM_WRAPPERS, init_default_scope
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -37,7 +38,7 @@ def parse_args():
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2, 4, 8])
     parser.add_argument('--rounds', type=int, default=7, help='timed rounds of each contender')
     parser.add_argument('--threads', type=int, help='CPU threads (default: all)')
-    parser.add_argument('--amp', action='store_true', help='mixed precision (CUDA: float16)')
+    parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     parser.add_argument('--out', type=Path, help='write the figures to this JSON file')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     # one contender in a process of its own, to measure its peak memory
@@ -89,11 +90,13 @@ def predictor(model, batch: dict):
     return predict
 
 
-def trainer(model, batch: dict, amp: bool):
-    """A function that trains on the batch once."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, weight_decay=1e-3)
-    optim_wrapper = OPTIM_WRAPPERS.build(
-        dict(type='mmcovid.BF16OptimWrapper' if amp else 'OptimWrapper', optimizer=optimizer))
+def trainer(config: Config, contender: str, model: torch.nn.Module, args: argparse.Namespace):
+    """A function that trains once, with the optimiser of the config."""
+    cfg = copy.deepcopy(config.optim_wrapper)
+    if args.amp:
+        cfg.type = 'mmcovid.BF16OptimWrapper'
+    optim_wrapper = build_optim_wrapper(model, cfg)
+    batch = train_batch(args.size, contender)
 
     def train():
         model.train().train_step(copy.deepcopy(batch), optim_wrapper)
@@ -123,7 +126,7 @@ def time_in_turns(functions: dict, rounds: int, device: str) -> dict[str, float]
 def peak_memory(args: argparse.Namespace, config: Config) -> float:
     """Peak memory in GB of three training steps, in this process."""
     model = build_model(config, args.memory_of, args.device)
-    train = trainer(model, train_batch(args.size, args.memory_of), args.amp)
+    train = trainer(config, args.memory_of, model, args)
     for _ in range(3):
         train()
     if args.device.startswith('cuda'):
@@ -146,7 +149,7 @@ def measure_speed(args: argparse.Namespace, config: Config) -> tuple[dict, dict]
     one_shot, mask_rcnn = (build_model(config, name, args.device) for name in CONTENDERS)
     train_seconds = time_in_turns(
         {
-            name: trainer(model, train_batch(args.size, name), args.amp)
+            name: trainer(config, name, model, args)
             for name, model in zip(CONTENDERS, (one_shot, mask_rcnn))
         }, args.rounds, args.device)
 

@@ -48,6 +48,18 @@ class OneShotRoIHead(StandardRoIHead):
         """Copy the segmentation branch's weights into the classification branch."""
         self.classification_branch.sync(self.bbox_head, self.mask_head)
 
+    def _mask_forward(self, x: tuple[Tensor], rois: Tensor | None = None, **kwargs) -> dict:
+        """Mask features and logits of RoIs; see the parent.
+
+        In testing, as many RoIs at a time as one slice has: feature maps of the thousand RoIs
+        of a batch outgrow the caches and cost more per slice than those of a single one.
+        """
+        if self.training or rois is None:
+            return super()._mask_forward(x, rois, **kwargs)
+        chunks = rois.split(self.test_cfg.max_per_img)
+        logits = [super(OneShotRoIHead, self)._mask_forward(x, c)['mask_preds'] for c in chunks]
+        return dict(mask_preds=torch.cat(logits))
+
     def extract_roi_sequence(self, x: tuple[Tensor], rpn_results_list: InstanceList,
                              batch_img_metas: list[dict]) -> tuple[Tensor, InstanceList]:
         """Mask features of the RoI sequence of every slice.
