@@ -157,8 +157,7 @@ class OneShotRCNN(TwoStageDetector):
         x = self.extract_feat(batch_inputs)
         with torch.no_grad():
             proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
-        roi_feats, _ = self.roi_head.extract_roi_sequence(
-            x, proposals, [sample.metainfo for sample in batch_data_samples])
+        roi_feats, _ = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
         return self.attention_head.loss(roi_feats, batch_data_samples)
 
     def _sync(self, losses: dict) -> None:
@@ -222,13 +221,12 @@ class OneShotRCNN(TwoStageDetector):
     def _predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
                              batch_data_samples: list[DetDataSample], rescale: bool) -> None:
         """Add the image-level results to the samples."""
-        metas = [sample.metainfo for sample in batch_data_samples]
-        roi_feats, sequences = self.roi_head.extract_roi_sequence(x, proposals, metas)
+        roi_feats, sequences = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
         results = self.attention_head.predict(roi_feats)
-        for sample, meta, sequence, result in zip(batch_data_samples, metas, sequences, results):
+        for sample, sequence, result in zip(batch_data_samples, sequences, results):
             bboxes = sequence.bboxes
             if rescale:
-                bboxes = scale_boxes(bboxes, [1 / factor for factor in meta['scale_factor']])
+                bboxes = scale_boxes(bboxes, [1 / factor for factor in sample.scale_factor])
             sample.pred_label = result['label']
             sample.pred_logits = result['logits']
             sample.pred_score = result['score']
@@ -238,7 +236,6 @@ class OneShotRCNN(TwoStageDetector):
         """Box and mask outputs of the segmentation branch, and image logits."""
         x = self.extract_feat(batch_inputs)
         proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
-        roi_feats, _ = self.roi_head.extract_roi_sequence(
-            x, proposals, [sample.metainfo for sample in batch_data_samples])
+        roi_feats, _ = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
         return (*self.roi_head.forward(x, proposals, batch_data_samples),
                 self.attention_head(roi_feats)[0])

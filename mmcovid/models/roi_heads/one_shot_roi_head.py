@@ -1,5 +1,6 @@
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor
@@ -61,7 +62,7 @@ class OneShotRoIHead(StandardRoIHead):
         return dict(mask_preds=torch.cat(logits))
 
     def extract_roi_sequence(self, x: tuple[Tensor], rpn_results_list: InstanceList,
-                             batch_img_metas: list[dict]) -> tuple[Tensor, InstanceList]:
+                             batch_data_samples: SampleList) -> tuple[Tensor, InstanceList]:
         """Mask features of the RoI sequence of every slice.
 
         Boxes are selected without gradient; the mask features pass it on to
@@ -71,7 +72,8 @@ class OneShotRoIHead(StandardRoIHead):
             x (tuple[Tensor]): Feature maps, each (B, C, h, w).
             rpn_results_list (list[:obj:`InstanceData`]): Region proposals of
                 each slice.
-            batch_img_metas (list[dict]): Meta information of each slice.
+            batch_data_samples (list[:obj:`DetDataSample`]): Samples of the
+                slices.
 
         Returns:
             tuple[Tensor, list[:obj:`InstanceData`]]: Mask features
@@ -79,7 +81,8 @@ class OneShotRoIHead(StandardRoIHead):
             sequence, and the sequences, with ``bboxes`` (β, 4) in pixels of
             the network's input, ``scores`` (β,) and ``labels`` (β,).
         """
-        sequences = self._select_sequences(x, rpn_results_list, batch_img_metas)
+        sequences = self._select_sequences(
+            x, rpn_results_list, [sample.metainfo for sample in batch_data_samples])
         rois = bbox2roi([sequence.bboxes for sequence in sequences])
         roi_feats = self.mask_roi_extractor(x[:self.mask_roi_extractor.num_inputs], rois)
         return self.classification_branch.mask_features(roi_feats), sequences
