@@ -9,6 +9,7 @@ from mmcovid.registry import DATASETS
 from .lesion_dataset import LesionDataset
 from .slice_dataset import SliceDataset
 from .slice_names import IMAGE_CLASSES
+from .volume_dataset import VolumeDataset
 
 
 @DATASETS.register_module()
@@ -21,9 +22,13 @@ class TwoTaskDataset(ConcatDataset):
     hand, for its ``metainfo``. The metainfo is that of the lesion set (classes
     and palette) and, as ``image_classes``, the classes of the slice set.
 
+    Either set may be missing. They are named, not listed, so that a config
+    that inherits another one can change one entry of one of them.
+
     Args:
-        datasets (Sequence[dict or BaseDataset]): Lesion set, slice set, or
-            either alone.
+        seg (dict or BaseDataset, optional): Lesion set. Defaults to None.
+        cls (dict or BaseDataset, optional): Slice set, or volumes to test on.
+            Defaults to None.
         pipeline (Sequence[dict], optional): Pipeline of each dataset config
             that has none of its own. Defaults to None.
         metainfo (dict, optional): Overrides entries of the metainfo.
@@ -32,12 +37,15 @@ class TwoTaskDataset(ConcatDataset):
     """
 
     def __init__(self,
-                 datasets: Sequence[dict | BaseDataset],
+                 seg: dict | BaseDataset | None = None,
+                 cls: dict | BaseDataset | None = None,
                  pipeline: Sequence[dict] | None = None,
                  metainfo: dict | None = None,
                  lazy_init: bool = False) -> None:
+        datasets = [dataset for dataset in (seg, cls) if dataset is not None]
         if not datasets:
-            raise ValueError('`datasets` of a TwoTaskDataset is empty; give one or two.')
+            raise ValueError('a TwoTaskDataset needs `seg`, a lesion set, `cls`, a slice set, '
+                             'or both.')
         built = [self._build(dataset, pipeline, lazy_init) for dataset in datasets]
         # the sets differ in their classes by nature, so nothing is compared
         names = {name for dataset in built for name in dataset.metainfo}
@@ -63,6 +71,8 @@ class TwoTaskDataset(ConcatDataset):
         for dataset in self.datasets:
             if isinstance(dataset, SliceDataset):
                 merged['image_classes'] = dataset.metainfo['classes']
+            elif isinstance(dataset, VolumeDataset):
+                merged['image_classes'] = dataset.metainfo['image_classes']
             else:
                 merged.update(dataset.metainfo)
         return {**merged, **overrides}

@@ -40,14 +40,17 @@ def root(tmp_path):
     return str(tmp_path)
 
 
-def build(*children, root='', **kwargs):
-    children = [dict(child, data_root=root) for child in children]
+def build(root='', pipeline=PIPELINE, seg=None, cls=None, **kwargs):
+    children = {
+        task: dict(child, data_root=root)
+        for task, child in dict(seg=seg, cls=cls).items() if child
+    }
     return DATASETS.build(
-        ConfigDict(type='mmcovid.TwoTaskDataset', datasets=children, pipeline=PIPELINE, **kwargs))
+        ConfigDict(type='mmcovid.TwoTaskDataset', pipeline=pipeline, **children, **kwargs))
 
 
 def test_both_tasks_in_one_pipeline(root):
-    dataset = build(LESIONS, SLICES, root=root)
+    dataset = build(root, seg=LESIONS, cls=SLICES)
     assert dataset.task_sizes == dict(seg=2, cls=3) and len(dataset) == 5
     samples = [dataset[index]['data_samples'] for index in range(5)]
     assert [sample.task for sample in samples] == ['seg'] * 2 + ['cls'] * 3
@@ -58,32 +61,37 @@ def test_both_tasks_in_one_pipeline(root):
     assert dataset[4]['inputs'].max() > 39000  # 16 bits stay
 
 
-@pytest.mark.parametrize('children', [(LESIONS, SLICES), (LESIONS, ), (SLICES, )])
+@pytest.mark.parametrize('children', [dict(seg=LESIONS, cls=SLICES), dict(seg=LESIONS),
+                                      dict(cls=SLICES)])
 def test_metainfo_without_any_data(children):
-    dataset = build(*children, root='nowhere', lazy_init=True)
+    dataset = build('nowhere', lazy_init=True, **children)
     assert dataset.metainfo['classes'] == ('lung', 'ggo', 'consolidation')
     assert len(dataset.metainfo['palette']) == 3
     assert dataset.metainfo['image_classes'] == ('normal', 'cp', 'covid19')
 
 
-@pytest.mark.parametrize(('child', 'sizes'), [(LESIONS, dict(seg=2, cls=0)),
-                                              (SLICES, dict(seg=0, cls=3))])
+@pytest.mark.parametrize(('child', 'sizes'), [(dict(seg=LESIONS), dict(seg=2, cls=0)),
+                                              (dict(cls=SLICES), dict(seg=0, cls=3))])
 def test_one_task_alone(root, child, sizes):
-    dataset = build(child, root=root)
+    dataset = build(root, **child)
     assert dataset.task_sizes == sizes
     assert dataset[0]['inputs'].shape == (3, 24, 24)
 
 
 def test_metainfo_of_children_and_override(root):
     merged = dict(LESIONS, metainfo=dict(classes=('lung', 'lesion')))
-    dataset = build(merged, SLICES, root=root, lazy_init=True, metainfo=dict(note='two classes'))
+    dataset = build(
+        root, seg=merged, cls=SLICES, lazy_init=True, metainfo=dict(note='two classes'))
     assert dataset.metainfo['classes'] == ('lung', 'lesion')
     assert dataset.metainfo['note'] == 'two classes'
 
 
 def test_own_pipeline_wins_and_configs_stay(root):
-    children = [dict(LESIONS, data_root=root), dict(SLICES, data_root=root, pipeline=[])]
-    config = dict(type='mmcovid.TwoTaskDataset', datasets=children, pipeline=PIPELINE)
+    config = dict(
+        type='mmcovid.TwoTaskDataset',
+        seg=dict(LESIONS, data_root=root),
+        cls=dict(SLICES, data_root=root, pipeline=[]),
+        pipeline=PIPELINE)
     before = copy.deepcopy(config)
     dataset = DATASETS.build(config)
     assert config == before
@@ -94,10 +102,10 @@ def test_own_pipeline_wins_and_configs_stay(root):
 
 def test_built_datasets_are_taken_as_they_are(root):
     lesions = DATASETS.build(dict(LESIONS, data_root=root))
-    dataset = DATASETS.build(dict(type='mmcovid.TwoTaskDataset', datasets=[lesions]))
+    dataset = DATASETS.build(dict(type='mmcovid.TwoTaskDataset', seg=lesions))
     assert dataset.datasets == [lesions]
 
 
 def test_no_datasets():
-    with pytest.raises(ValueError, match='is empty'):
-        DATASETS.build(dict(type='mmcovid.TwoTaskDataset', datasets=[]))
+    with pytest.raises(ValueError, match='needs `seg`'):
+        DATASETS.build(dict(type='mmcovid.TwoTaskDataset'))

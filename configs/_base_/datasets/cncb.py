@@ -50,7 +50,7 @@ train_dataloader = dict(
         batch_size=num_seg + num_cls,
         source_ratio=[num_seg, num_cls]),
     batch_sampler=None,
-    dataset=dict(type='mmcovid.TwoTaskDataset', datasets=[train_lesions, train_slices]))
+    dataset=dict(type='mmcovid.TwoTaskDataset', seg=train_lesions, cls=train_slices))
 
 val_lesions = dict(
     type='mmcovid.LesionDataset',
@@ -74,12 +74,11 @@ val_dataloader = dict(
     # no rounding up: no slice is counted twice when several GPUs test
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmcovid.TwoTaskDataset', datasets=[val_lesions, val_slices], pipeline=test_pipeline))
+        type='mmcovid.TwoTaskDataset', seg=val_lesions, cls=val_slices, pipeline=test_pipeline))
 test_dataloader = dict(
     val_dataloader,
     dataset=dict(
-        type='mmcovid.TwoTaskDataset', datasets=[val_lesions, test_slices],
-        pipeline=test_pipeline))
+        type='mmcovid.TwoTaskDataset', seg=val_lesions, cls=test_slices, pipeline=test_pipeline))
 
 val_evaluator = dict(
     type='mmcovid.TaskEvaluator',

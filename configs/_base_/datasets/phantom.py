@@ -1,100 +1,40 @@
-# Phantom slices as tools/dataset_converters/phantom.py makes them, laid out like the real sets.
+# Phantom slices as tools/dataset_converters/phantom.py makes them, laid out like the real sets:
+# other paths, smaller slices, larger batches.
+_base_ = './cncb.py'
+
 data_root = 'data/phantom/'
 image_scale = (192, 192)
 num_seg, num_cls = 3, 4  # slices of each set in a batch
-branches = ['seg', 'cls']
 
-load_slice = [
-    dict(type='mmcovid.LoadImageFromFile', color_type='unchanged'),  # 16 bit stay 16 bit
-    dict(type='mmcovid.ToThreeChannels'),
-]
-train_pipelines = dict(
-    seg=[
-        *load_slice,
-        dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-        dict(type='Resize', scale=image_scale, keep_ratio=False),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='MultiBranch', branch_field=branches, seg=[dict(type='mmcovid.PackSliceInputs')]),
-    ],
-    cls=[
-        *load_slice,
-        dict(type='Resize', scale=image_scale, keep_ratio=False),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='MultiBranch', branch_field=branches, cls=[dict(type='mmcovid.PackSliceInputs')]),
-    ])
-test_pipeline = [
-    *load_slice,
-    dict(type='Resize', scale=image_scale, keep_ratio=False),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='mmcovid.PackSliceInputs'),
-]
+train_pipelines = _base_.train_pipelines
+test_pipeline = _base_.test_pipeline
+for pipeline in (*train_pipelines.values(), test_pipeline):
+    for transform in pipeline:
+        if transform['type'] == 'Resize':
+            transform['scale'] = image_scale
+del pipeline, transform
 
-train_lesions = dict(
-    type='mmcovid.LesionDataset',
-    data_root=data_root,
-    ann_file='annotations/lesions_train.json',
-    data_prefix=dict(img='ct_lesion_seg/image/'),
-    pipeline=train_pipelines['seg'])
-train_slices = dict(
-    type='mmcovid.SliceDataset',
-    data_root=data_root,
-    ann_file='covidx_ct/train_phantom.txt',
-    data_prefix=dict(img='covidx_ct/2A_images/'),
-    pipeline=train_pipelines['cls'])
 train_dataloader = dict(
     batch_size=num_seg + num_cls,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(
-        type='MultiSourceSampler',
-        batch_size=num_seg + num_cls,
-        source_ratio=[num_seg, num_cls]),
-    batch_sampler=None,
-    dataset=dict(type='mmcovid.TwoTaskDataset', datasets=[train_lesions, train_slices]))
-
-val_lesions = dict(
-    type='mmcovid.LesionDataset',
-    data_root=data_root,
-    ann_file='annotations/lesions_val.json',
-    data_prefix=dict(img='ct_lesion_seg/image/'),
-    test_mode=True)
-val_slices = dict(
-    type='mmcovid.SliceDataset',
-    data_root=data_root,
-    ann_file='covidx_ct/val_phantom.txt',
-    data_prefix=dict(img='covidx_ct/2A_images/'),
-    test_mode=True)
-test_lesions = dict(val_lesions, ann_file='annotations/lesions_test.json')
-test_slices = dict(val_slices, ann_file='covidx_ct/test_phantom.txt')
-
+    sampler=dict(batch_size=num_seg + num_cls, source_ratio=[num_seg, num_cls]),
+    dataset=dict(
+        seg=dict(data_root=data_root, pipeline=train_pipelines['seg']),
+        cls=dict(
+            data_root=data_root,
+            ann_file='covidx_ct/train_phantom.txt',
+            pipeline=train_pipelines['cls'])))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    # no rounding up: no slice is counted twice when several GPUs test
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmcovid.TwoTaskDataset', datasets=[val_lesions, val_slices], pipeline=test_pipeline))
+        pipeline=test_pipeline,
+        seg=dict(data_root=data_root, ann_file='annotations/lesions_val.json'),
+        cls=dict(data_root=data_root, ann_file='covidx_ct/val_phantom.txt')))
 test_dataloader = dict(
-    val_dataloader,
     dataset=dict(
-        type='mmcovid.TwoTaskDataset', datasets=[test_lesions, test_slices],
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+        seg=dict(data_root=data_root, ann_file='annotations/lesions_test.json'),
+        cls=dict(data_root=data_root, ann_file='covidx_ct/test_phantom.txt')))
 
 val_evaluator = dict(
-    type='mmcovid.TaskEvaluator',
-    metrics=dict(
-        seg=dict(
-            type='mmcovid.LesionMetric',
-            ann_file=data_root + 'annotations/lesions_val.json',
-            metric=['bbox', 'segm'],
-            classwise=True,
-            format_only=False),
-        cls=dict(type='mmcovid.ImageLevelMetric')))
+    metrics=dict(seg=dict(ann_file=data_root + 'annotations/lesions_val.json')))
 test_evaluator = dict(
-    type='mmcovid.TaskEvaluator',
-    metrics=dict(
-        seg=dict(val_evaluator['metrics']['seg'],
-                 ann_file=data_root + 'annotations/lesions_test.json'),
-        cls=dict(type='mmcovid.ImageLevelMetric')))
+    metrics=dict(seg=dict(ann_file=data_root + 'annotations/lesions_test.json')))
