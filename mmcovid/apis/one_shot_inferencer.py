@@ -11,14 +11,25 @@ import mmcv
 import mmengine
 import numpy as np
 import torch.nn as nn
+from mmcv.transforms import Compose
 from mmdet.apis import DetInferencer
 from mmdet.apis.det_inferencer import IMG_EXTENSIONS
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 
+from mmcovid.ct import (
+    LEVEL,
+    WIDTH,
+    SlicePath,
+    has_dicom,
+    is_ct,
+    list_slices,
+    read_picture,
+    volume_suffix,
+)
 from mmcovid.utils.cli import safe_checkpoints
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import write_json
@@ -27,13 +38,16 @@ Input = str | os.PathLike | np.ndarray
 
 
 class OneShotInferencer(DetInferencer):
-    """Lesions and class of CT slices, from files, folders or arrays.
+    """Lesions and class of CT slices, from files, folders, volumes or arrays.
 
     It is MMDetection's inferencer, and takes the same arguments, with these additions:
 
     - Each prediction also has ``img_path``, ``pred_label``, ``pred_class`` (its name),
       ``class_scores`` (name to score) and ``roi_sequence`` (``bboxes`` in pixels, nearest to the
       origin first, and ``attention``).
+    - DICOM files, folders of DICOM series and volumes (NIfTI, NRRD, MetaImage) are inputs, too. A
+      volume stands for its slices, ``scan.nrrd#000`` and so on; their predictions have the
+      ``window`` (level and width, in HU) that they were seen through.
     - A file that cannot be read does not end the run: it is named in the log and under
       ``errors`` of the result.
     - With ``out_dir``, pictures (``vis/``) and one JSON per slice (``preds/``) are written, each
@@ -69,8 +83,9 @@ class OneShotInferencer(DetInferencer):
         """Segment and classify slices.
 
         Args:
-            inputs (str | Path | np.ndarray | Sequence): Image file, folder of image files,
-                array (H, W) or (H, W, 3) of any grey depth, or a list of these.
+            inputs (str | Path | np.ndarray | Sequence): Image or DICOM file, volume or slice of
+                one, folder of image files and volumes or of one DICOM series, array (H, W) or
+                (H, W, 3) of any grey depth, or a list of these.
             batch_size (int): Slices in one pass. Defaults to 1.
             out_dir (str): Folder to write to. Defaults to '': nothing is written.
             no_save_pred (bool): Write no JSON. Defaults to False.
@@ -87,7 +102,7 @@ class OneShotInferencer(DetInferencer):
             each of the others.
 
         Raises:
-            FileNotFoundError: If a folder holds no image.
+            FileNotFoundError: If a folder holds no image nor volume.
             ValueError: If no input can be read.
         """
         inputs = self._inputs_to_list(inputs)
@@ -170,6 +185,8 @@ class OneShotInferencer(DetInferencer):
             lesions as in the parent, and the additions that the class lists.
         """
         image_level = dict(img_path=data_sample.get('img_path'))
+        if 'window' in data_sample:
+            image_level['window'] = list(data_sample.window)
         classes = self.model.dataset_meta.get('image_classes', ())
         if 'pred_label' in data_sample:
             label = int(data_sample.pred_label)
@@ -190,7 +207,9 @@ class OneShotInferencer(DetInferencer):
                 if score >= self._score_thr)
             counts = {
                 name: found[k] for k, name in enumerate(self.model.dataset_meta['classes'])}
-            self._summary.append(dict(**image_level, instances=counts, json=str(path)))
+            segmented = 'labels' in result  # not by a classifier of slices
+            self._summary.append(dict(
+                **image_level, instances=counts if segmented else None, json=str(path)))
         return result
 
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
@@ -215,28 +234,44 @@ class OneShotInferencer(DetInferencer):
             **{key.lower(): value for key, value in saved.items()},
             'palette': model.dataset_meta['palette']}
 
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        """The test pipeline, files read by the config's own loader: MMDetection puts in MMCV's."""
+        steps = cfg.test_dataloader.dataset.pipeline
+        index = self._get_transform_idx(steps, ('LoadImageFromFile', 'LoadCTSlice'))
+        loader = copy.deepcopy(steps[index])
+        steps[index]['type'] = 'LoadImageFromFile'
+        steps[index].pop('window', None)
+        pipeline = super()._init_pipeline(cfg)
+        pipeline.transforms[index].from_file = TRANSFORMS.build(loader)
+        return pipeline
+
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         """The config of mmcovid with this base name, and no weights."""
         return Config.fromfile(config_path(model)), None
 
     def _inputs_to_list(self, inputs: Input | Sequence[Input]) -> list[str | np.ndarray]:
-        """Files and arrays, folders replaced by the images in them in alphabetic order."""
-        files = []
+        """Slices and arrays: folders replaced by the images in them, volumes by their slices."""
+        slices = []
         for item in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
             item = os.fspath(item) if isinstance(item, os.PathLike) else item
-            if isinstance(item, str) and os.path.isdir(item):
-                files += _images_in(item)
+            if not isinstance(item, str):
+                slices.append(item)
+            elif os.path.isdir(item) and not has_dicom(item):
+                slices += [each for file in _images_in(item) for each in _slices_of(file)]
             else:
-                files.append(item)
-        return files
+                slices += _slices_of(item)
+        return slices
 
     def _name_outputs(self, inputs: list[str | np.ndarray]) -> list[str]:
         """For each input, the name of its outputs without suffix; arrays are numbered."""
-        by_path = name_outputs([item for item in inputs if isinstance(item, str)])
+        files = {item: SlicePath.parse(item).as_file() for item in inputs if isinstance(item, str)}
+        if len(set(files.values())) < len(files):  # scan_000.nrrd beside the slices of scan.nrrd
+            files = {item: item for item in files}
+        name_of = name_outputs(list(files.values()))
         names = []
         for item in inputs:
             if isinstance(item, str):
-                names.append(by_path[item])
+                names.append(name_of[files[item]])
             else:
                 names.append(f'{self.num_predicted_imgs:08d}')
                 self.num_predicted_imgs += 1
@@ -257,6 +292,8 @@ class OneShotInferencer(DetInferencer):
                     reason=f'{type(error).__name__}: {error}'.strip()))
                 continue
             data['data_samples'].set_metainfo(dict(out_name=name))
+            if isinstance(item, str) and is_ct(item):  # MMCV could not read it to draw on it
+                item = read_picture(item, data['data_samples'].get('window', (LEVEL, WIDTH)))
             yield item, data
 
 
@@ -273,21 +310,31 @@ class _Sized:
         return self._length
 
 
+def _slices_of(item: str) -> list[str]:
+    """The slices of a volume, or the item itself: a picture, a slice, or what cannot be read."""
+    if SlicePath.parse(item).index is None and is_ct(item):
+        try:
+            return list_slices(item)
+        except (OSError, ValueError):
+            pass  # noted as an error when it is loaded
+    return [item]
+
+
 def _images_in(folder: str) -> list[str]:
-    """Image files directly in a folder; what else it holds is counted in the log."""
+    """Images and volumes directly in a folder; what else it holds is counted in the log."""
     entries = sorted(
         entry for entry in Path(folder).iterdir() if not entry.name.startswith('.'))
     images = [
         str(entry) for entry in entries
-        if entry.is_file() and entry.suffix.lower() in IMG_EXTENSIONS]
+        if entry.is_file() and (entry.suffix.lower() in IMG_EXTENSIONS or volume_suffix(entry))]
     if not images:
         raise FileNotFoundError(
-            f'{folder} holds no image file ({", ".join(IMG_EXTENSIONS)}); sub-folders are not '
-            'searched: give a list of folders')
+            f'{folder} holds no image file ({", ".join(IMG_EXTENSIONS)}), no volume and no DICOM '
+            'file; sub-folders are not searched: give a list of folders')
     if len(images) < len(entries):
         print_log(
-            f'{folder}: {len(images)} images; {len(entries) - len(images)} other files and '
-            'sub-folders are left out.', logger='current')
+            f'{folder}: {len(images)} images or volumes; {len(entries) - len(images)} other files '
+            'and sub-folders are left out.', logger='current')
     return images
 
 

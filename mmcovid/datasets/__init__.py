@@ -2,8 +2,9 @@ from .lesion_dataset import LesionDataset
 from .slice_dataset import SliceDataset
 from .slice_names import IMAGE_CLASSES, SliceName, parse_slice_name
 from .two_task_dataset import TwoTaskDataset
+from .volume_dataset import VolumeDataset
 
 __all__ = [
     'IMAGE_CLASSES', 'LesionDataset', 'SliceDataset', 'SliceName', 'TwoTaskDataset',
-    'parse_slice_name'
+    'VolumeDataset', 'parse_slice_name'
 ]

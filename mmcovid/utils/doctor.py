@@ -28,6 +28,8 @@ DISTRIBUTIONS = {
     'cv2': ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python'),
     'pycocotools': ('pycocotools',),
     'sklearn': ('scikit-learn',),
+    'SimpleITK': ('SimpleITK',),
+    'pydicom': ('pydicom',),
     'torchvision': ('torchvision',),
 }
 
@@ -65,7 +67,7 @@ def report_versions() -> str:
 def examine_imports() -> list[Finding]:
     """OpenCV first, on which mmcv stands, then the stack and the other libraries."""
     findings = []
-    for module in ('cv2', 'pycocotools', 'sklearn'):
+    for module in ('cv2', 'pycocotools', 'sklearn', 'SimpleITK', 'pydicom'):
         problem = check_import(module)
         if problem is not None:
             remedy = MEND_OPENCV if module == 'cv2' else problem.remedy

@@ -2,13 +2,15 @@
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+NAMED_AT_MOST = 10
 
 
 @contextmanager
@@ -61,3 +63,11 @@ def write_json(data: Any, path: str | Path, indent: int | None = 2) -> None:
     with atomic_path(path) as temporary:
         Path(temporary).write_text(
             json.dumps(to_plain(data), indent=indent, ensure_ascii=False) + '\n', encoding='utf-8')
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Count ``names`` and spell out the first ten: ``'12: a, b, ... and 2 more'``."""
+    text = f'{len(names)}: ' + ', '.join(map(str, names[:NAMED_AT_MOST]))
+    if len(names) > NAMED_AT_MOST:
+        text += f' and {len(names) - NAMED_AT_MOST} more'
+    return text

@@ -6,7 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
+from ct_utils import chest, write_series, write_slice
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.apis import DetInferencer
@@ -17,6 +19,7 @@ from mmengine.utils import digit_version
 
 from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
 from mmcovid.apis.one_shot_inferencer import name_outputs
+from mmcovid.ct import apply_window
 
 CONFIG = 'one_shot/one-shot_r18_fpn_lstm2_cncb.py'
 SIZE = 64
@@ -197,6 +200,62 @@ def test_stock_interfaces_work_unmodified(load_config, folder, ct):
     assert from_file.pred_score.tolist() == pytest.approx(from_array.pred_score.tolist())
     result = stock(str(folder / 'b.png'), return_vis=True)
     assert len(result['predictions']) == len(result['visualization']) == 1
+
+
+def test_ct_as_it_comes_from_a_scanner(inferencer, tmp_path):
+    """Files, series, volumes and pictures in one run give what pictures of all slices give."""
+    hu = chest(2, 48)
+    scans, out = tmp_path / 'scans', tmp_path / 'out'
+    series = write_series(scans / 'series', hu)
+    file = write_slice(scans / 'single.dcm', hu[0])
+    sitk.WriteImage(sitk.GetImageFromArray(hu), str(scans / 'scan.nrrd'))
+    cv2.imwrite(str(scans / 'picture.png'), apply_window(hu[0]))
+    (scans / 'broken.nii.gz').write_bytes(b'')
+    result = inferencer([series, file, scans / 'scan.nrrd', f'{scans}/scan.nrrd#001',
+                         scans / 'picture.png', scans / 'broken.nii.gz'], batch_size=7,
+                        out_dir=str(out), return_vis=True)
+    names = ['series#000', 'series#001', 'single.dcm', 'scan.nrrd#000', 'scan.nrrd#001',
+             'scan.nrrd#001', 'picture.png']
+    assert [p['img_path'] for p in result['predictions']] == [f'{scans}/{name}' for name in names]
+    assert [error['input'] for error in result['errors']] == [f'{scans}/broken.nii.gz']
+    arrays = inferencer([apply_window(hu[i]) for i in (0, 1, 0, 0, 1, 1, 0)], batch_size=7)
+    for prediction, expected in zip(result['predictions'], arrays['predictions']):
+        assert prediction['class_scores'] == pytest.approx(expected['class_scores'], abs=1e-5)
+        assert prediction.get('window') == (
+            None if prediction['img_path'].endswith('png') else [-600, 1500])
+    assert len(result['visualization']) == 7
+    written = sorted(path.stem for path in (out / 'preds').iterdir())
+    assert written == [
+        'picture', 'scan_000', 'scan_001', 'series_000', 'series_001', 'single']
+    assert {path.suffix for path in (out / 'vis').iterdir()} == {'.png'}
+
+
+def test_folders_of_volumes_and_of_several_series(inferencer, ct, tmp_path):
+    for name, slices in (('a.nrrd', 2), ('a_001.nrrd', 1)):
+        sitk.WriteImage(sitk.GetImageFromArray(chest(slices, 48)), str(tmp_path / name))
+    cv2.imwrite(str(tmp_path / 'c.png'), ct)
+    result = inferencer(tmp_path, batch_size=4, out_dir=str(tmp_path / 'out'), no_save_vis=True)
+    assert not result['errors'] and len(result['predictions']) == 4
+    assert len(list((tmp_path / 'out' / 'preds').rglob('*.json'))) == 4  # none over another
+    series = write_series(tmp_path / 'series', chest(2, 48))
+    write_series(series, chest(2, 48), names=['x.dcm', 'y.dcm'], uid='1.2.77')
+    with pytest.raises(ValueError, match='2 series. Choose one by its UID'):
+        inferencer(series)
+    assert len(inferencer(f'{series}#1.2.77')['predictions']) == 2
+
+
+@pytest.mark.parametrize('loader', ['mmcovid.LoadImageFromFile', 'mmcovid.LoadCTSlice'])
+def test_window_of_the_config(load_config, tmp_path, loader):
+    config = small(load_config(CONFIG))
+    config.test_dataloader.dataset.pipeline[0] = dict(
+        type=loader, color_type='unchanged', window=dict(level=40, width=400))
+    path = str(write_slice(tmp_path / 'a.dcm', chest(1, 48)[0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        model = init_detector(copy.deepcopy(config), device='cpu')
+        inferencer = OneShotInferencer(config, device='cpu', show_progress=False)
+    assert inference_detector(model, path).window == (40, 400)
+    assert inferencer(path)['predictions'][0]['window'] == [40, 400]
 
 
 names = st.text('ab', min_size=1, max_size=2)

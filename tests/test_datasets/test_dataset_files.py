@@ -21,6 +21,12 @@ def test_find_missing_in_the_working_directory(tmp_path, monkeypatch):
     assert find_missing(['a.png', 'b.png']) == ['b.png']
 
 
+def test_slices_of_volumes_are_there_if_the_volume_is(tmp_path):
+    (tmp_path / 'scan.nrrd').touch()
+    names = [f'{tmp_path}/{name}' for name in ('scan.nrrd#003', 'other.nrrd#003')]
+    assert find_missing(names) == names[1:]
+
+
 def test_name_some():
     assert name_some(['a', 'b']) == '2: a, b'
     assert name_some([str(number) for number in range(12)]).endswith('8, 9 and 2 more')

@@ -1,4 +1,4 @@
 from .formatting import PackSliceInputs
-from .loading import LoadImageFromFile, ToThreeChannels
+from .loading import LoadCTSlice, LoadImageFromFile, ToThreeChannels
 
-__all__ = ['LoadImageFromFile', 'PackSliceInputs', 'ToThreeChannels']
+__all__ = ['LoadCTSlice', 'LoadImageFromFile', 'PackSliceInputs', 'ToThreeChannels']

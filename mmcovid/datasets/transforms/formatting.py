@@ -17,14 +17,16 @@ class PackSliceInputs(PackDetInputs):
     Args:
         meta_keys (Sequence[str]): Keys that go into the metainfo; those that a
             sample lacks are left out. Defaults to MMDetection's and ``task``,
-            ``patient_id``, ``scan_id``.
+            ``patient_id``, ``scan_id``, and of a CT ``window``, ``spacing``,
+            ``slice_index``.
     """
 
     def __init__(
         self,
         meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape', 'img_shape',
                                     'scale_factor', 'flip', 'flip_direction', 'task',
-                                    'patient_id', 'scan_id')
+                                    'patient_id', 'scan_id', 'window', 'spacing',
+                                    'slice_index')
     ) -> None:
         super().__init__(meta_keys)
 

@@ -2,28 +2,80 @@ import cv2
 import mmcv.transforms
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image
 
+from mmcovid.ct import LEVEL, WIDTH, apply_window, check_size, find_slice, is_ct
 from mmcovid.registry import TRANSFORMS
 
 
-@TRANSFORMS.register_module()
+@TRANSFORMS.register_module(name=['LoadImageFromFile', 'LoadCTSlice'])
 class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
-    """MMCV's transform, with an error that names the file it cannot decode.
+    """Load a slice from a picture or from a CT as it comes from a scanner.
 
-    It keeps the name: ``DetInferencer`` looks for it in the test pipeline.
+    Pictures go to MMCV's transform, at any depth. DICOM, NIfTI, NRRD and MetaImage slices are
+    read in Hounsfield units (HU), seen through a window, and become 8-bit grey as a picture of
+    them would have; ``scan.nrrd#012`` names a slice of a volume, see
+    :class:`~mmcovid.ct.SlicePath`. The volume last used is kept in memory.
+
+    It keeps MMCV's name: ``DetInferencer`` looks for it in the test pipeline.
+    ``mmcovid.LoadCTSlice`` is the same transform.
+
+    Added keys: ``img``, ``img_shape``, ``ori_shape`` and, of a CT, ``window`` (level and width in
+    HU), ``spacing`` (x, y, z in mm) and ``slice_index``.
+
+    Args:
+        window (dict): ``level`` and ``width`` of the window of a CT, in HU. Defaults to
+            ``dict(level=-600, width=1500)``, the window of COVIDx-CT.
+        **kwargs: Those of :class:`mmcv.transforms.LoadImageFromFile`.
 
     Raises:
-        ValueError: The file is empty, truncated or not an image.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is empty, truncated, not an image, or larger than a slice can be.
     """
+
+    def __init__(self, *args, window: dict = dict(level=LEVEL, width=WIDTH),  # noqa: B006
+                 **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.window = (float(window['level']), float(window['width']))
 
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']`` into ``results['img']``."""
+        path = results['img_path']
+        if is_ct(path):
+            return self._load_ct(results)
+        try:
+            with Image.open(path) as picture:  # its header only
+                size, pages = picture.size[::-1], getattr(picture, 'n_frames', 1)
+        except Image.DecompressionBombError as error:
+            raise ValueError(f'{path}: {error} Nothing was decoded. Take it out.') from error
+        except Exception:  # whatever a broken header leads to
+            pass  # a remote file, or one of which the decoder tells what is wrong
+        else:
+            check_size(path, *size)
+            if pages > 1:
+                raise ValueError(f'{path}: holds {pages} pictures. Give one file for each slice, '
+                                 'or convert it to a volume such as NIfTI.')
         try:
             return super().transform(results)
         except (AssertionError, cv2.error) as error:
             raise ValueError(
-                f'{results["img_path"]}: empty, truncated or not an image. Copy or download it '
+                f'{path}: empty, truncated or not an image. Copy or download it '
                 'again, or take it out of the set.') from error
+
+    def _load_ct(self, results: dict) -> dict:
+        """Load a slice of a CT."""
+        volume, index = find_slice(results['img_path'])
+        img = apply_window(volume.array[index], *self.window)
+        if self.color_type == 'color':
+            img = np.repeat(img[..., None], 3, axis=2)
+        results['img'] = img.astype(np.float32) if self.to_float32 else img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        results.update(window=self.window, spacing=volume.spacing, slice_index=index)
+        return results
+
+
+#: By the name of what it adds.
+LoadCTSlice = LoadImageFromFile
 
 
 @TRANSFORMS.register_module()

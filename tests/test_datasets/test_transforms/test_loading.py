@@ -1,12 +1,19 @@
+import zlib
+from contextlib import nullcontext
+
 import cv2
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from ct_utils import chest, write_series, write_slice
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mmdet.registry import TRANSFORMS
+from PIL import Image
 
-from mmcovid.datasets.transforms import LoadImageFromFile, ToThreeChannels
+from mmcovid.ct import apply_window
+from mmcovid.datasets.transforms import LoadCTSlice, LoadImageFromFile, ToThreeChannels
 
 dtypes = st.sampled_from(['uint8', 'uint16', 'int16', 'int32', 'float32', 'float64'])
 sides = st.integers(1, 6)
@@ -69,3 +76,65 @@ def test_broken_file_is_named(tmp_path, suffix, keep):
     load = TRANSFORMS.build(dict(type='mmcovid.LoadImageFromFile', color_type='unchanged'))
     with pytest.raises(ValueError, match=f'a{suffix}: empty, truncated or not an image'):
         load(dict(img_path=str(path)))
+
+
+@pytest.mark.parametrize('name', ['LoadImageFromFile', 'LoadCTSlice'])
+def test_dicom_slice_is_what_a_picture_of_it_would_be(tmp_path, name):
+    hu = chest()[2]
+    path = str(write_slice(tmp_path / 'a.dcm', hu))
+    cv2.imwrite(str(tmp_path / 'a.png'), apply_window(hu))
+    load = TRANSFORMS.build(dict(type=f'mmcovid.{name}', color_type='unchanged'))
+    results = load(dict(img_path=path))
+    picture = load(dict(img_path=str(tmp_path / 'a.png')))
+    assert (results['img'] == picture['img']).all() and results['img'].dtype == np.uint8
+    assert results['ori_shape'] == results['img_shape'] == picture['img_shape']
+    assert results['window'] == (-600, 1500) and 'window' not in picture
+    assert results['spacing'] == (0.6, 0.7, 2.5) and results['slice_index'] == 0
+
+
+def test_slice_of_a_volume_in_another_window_and_as_colour(tmp_path):
+    hu = chest()
+    sitk.WriteImage(sitk.GetImageFromArray(hu), str(tmp_path / 'scan.nrrd'))
+    load = LoadCTSlice(window=dict(level=40, width=400), to_float32=True)
+    for path in (tmp_path / 'scan.nrrd', write_series(tmp_path / 'series', hu)):
+        results = load(dict(img_path=f'{path}#003'))
+        assert results['img'].shape == (32, 32, 3) and results['img'].dtype == np.float32
+        assert (results['img'] == apply_window(hu[3], 40, 400)[..., None]).all()
+        assert results['window'] == (40, 400) and results['slice_index'] == 3
+    with pytest.raises(ValueError, match='has 5 slices'):
+        load(dict(img_path=str(tmp_path / 'scan.nrrd')))
+
+
+@pytest.mark.parametrize('name', ['a.tif', 'a.tiff', 'a.png'])
+def test_sixteen_bits_of_any_format(tmp_path, name):
+    img = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    cv2.imwrite(str(tmp_path / name), img)
+    loaded = LoadImageFromFile(color_type='unchanged')(dict(img_path=str(tmp_path / name)))['img']
+    assert loaded.dtype == np.uint16 and (loaded == img).all()
+
+
+def test_pictures_of_several_pages(tmp_path):
+    page = Image.fromarray(np.zeros((8, 8), np.uint8))
+    page.save(tmp_path / 'a.tif', save_all=True, append_images=[page, page])
+    with pytest.raises(ValueError, match='a.tif: holds 3 pictures'):
+        LoadImageFromFile()(dict(img_path=str(tmp_path / 'a.tif')))
+
+
+@pytest.mark.parametrize('size', [10_000, 20_000, 100_000])
+def test_picture_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch, size):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.zeros((8, 8), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[16:24] = size.to_bytes(4, 'big') * 2  # width and height of the PNG header
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
+    path.write_bytes(content)
+    monkeypatch.setattr('mmcv.imfrombytes', None)  # must not be reached
+    with pytest.raises(ValueError, match=r'a\.png: .*Nothing was decoded'), \
+            pytest.warns() if size == 10_000 else nullcontext():
+        LoadImageFromFile()(dict(img_path=str(path)))
+
+
+def test_missing_files_are_named(tmp_path):
+    for name in ('a.png', 'a.dcm', 'a.nrrd', 'a.nrrd#001'):
+        with pytest.raises(FileNotFoundError, match=r'a\.'):
+            LoadImageFromFile()(dict(img_path=str(tmp_path / name)))

@@ -1,0 +1,29 @@
+"""CT as it comes from a scanner: reading, windowing, and masks on the same grid."""
+from .dicom import Series, list_series
+from .regions import find_region
+from .slices import (
+    SlicePath,
+    find_slice,
+    find_volumes,
+    has_dicom,
+    is_ct,
+    list_slices,
+    read_picture,
+    read_volume,
+)
+from .volume import (
+    LEVEL,
+    WIDTH,
+    CTVolume,
+    Grid,
+    apply_window,
+    check_size,
+    volume_suffix,
+    write_mask,
+)
+
+__all__ = [
+    'LEVEL', 'WIDTH', 'CTVolume', 'Grid', 'Series', 'SlicePath', 'apply_window', 'check_size',
+    'find_region', 'find_slice', 'find_volumes', 'has_dicom', 'is_ct', 'list_series',
+    'list_slices', 'read_picture', 'read_volume', 'volume_suffix', 'write_mask'
+]

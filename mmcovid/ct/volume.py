@@ -1,0 +1,201 @@
+"""CT volumes in Hounsfield units (HU), their place in the patient, and grey windows."""
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from mmcovid.utils.files import atomic_path
+
+#: The window of COVIDx-CT's pictures, in HU.
+LEVEL, WIDTH = -600.0, 1500.0
+#: What is larger is refused before it is decoded: 8192 x 8192, and 4,096 slices of 512 x 512.
+MAX_SLICE_PIXELS, MAX_VOXELS = 2**26, 2**30
+
+#: How each format of a volume in one file is read and written; .nhdr and .mhd are headers whose
+#: voxels are in another file.
+IMAGE_IO = {
+    '.nii': 'NiftiImageIO',
+    '.nii.gz': 'NiftiImageIO',
+    '.nrrd': 'NrrdImageIO',
+    '.nhdr': 'NrrdImageIO',
+    '.mha': 'MetaImageIO',
+    '.mhd': 'MetaImageIO',
+}
+
+
+class Grid(NamedTuple):
+    """A regular grid in the patient, as ITK describes it: LPS coordinates, axes in order x, y, z.
+
+    Voxel (i, j, k) is at ``origin + direction @ (spacing * (i, j, k))``.
+    """
+
+    spacing: np.ndarray  #: (3,), mm
+    origin: np.ndarray  #: (3,), mm
+    direction: np.ndarray  #: (3, 3), one column for each axis
+
+
+@dataclass(frozen=True)
+class CTVolume:
+    """A volume turned so that each slice looks as radiologists see it.
+
+    Slices are axial and go from the feet to the head, rows from the front to the back, columns
+    from the patient's right to the left, whichever way the file has them. ``stored`` remembers
+    that way, so that masks are written back on the grid of the file.
+    """
+
+    array: np.ndarray  #: (Z, H, W), HU, int16 where all values fit, else float32
+    grid: Grid  #: of ``array``
+    stored: Grid  #: of the file
+    metadata: Mapping = field(default_factory=dict)  #: ``path``, and what a DICOM series tells
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Of columns, rows and slices (x, y, z), in mm."""
+        return tuple(self.grid.spacing.tolist())
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Centre of voxel [0, 0, 0] in the patient (LPS), in mm."""
+        return tuple(self.grid.origin.tolist())
+
+    @property
+    def direction(self) -> tuple[float, ...]:
+        """Direction cosines, row by row, as ITK gives them."""
+        return tuple(self.grid.direction.ravel().tolist())
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+def make_volume(array: np.ndarray, stored: Grid, metadata: Mapping) -> CTVolume:
+    """Turn a volume as it is in its file.
+
+    Args:
+        array (np.ndarray): (Z, H, W), HU.
+        stored (Grid): Its grid.
+        metadata (Mapping): With ``path``.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    if not np.isfinite(array).all():
+        count = array.size - np.isfinite(array).sum()
+        raise ValueError(f'{metadata["path"]}: {count} values are not finite. Replace them, by '
+                         '-1000 HU (air) for instance.')
+    axes, signs = _patient_axes(stored.direction)
+    array = array.transpose([2 - axis for axis in axes[::-1]])[
+        tuple(slice(None, None, sign) for sign in signs[::-1])]
+    steps = (stored.direction * stored.spacing)[:, axes]
+    size = np.array(array.shape[::-1])
+    grid = Grid(
+        spacing=stored.spacing[axes],
+        origin=stored.origin + steps @ ((size - 1) * (np.array(signs) < 0)),
+        direction=stored.direction[:, axes] * signs)
+    return CTVolume(np.ascontiguousarray(_compact(array)), grid, stored, dict(metadata))
+
+
+def apply_window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> np.ndarray:
+    """Grey levels of a slice or a volume, as in a picture of 8 bits.
+
+    Args:
+        hu (np.ndarray): HU, any shape.
+        level (float): Middle of the window, in HU. Defaults to -600.
+        width (float): Width of the window, in HU: ``level - width / 2`` and what is below becomes
+            0, ``level + width / 2`` and what is above 255. Defaults to 1500.
+
+    Returns:
+        np.ndarray: uint8, of the same shape.
+
+    Raises:
+        ValueError: The window has no width.
+    """
+    if not (np.isfinite([level, width]).all() and width > 0):
+        raise ValueError(f'a window of level {level} and width {width}: give a width above 0 HU.')
+    grey = (np.asarray(hu, np.float32) - (level - width / 2)) * (255 / width)
+    return np.rint(grey.clip(0, 255)).astype(np.uint8)
+
+
+def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
+    """Write a mask on the grid of the file that the volume came from.
+
+    Args:
+        mask (np.ndarray): (Z, H, W) as ``volume.array``, bool or integers up to 255.
+        volume (CTVolume): What the mask belongs to.
+        path (str | Path): File to write, whole or not at all: ``.nii``, ``.nii.gz``, ``.nrrd`` or
+            ``.mha``. It is compressed, ``.nii`` aside.
+
+    Raises:
+        ValueError: The mask is of another shape, has other values, or the format is unknown.
+    """
+    mask, path = np.asarray(mask), Path(path)
+    if mask.shape != volume.array.shape:
+        raise ValueError(f'{path}: the mask is of shape {mask.shape}, its volume of '
+                         f'{volume.array.shape}. Give one value for each voxel.')
+    if mask.dtype != bool and not (
+            np.issubdtype(mask.dtype, np.integer) and mask.min() >= 0 and mask.max() <= 255):
+        raise ValueError(f'{path}: a mask has whole numbers from 0 to 255, not {mask.dtype} from '
+                         f'{mask.min()} to {mask.max()}.')
+    suffix = volume_suffix(path)
+    if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
+        raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
+    axes, signs = _patient_axes(volume.stored.direction)
+    mask = mask[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
+        np.argsort([2 - axis for axis in axes[::-1]]))
+    image = sitk.GetImageFromArray(np.ascontiguousarray(mask, np.uint8))
+    image.SetSpacing(volume.stored.spacing.tolist())
+    image.SetOrigin(volume.stored.origin.tolist())
+    image.SetDirection(volume.stored.direction.ravel().tolist())
+    # the temporary name keeps only the last suffix, and .gz alone says nothing to ITK
+    with atomic_path(path) as temporary:
+        whole = temporary.removesuffix(path.suffix) + suffix
+        sitk.WriteImage(image, whole, useCompression=True, imageIO=IMAGE_IO[suffix])
+        Path(whole).rename(temporary)
+
+
+def volume_suffix(path: str | Path) -> str:
+    """Which of ``IMAGE_IO`` a file name ends in, or ''."""
+    name = str(path).lower()
+    return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default='')
+
+
+def check_size(path: str | Path, height: int, width: int, slices: int = 1) -> None:
+    """Refuse what its header says to be empty or too large to be a CT.
+
+    Raises:
+        ValueError: It is, with the path in the message.
+    """
+    if height * width > MAX_SLICE_PIXELS or height * width * slices > MAX_VOXELS:
+        raise ValueError(
+            f'{path}: {slices} slice(s) of {width} x {height} pixels are more than a CT has '
+            f'(limits: {MAX_SLICE_PIXELS} pixels, {MAX_VOXELS} voxels). Nothing was decoded. Take '
+            'it out, or cut it.')
+    if not height * width * slices:
+        raise ValueError(f'{path}: is empty, {slices} slice(s) of {width} x {height} pixels. '
+                         'Export it again.')
+
+
+def slice_axis(direction: np.ndarray) -> int:
+    """Which axis of a stored grid (0 x, 1 y, 2 z) runs from the feet to the head."""
+    return _patient_axes(direction)[0][2]
+
+
+def _patient_axes(direction: np.ndarray) -> tuple[list[int], list[int]]:
+    """For left, posterior and superior, the grid axis closest to it and that axis's sign."""
+    axes = max(permutations(range(3)),
+               key=lambda order: sum(abs(direction[i, axis]) for i, axis in enumerate(order)))
+    return list(axes), [1 if direction[i, axis] >= 0 else -1 for i, axis in enumerate(axes)]
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    """As int16 if nothing is lost, else float32."""
+    if array.dtype == np.int16:
+        return array
+    limits = np.iinfo(np.int16)
+    fits = array.min() >= limits.min and array.max() <= limits.max
+    if fits and (np.issubdtype(array.dtype, np.integer) or (array == np.rint(array)).all()):
+        return array.astype(np.int16)
+    return array.astype(np.float32)
