@@ -1,10 +1,11 @@
+import json
 import os
 
 from mmdet.datasets import CocoDataset
 
 from mmcovid.registry import DATASETS
 
-from .files import find_missing, name_some
+from .files import check_inside, find_missing, leave_out, name_some
 from .slice_names import UNKNOWN
 
 
@@ -21,9 +22,16 @@ class LesionDataset(CocoDataset):
     ``patient_id`` (str): the JSON image's ``patient_id``, else the folder in
     its file name, else the part of the file name before the first ``_``.
 
+    Args:
+        *args: Those of :class:`mmdet.datasets.CocoDataset`.
+        skip_list (str): Text file of slices to leave out, below ``data_root``,
+            as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
+        **kwargs: Those of :class:`mmdet.datasets.CocoDataset`.
+
     Raises:
         FileNotFoundError: The JSON or an image is missing.
-        ValueError: The JSON's categories are not the dataset's classes.
+        ValueError: The JSON cannot be read, its categories are not the
+            dataset's classes, or an image is outside ``data_prefix['img']``.
     """
 
     METAINFO = dict(
@@ -33,15 +41,25 @@ class LesionDataset(CocoDataset):
         palette=[(86, 180, 233), (255, 176, 0), (230, 50, 150)])
     TASK = 'seg'
 
+    def __init__(self, *args, skip_list: str = '', **kwargs) -> None:
+        self.skip_list = skip_list
+        super().__init__(*args, **kwargs)
+
     def load_data_list(self) -> list[dict]:
         """Load the JSON and make sure that all its images are there."""
         if self.backend_args is not None:  # remote files: leave errors to the backend
-            return super().load_data_list()
+            return leave_out(self, super().load_data_list(), self.skip_list)
         if not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
                 f'{self.ann_file}: no such annotation file. Write it with '
                 'tools/dataset_converters/cncb_lesions.py, or correct `ann_file`.')
-        data_list = super().load_data_list()
+        try:
+            data_list = super().load_data_list()
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f'{self.ann_file}: not JSON ({error}). Copy or convert it again.') from error
+        check_inside(self, data_list)
+        data_list = leave_out(self, data_list, self.skip_list)
         missing = find_missing([info['img_path'] for info in data_list])
         if missing:
             raise FileNotFoundError(

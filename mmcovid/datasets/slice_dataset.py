@@ -1,6 +1,6 @@
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
@@ -9,19 +9,21 @@ from mmengine.utils import is_abs
 
 from mmcovid.registry import DATASETS
 
-from .files import find_missing, name_some
-from .slice_names import IMAGE_CLASSES, parse_slice_name
+from .files import check_inside, find_missing, leave_out, name_some
+from .slice_lists import SliceEntry, check_unique, entry_of, read_slices
+from .slice_names import IMAGE_CLASSES
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.dcm')
 
 
 @DATASETS.register_module()
 class SliceDataset(BaseDataset):
     """CT slices, each labelled with the class of the whole slice.
 
-    Reads COVIDx-CT list files as published, lines of ``filename class xmin
-    ymin xmax ymax`` (the box is optional and not used: the model sees whole
-    slices). Without ``ann_file`` it takes all images of the folder
+    Reads the JSON of the converters, ``tools/dataset_converters/covidx_ct.py``
+    and ``ictcf.py``, or COVIDx-CT list files as published, lines of ``filename
+    class xmin ymin xmax ymax`` (the box is optional and not used: the model
+    sees whole slices). Without ``ann_file`` it takes all images of the folder
     ``data_prefix['img']`` and the class from their names, see
     :func:`~mmcovid.datasets.slice_names.parse_slice_name`.
 
@@ -29,18 +31,20 @@ class SliceDataset(BaseDataset):
     is known before training starts.
 
     Args:
-        ann_file (str or Sequence[str]): List file or files. Defaults to '',
-            which reads the folder.
+        ann_file (str or Sequence[str]): List file or files, JSON by the suffix
+            ``.json``. Defaults to '', which reads the folder.
         data_prefix (dict): ``img`` is the folder that the names in the lists
             refer to. Defaults to ``dict(img='')``.
         skip_missing (bool): Leave missing images out with a warning that
             counts them, instead of raising. Defaults to False.
+        skip_list (str): Text file of slices to leave out, below ``data_root``,
+            as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: A list file, the folder or an image is missing.
-        ValueError: A line or a file name cannot be read, or an image is
-            listed twice.
+        ValueError: A list or a file name cannot be read, or an image is
+            listed twice or outside ``data_prefix['img']``.
     """
 
     METAINFO = dict(classes=IMAGE_CLASSES, image_classes=IMAGE_CLASSES)
@@ -51,8 +55,10 @@ class SliceDataset(BaseDataset):
                  *args,
                  data_prefix: dict = dict(img=''),  # noqa: B006 (copied by the parent)
                  skip_missing: bool = False,
+                 skip_list: str = '',
                  **kwargs) -> None:
         self.skip_missing = skip_missing
+        self.skip_list = skip_list
         super().__init__(ann_file, *args, data_prefix=data_prefix, **kwargs)
 
     def _join_prefix(self) -> None:
@@ -73,63 +79,48 @@ class SliceDataset(BaseDataset):
             name in the list, unique), ``task`` ('cls'), ``gt_label`` (int),
             ``patient_id`` and ``scan_id``.
         """
-        labels = dict(self._read_lists() if self.ann_file else self._read_folder())
-        data_list = []
-        for name, label in labels.items():
-            parts = parse_slice_name(name)
-            data_list.append(
-                dict(
-                    img_path=join_path(self.data_prefix['img'], name),
-                    img_id=name,
-                    task=self.TASK,
-                    gt_label=label,
-                    patient_id=parts.patient_id,
-                    scan_id=parts.scan_id))
-        return self._without_missing(data_list)
+        entries = self.read_entries()
+        check_unique(entries)
+        data_list = [
+            dict(
+                img_path=join_path(self.data_prefix['img'], each.name),
+                img_id=each.name,
+                task=self.TASK,
+                gt_label=each.label,
+                patient_id=each.patient,
+                scan_id=each.scan) for each in entries
+        ]
+        check_inside(self, data_list)
+        return self._without_missing(leave_out(self, data_list, self.skip_list))
+
+    def read_entries(self) -> list[SliceEntry]:
+        """Read the lists, or the folder; images are not looked for."""
+        if not self.ann_file:
+            return self._read_folder()
+        return [each for file in self.ann_file
+                for each in read_slices(file, self.metainfo['classes'])]
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class of slice ``idx``, in a list as ``ClassBalancedDataset`` wants it."""
         return [self.get_data_info(idx)['gt_label']]
 
-    def _read_lists(self) -> Iterator[tuple[str, int]]:
-        """Yield name and label of each line of the list files."""
-        seen = {}
-        num_classes = len(self.metainfo['classes'])
-        for file in self.ann_file:
-            if not os.path.isfile(file):
-                raise FileNotFoundError(
-                    f'{file}: no such list of slices. Correct `ann_file`, or leave it out to '
-                    'read the classes off the file names.')
-            with open(file, encoding='utf-8') as lines:
-                for number, line in enumerate(lines, 1):
-                    if not line.strip():
-                        continue
-                    place = f'{file}, line {number}'
-                    name, label = _parse_line(line, place, num_classes)
-                    if name in seen:
-                        raise ValueError(
-                            f'{place}: {name} was already listed in {seen[name]}. Remove one of '
-                            'the two lines.')
-                    seen[name] = place
-                    yield name, label
-
-    def _read_folder(self) -> Iterator[tuple[str, int]]:
-        """Yield name and label of each image in the folder, by name."""
+    def _read_folder(self) -> list[SliceEntry]:
+        """All images of the folder, by name."""
         folder = self.data_prefix['img']
         if not os.path.isdir(folder):
             raise FileNotFoundError(
                 f'{folder}: no such folder of slices. Correct `data_prefix` or `data_root`.')
-        labels = {
-            name: parse_slice_name(name).label
-            for name in sorted(os.listdir(folder)) if name.lower().endswith(IMAGE_SUFFIXES)
-        }
-        nameless = [name for name, label in labels.items() if label is None]
+        entries = [
+            entry_of(name) for name in sorted(os.listdir(folder))
+            if name.lower().endswith(IMAGE_SUFFIXES)
+        ]
+        nameless = [each.name for each in entries if each.label is None]
         if nameless:
             raise ValueError(
                 f'{folder}: file names that tell no class, {name_some(nameless)}. Name slices '
                 '<class>_<patient>_<scan>_<slice>.png with the class as 0, 1, 2 or Normal, CP, '
                 'NCP, or give a list of classes as `ann_file`.')
-        yield from labels.items()
+        return entries
 
     def _without_missing(self, data_list: list[dict]) -> list[dict]:
         """Raise if an image is missing, or leave those out if told to."""
@@ -148,17 +139,3 @@ class SliceDataset(BaseDataset):
             raise FileNotFoundError(
                 f'{source}: not one slice found. Correct `ann_file`, `data_prefix` or `data_root`.')
         return data_list
-
-
-def _parse_line(line: str, place: str, num_classes: int) -> tuple[str, int]:
-    """Split one line of a COVIDx-CT list into file name and label."""
-    name, *numbers = line.split()
-    try:
-        label, *box = map(int, numbers)
-        if not 0 <= label < num_classes or len(box) not in (0, 4):
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            f'{place}: {line.strip()!r} is not "filename class [xmin ymin xmax ymax]" with a '
-            f'class from 0 to {num_classes - 1} and whole numbers. Correct the line.') from None
-    return name, label

@@ -1,4 +1,4 @@
-"""What the training and the test script share."""
+"""What scripts share."""
 import argparse
 import os
 import pickle
@@ -30,6 +30,17 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     # torch.distributed.launch says it as an argument, torchrun in the environment.
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every script that converts a set."""
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='OUT',
+        help='folder to write the JSON and a dataset_card.json to')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='check and count, but write nothing')
+    parser.add_argument(
+        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)')
 
 
 def load_config(args: argparse.Namespace) -> Config:

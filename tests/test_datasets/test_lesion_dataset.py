@@ -81,3 +81,24 @@ def test_missing_annotations_and_images(root):
     (root / 'lesions.json').unlink()
     with pytest.raises(FileNotFoundError, match=r'cncb_lesions\.py'):
         build(root)
+
+
+def test_skip_list(root):
+    (root / 'image' / '7' / '1.jpg').unlink()
+    (root / 'bad.txt').write_text('7/1.jpg\n12_3.jpg\n')
+    dataset = build(root, skip_list='bad.txt')
+    assert [info['img_id'] for info in dataset] == [1, 4]
+
+
+def test_broken_json(root):
+    (root / 'lesions.json').write_text('{"images": [')
+    with pytest.raises(ValueError, match=r'lesions\.json: not JSON'):
+        build(root)
+
+
+def test_annotations_do_not_lead_out_of_the_folder(root):
+    coco = copy.deepcopy(COCO)
+    coco['images'][1]['file_name'] = '../lesions.json'
+    (root / 'lesions.json').write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match='paths that leave .*image/, 1: .*lesions.json'):
+        build(root)

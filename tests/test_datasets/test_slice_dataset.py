@@ -1,11 +1,9 @@
+import json
 import logging
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mmcovid.datasets import SliceDataset
-from mmcovid.datasets.slice_dataset import _parse_line
 from mmcovid.registry import DATASETS
 
 
@@ -132,11 +130,62 @@ def test_missing_list_and_folder(root):
         SliceDataset(data_root=str(root), data_prefix=dict(img='empty'))
 
 
-@given(st.text(max_size=40).filter(str.strip))
-def test_any_line_is_read_or_refused_clearly(line):
-    try:
-        name, label = _parse_line(line, 'list.txt, line 1', 3)
-    except ValueError as error:
-        assert str(error).startswith('list.txt, line 1: ')
-    else:
-        assert name and label in (0, 1, 2)
+
+def write_json(root, **changes):
+    entry = dict(img_path='NCP_3_13_0002.png', gt_label=2, patient_id='p3', scan_id='s13',
+                 width=4, height=4)
+    content = dict(metainfo=dict(classes=['normal', 'cp', 'covid19']), data_list=[entry])
+    (root / 'val.json').write_text(json.dumps(dict(content, **changes)))
+
+
+def test_json_of_the_converters(root):
+    write_json(root)
+    (info, ) = build(root, 'val.json')
+    assert (info['img_id'], info['gt_label'], info['patient_id'], info['scan_id']) == (
+        'NCP_3_13_0002.png', 2, 'p3', 's13')
+    assert len(build(root, ['train.txt', 'val.json'])) == 3
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(metainfo=dict(classes=['normal', 'covid19'])), r'val\.json: its classes'),
+    (dict(data_list=[dict(img_path='a.png')]), r"val\.json: not written by .*'gt_label'"),
+    (dict(data_list=[dict(img_path='a.png', gt_label=3, patient_id='', scan_id='')]), 'entry 1'),
+    (dict(metainfo=None), 'not written by'),
+])
+def test_bad_json(root, changes, message):
+    write_json(root, **changes)
+    with pytest.raises(ValueError, match=message):
+        build(root, 'val.json')
+
+
+def test_files_that_are_no_lists(root):
+    (root / 'val.json').write_text('{"metainfo": ')
+    (root / 'val.txt').write_bytes(b'\xff\xfe\x00')
+    for name in ('val.json', 'val.txt'):
+        with pytest.raises(ValueError, match=f'{name}: not a list'):
+            build(root, name)
+
+
+def test_skip_list(root, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmcovid.datasets.files.print_log',
+                        lambda message, **kwargs: said.append(message))
+    (root / 'bad.txt').write_text('# a comment\nCP_2_12_0001.png\nnot_in_the_set.png\n\n')
+    (root / 'images' / 'CP_2_12_0001.png').unlink()  # what is skipped need not be there
+    dataset = build(root, 'train.txt', skip_list='bad.txt')
+    assert [info['img_id'] for info in dataset] == ['Normal_1_11_0000.png']
+    assert said == [f'{root}/bad.txt: 1 of 2 slices are left out.']
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.txt: no such list of slices to skip'):
+        build(root, 'train.txt', skip_list='nowhere.txt')
+
+
+@pytest.mark.parametrize('name', ['../outside_1.png', '/outside_1.png', 'a/../../images2/1.png'])
+def test_lists_do_not_lead_out_of_the_folder(root, name):
+    (root / 'train.txt').write_text(f'NCP_3_13_0002.png 2\n{name} 1\n')
+    with pytest.raises(ValueError, match=r'paths that leave .*images, 1: .*1\.png'):
+        build(root, 'train.txt')
+
+
+def test_whole_paths_are_read_where_no_folder_is_given(root):
+    (root / 'train.txt').write_text(f'{root}/images/NCP_3_13_0002.png 2\n')
+    assert len(SliceDataset(str(root / 'train.txt'))) == 1

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -63,3 +64,16 @@ def test_a_set_without_lesions_has_no_figure():
     metrics = evaluate([slice_sample(7, [], []), slice_sample(8, [], [(1, (4, 4, 14, 14))])])
     assert math.isnan(metrics['coco/segm_mAP'])
     assert all(math.isnan(value) for value in metrics.values())
+
+
+def test_slices_that_the_dataset_left_out_are_not_missed(tmp_path):
+    box = (2, 2, 20, 30)
+    area = dict(category_id=1, bbox=[2, 2, 18, 28], area=18 * 28, iscrowd=0,
+                segmentation=[[2, 2, 20, 2, 20, 30, 2, 30]])
+    coco = dict(
+        categories=[dict(id=number, name=name) for number, name in enumerate(CLASSES, 1)],
+        images=[dict(id=number, file_name='', width=32, height=32) for number in (7, 8)],
+        annotations=[dict(area, id=number, image_id=number) for number in (7, 8)])
+    (tmp_path / 'lesions.json').write_text(json.dumps(coco))
+    metrics = evaluate([slice_sample(7, [], [(0, box)])], ann_file=str(tmp_path / 'lesions.json'))
+    assert metrics['coco/bbox_lung_precision'] == 1

@@ -27,7 +27,7 @@ def convert(repo, tmp_path, monkeypatch):
                             [str(script), str(tmp_path), '--out', str(tmp_path / 'out'), *args])
         runpy.run_path(str(script), run_name='__main__')
         return {path.name: json.loads(path.read_text())
-                for path in (tmp_path / 'out').iterdir()}
+                for path in (tmp_path / 'out').iterdir() if path.name != 'dataset_card.json'}
 
     return run
 
@@ -38,7 +38,7 @@ def test_no_split(convert, capsys):
     assert {each['category_id'] for each in written['lesions_all.json']['annotations']} == {3}
     printed = capsys.readouterr().out
     assert '4 slices of 2 patients' in printed
-    assert '0 lung, 0 ggo, 4 consolidation' in printed
+    assert 'consolidation: 4 instances in 4 slices of 2 patients' in printed
 
 
 def test_val_fraction_and_merge(convert):
@@ -67,6 +67,28 @@ def test_shared_patient(convert, tmp_path):
         convert(*options)
     with pytest.warns(UserWarning, match='more than one split'):
         assert len(convert(*options, '--allow-patient-overlap')) == 2
+
+
+def test_names_of_the_drawn_splits(convert):
+    written = convert('--val-fraction', '0.5', '--names', 'lesions_train', 'lesions_test')
+    assert sorted(written) == ['lesions_test.json', 'lesions_train.json']
+
+
+def test_missing_pairs(convert, tmp_path):
+    (tmp_path / 'mask/a/1.png').unlink()
+    with pytest.raises(SystemExit, match='--skip-missing'):
+        convert()
+    with pytest.warns(UserWarning, match='images without a mask, 1: a/1'):
+        assert len(convert('--skip-missing')['lesions_all.json']['images']) == 3
+    card = json.loads((tmp_path / 'out/dataset_card.json').read_text())
+    assert card['options']['skipped'] == ['a/1']
+
+
+def test_dry_run(convert, tmp_path, capsys):
+    (tmp_path / 'out').mkdir()
+    assert convert('--dry-run') == {}
+    assert '4 slices of 2 patients' in (printed := capsys.readouterr().out)
+    assert 'nothing written' in printed
 
 
 def test_split_files_of_one_name(convert, tmp_path):

@@ -3,15 +3,16 @@ import argparse
 from pathlib import Path
 
 from mmcovid.datasets import conversion
+from mmcovid.utils.cli import add_conversion_arguments
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Convert the CNCB-NCOV lesion set (ROOT/image/<patient>/<n>.jpg and '
-        'ROOT/mask/<patient>/<n>.png) to COCO JSON with one instance per connected lesion. '
+        'ROOT/mask/<patient>/<n>.png, or both flat as <patient>_<n>) to COCO JSON with one '
+        'instance per connected lesion. '
         'Images stay where they are: use data_prefix=dict(img="ROOT/image/").')
     parser.add_argument('root', type=Path, help='folder that holds image/ and mask/')
-    parser.add_argument('--out', type=Path, required=True, help='folder to write the JSON to')
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
         '--split', type=Path, action='append', default=[], metavar='FILE',
@@ -19,9 +20,12 @@ def parse_args() -> argparse.Namespace:
         'JSON of the same name; repeat for each split')
     split.add_argument(
         '--val-fraction', type=float, metavar='F',
-        help='draw this share of the patients for lesions_val.json, the others go to '
-        'lesions_train.json; with neither option all slices go to lesions_all.json')
+        help='draw this share of the patients for the second of two JSON; with neither option '
+        'all slices go to lesions_all.json')
     parser.add_argument('--seed', type=int, default=0, help='seed of that draw (default: 0)')
+    parser.add_argument(
+        '--names', nargs=2, default=['lesions_train', 'lesions_val'], metavar=('TRAIN', 'VAL'),
+        help='names of the two JSON (default: lesions_train lesions_val)')
     parser.add_argument(
         '--min-area', type=int, default=100, metavar='PIXELS',
         help='keep connected components of more pixels than this (default: 100)')
@@ -29,21 +33,23 @@ def parse_args() -> argparse.Namespace:
         '--merge-lesions', action='store_true',
         help='make one class "lesion" of GGO and consolidation')
     parser.add_argument(
+        '--skip-missing', action='store_true',
+        help='only warn of images without a mask and of masks without an image')
+    parser.add_argument(
         '--allow-patient-overlap', action='store_true',
         help='only warn when split files share a patient')
+    add_conversion_arguments(parser)
     return parser.parse_args()
 
 
-def choose_splits(args: argparse.Namespace, slices: list) -> dict:
+def choose_splits(args: argparse.Namespace, slices: list, lonely: list[str]) -> dict:
     """Slices per JSON name, as the options say."""
     if args.val_fraction is not None:
-        return conversion.random_split(slices, args.val_fraction, args.seed)
+        return conversion.random_split(slices, args.val_fraction, args.seed, args.names)
     if not args.split:
         return {'lesions_all': slices}
-    names = [file.stem for file in args.split]
-    if len(set(names)) < len(names):
-        raise ValueError(f'split files of one name would overwrite each other: {names}.')
-    splits = {file.stem: conversion.read_split(file, slices) for file in args.split}
+    splits = {name: conversion.read_split(file, slices, lonely)
+              for name, file in zip(conversion.name_splits(args.split), args.split)}
     conversion.check_patients_apart(splits, only_warn=args.allow_patient_overlap)
     return splits
 
@@ -51,15 +57,22 @@ def choose_splits(args: argparse.Namespace, slices: list) -> dict:
 def main() -> None:
     args = parse_args()
     try:
-        slices = conversion.list_lesion_slices(args.root)
-        splits = choose_splits(args, slices)
+        slices, lonely = conversion.pair_lesion_files(args.root)
+        conversion.check_pairs(args.root, lonely, only_warn=args.skip_missing)
+        lonely = [key for keys in lonely.values() for key in keys]
+        splits = choose_splits(args, slices, lonely)
+        options = dict(skipped=lonely)
+        if args.val_fraction is not None:
+            options.update(val_fraction=args.val_fraction, seed=args.seed)
         totals = conversion.write_lesion_annotations(
-            args.out, splits, min_area=args.min_area, merge_lesions=args.merge_lesions)
+            args.out, splits, args.min_area, args.merge_lesions, args.split, options,
+            args.dry_run, args.workers)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     print(conversion.format_totals(totals))
     unused = len({*slices}.difference(*splits.values()))
-    print(f'{unused} of {len(slices)} slices are in no split; written to {args.out}')
+    print(f'{unused} of {len(slices)} slices are in no split; '
+          f'{"nothing written" if args.dry_run else f"written to {args.out}"}')
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ class LesionMetric(CocoMetric):
     - With ``classwise=True`` the keys name the kind, ``coco/segm_ggo_precision``: the stock keys
       of boxes and masks are equal, and one overwrites the other.
     - A figure for which the set has no ground truth is nan, not -1.
+    - Slices of the JSON that the dataset left out do not count.
     """
 
     def results2json(self, results: list[dict], outfile_prefix: str) -> dict:
@@ -55,6 +56,8 @@ class LesionMetric(CocoMetric):
         Returns:
             dict[str, float]: Such as ``segm_mAP`` and, classwise, ``segm_ggo_precision``.
         """
+        # a slice that the dataset left out, by `skip_list` or `indices`, was not missed
+        self.img_ids = sorted({prediction['img_id'] for _, prediction in results})
         kinds, metrics = self.metrics, {}
         try:
             for kind in kinds:

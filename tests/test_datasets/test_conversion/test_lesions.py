@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
@@ -15,8 +16,8 @@ LUNG, GGO, CONSOLIDATION = 1, 2, 3
 
 
 def write_slice(root, key, mask, image=None):
-    for kind, array, suffix in (('image', mask if image is None else image, 'jpg'),
-                                ('mask', mask, 'png')):
+    image = mask if image is None else image
+    for kind, array, suffix in (('image', image, 'jpg'), ('mask', mask, 'png')):
         path = root / kind / f'{key}.{suffix}'
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), array)
@@ -50,8 +51,13 @@ def test_pairs_in_natural_order(root):
 
 def test_json_reads_back_as_the_masks(root, capsys):
     totals = convert(root)['lesions_all']
-    assert totals == (4, 3, 1, dict(lung=4, ggo=1, consolidation=2),
-                      dict(lung=0, ggo=0, consolidation=0))
+    assert totals == conversion.SplitTotals(
+        slices=4, patients=3, without_lesion=1, empty=0,
+        instances=dict(lung=4, ggo=1, consolidation=2),
+        too_small=dict(lung=0, ggo=0, consolidation=0),
+        slices_with=dict(lung=4, ggo=1, consolidation=2),
+        patients_with=dict(lung=3, ggo=1, consolidation=2),
+        areas=dict(lung=[119, 119.0, 119], ggo=[25, 25.0, 25], consolidation=[25, 25.0, 25]))
     coco = COCO(str(root / 'out' / 'lesions_all.json'))
     assert [category['name'] for category in coco.loadCats([1, 2, 3])
             ] == ['lung', 'ggo', 'consolidation']
@@ -119,10 +125,14 @@ def test_instances_partition_any_mask(mask):
 
 
 def test_same_bytes_again(root):
+    def files():
+        return {path.name: path.read_bytes() for path in (root / 'out').iterdir()}
+
     convert(root)
-    first = (root / 'out' / 'lesions_all.json').read_bytes()
-    convert(root)
-    assert (root / 'out' / 'lesions_all.json').read_bytes() == first
+    first = files()
+    assert sorted(first) == ['dataset_card.json', 'lesions_all.json']
+    convert(root, workers=3)
+    assert files() == first
 
 
 @pytest.mark.parametrize('line', ['{patient}_{number}.jpg', '{patient}/{number}.jpg'])
@@ -178,12 +188,93 @@ def test_lonely_files(root):
     (root / 'mask/9/0.png').unlink()
     with pytest.raises(FileNotFoundError, match='images without a mask, 1: 9/0'):
         conversion.list_lesion_slices(root)
+    slices, lonely = conversion.pair_lesion_files(root)
+    with pytest.warns(UserWarning, match='images without a mask, 1: 9/0'):
+        conversion.check_pairs(root, lonely, only_warn=True)
+    assert [each.key for each in slices] == ['2/1', '2/10', '10/0']
     (root / 'image/9/0.jpg').unlink()
     (root / 'image/2/1.jpg').unlink()
     with pytest.raises(FileNotFoundError, match='masks without an image, 1: 2/1'):
         conversion.list_lesion_slices(root)
     with pytest.raises(FileNotFoundError, match='holds image/ and mask/'):
         conversion.list_lesion_slices(root / 'image')
+
+
+def test_split_file_may_list_what_is_skipped(root):
+    (root / 'mask/9/0.png').unlink()
+    (root / 'train.txt').write_text('9_0.jpg\n10/0.jpg\n')
+    slices, lonely = conversion.pair_lesion_files(root)
+    assert [each.key for each in conversion.read_split(root / 'train.txt', slices, ['9/0'])
+            ] == ['10/0']
+    with pytest.raises(FileNotFoundError, match=r'1: 9_0\.jpg'):
+        conversion.read_split(root / 'train.txt', slices)
+
+
+def test_flat_layout_is_the_same_set(root, tmp_path_factory):
+    flat = tmp_path_factory.mktemp('flat')
+    for path in root.glob('*/*/*'):
+        target = flat / path.parts[-3] / f'{path.parts[-2]}_{path.name}'
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    assert convert(flat) == convert(root)
+    first, second = (json.loads((each / 'out/lesions_all.json').read_text())
+                     for each in (root, flat))
+    assert first['annotations'] == second['annotations']
+    for image, content in ((flat / 'image', second), (root / 'image', first)):
+        for each in content['images']:
+            assert (image / each['file_name']).is_file()
+            assert (image.parent / 'mask' / each['mask_file_name']).is_file()
+
+
+def test_names_without_patient(root):
+    (root / 'image/slice7.jpg').write_bytes(b'')
+    with pytest.raises(ValueError, match=r'tell no patient, 1: slice7\.jpg'):
+        conversion.list_lesion_slices(root)
+
+
+@pytest.mark.parametrize('form', ['palette', 'RGB', 'RGBA', 'LA', 'I;16'])
+def test_masks_of_other_modes(tmp_path, form):
+    mask = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    grey = Image.fromarray(mask)
+    if form == 'palette':
+        image = grey.copy()
+        image.putpalette([0, 0, 0, 9, 9, 9, 50, 0, 0, 255, 0, 0])
+    else:
+        image = Image.fromarray(mask.astype(np.uint16)) if form == 'I;16' else grey.convert(form)
+    image.save(tmp_path / 'mask.png')
+    assert conversion.read_mask(tmp_path / 'mask.png').tolist() == mask.tolist()
+
+
+def test_colour_masks_are_refused(tmp_path):
+    mask = np.zeros((2, 2, 3), np.uint8)
+    mask[0, 0] = 1, 0, 0
+    Image.fromarray(mask).save(tmp_path / 'mask.png')
+    with pytest.raises(ValueError, match='channels differ'):
+        conversion.read_mask(tmp_path / 'mask.png')
+
+
+def test_empty_masks_are_counted(root):
+    write_slice(root, '10/0', blank())
+    totals = convert(root)['lesions_all']
+    assert (totals.without_lesion, totals.empty, totals.instances['lung']) == (1, 1, 3)
+    assert '1 without lung' in conversion.format_totals({'lesions_all': totals})
+
+
+def test_card(root):
+    splits = conversion.random_split(
+        conversion.list_lesion_slices(root), 0.3, 0, ('lesions_train', 'lesions_test'))
+    convert(root, splits)
+    card = conversion.read_card(root / 'out')
+    assert card['options'] == dict(min_area=10, merge_lesions=False)
+    for name, split in card['splits'].items():
+        assert split['sha256'] == conversion.sha256(root / 'out' / f'{name}.json')
+        assert split['slices'] == len(splits[name])
+    assert list(card['splits']) == ['lesions_train', 'lesions_test']
+
+
+def test_dry_run_counts_and_writes_nothing(root):
+    assert convert(root, dry_run=True, workers=2)['lesions_all'].slices == 4
+    assert not (root / 'out').exists()
 
 
 def test_two_images_of_a_slice(root):
@@ -196,7 +287,7 @@ def test_unusable_masks_are_all_named_and_nothing_is_written(root):
     write_slice(root, '2/1', blank(8, 8), image=blank())
     write_slice(root, '2/10', np.full((30, 40), 7, np.uint8))
     (root / 'mask/9/0.png').write_bytes(b'no image')
-    with pytest.raises(ValueError, match='masks that cannot be used, 3: ') as error:
+    with pytest.raises(ValueError, match='slices that cannot be used, 3: ') as error:
         convert(root)
     for part in ('2/1.png: is of shape (8, 8)', '2/10.png: has the values [7]', '9/0.png: '):
         assert part in str(error.value)

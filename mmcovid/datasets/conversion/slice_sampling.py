@@ -1,0 +1,115 @@
+"""Lists of slices: read them, draw from them, write them as the paper's author does."""
+import os
+import random
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmcovid.utils.files import atomic_path
+
+from ..files import find_missing, name_some
+from ..slice_lists import SliceEntry, check_unique, read_slices
+from ..slice_names import IMAGE_CLASSES, UNKNOWN, other_spelling, slice_source
+from .splits import name_splits
+
+
+def read_slice_splits(lists: Sequence[Path], images: str | Path, skip_missing: bool = False
+                      ) -> tuple[dict[str, list[SliceEntry]], list[str]]:
+    """Read lists and find their images.
+
+    The author's lists can be used with the images of COVIDx-CT and the other
+    way round: ``2_96_1328_0035.png`` stands for ``NCP_96_1328_0035.png``.
+
+    Args:
+        lists (Sequence[Path]): List files, see :func:`~mmcovid.datasets.slice_lists.read_slices`.
+        images (str or Path): Folder of the images.
+        skip_missing (bool): Warn of missing images instead of raising.
+
+    Returns:
+        tuple: Slices per list, by the names of their images, and the names
+        whose images are missing.
+
+    Raises:
+        FileNotFoundError: A list or an image is missing.
+        ValueError: A list cannot be read, names a slice again or is empty.
+    """
+    listed = {name: read_slices(str(file), IMAGE_CLASSES)
+              for name, file in zip(name_splits(lists), lists)}
+    entries = [each for members in listed.values() for each in members]
+    check_unique(entries)
+    spellings = {each: [name for name in (each.name, other_spelling(each.name)) if name]
+                 for each in entries}
+    path_of = {name: os.path.join(images, name) for names in spellings.values() for name in names}
+    absent = set(find_missing(list(path_of.values())))
+    found = {each: each._replace(name=name) for each, names in spellings.items()
+             for name in reversed(names) if path_of[name] not in absent}
+    missing = [each.name for each in entries if each not in found]
+    if missing:
+        message = f'{images}: missing images, {name_some(missing)}.'
+        if not skip_missing:
+            raise FileNotFoundError(
+                f'{message} Correct --images, complete the copy, or pass --skip-missing.')
+        warnings.warn(f'{message} They are left out.', stacklevel=2)
+    splits = {name: [found[each] for each in members if each in found]
+              for name, members in listed.items()}
+    for name, file in zip(splits, lists):
+        if not splits[name]:
+            raise ValueError(f'{file}: lists no slice.')
+    check_unique(each for members in splits.values() for each in members)
+    return splits, missing
+
+
+def sample_balanced(entries: Sequence[SliceEntry], per_class: int, seed: int) -> list[SliceEntry]:
+    """Draw as many slices of each class, from as many patients as there are.
+
+    One slice of each patient is drawn before a second one of any, so that the
+    patients of a class differ by one slice at most, unless they have no more.
+    A slice of an unknown patient counts as a patient of its own.
+
+    Args:
+        entries (Sequence[SliceEntry]): Slices to draw from.
+        per_class (int): Slices of each class that is there.
+        seed (int): Seed of the draw.
+
+    Returns:
+        list[SliceEntry]: Those drawn, in the order they had.
+
+    Raises:
+        ValueError: A class has too few slices.
+    """
+    chosen = set()
+    for label in sorted({each.label for each in entries}):
+        rng = random.Random(seed)
+        patients = {}
+        for each in entries:
+            if each.label == label:
+                key = each.name if each.patient == UNKNOWN else (each.patient, )
+                patients.setdefault(key, []).append(each)
+        available = sum(map(len, patients.values()))
+        if not 0 < per_class <= available:
+            raise ValueError(
+                f'{per_class} slices of class {label} ({IMAGE_CLASSES[label]}) cannot be drawn: '
+                f'there are {available}. Give another --per-class.')
+        groups = list(patients.values())
+        for group in [groups, *groups]:
+            rng.shuffle(group)
+        rounds = (group[turn] for turn in range(max(map(len, groups)))
+                  for group in groups if turn < len(group))
+        chosen.update(each for each, _ in zip(rounds, range(per_class)))
+    return [each for each in entries if each in chosen]
+
+
+def write_author_list(entries: Sequence[SliceEntry], file: str | Path) -> None:
+    """Write a list as the paper's author has them, ``<class>_<patient>_<scan>_<slice>.png`` a line.
+
+    Raises:
+        ValueError: Slices are not from CNCB, whose names alone have these parts.
+    """
+    nameless = [each.name for each in entries if slice_source(each.name) != 'CNCB']
+    if nameless:
+        raise ValueError(
+            f"{file}: names that cannot be spelt as the author's, {name_some(nameless)}. He "
+            'used slices of COVIDx-CT 1 only; leave --author-list out.')
+    with atomic_path(file) as temporary:
+        Path(temporary).write_text(''.join(
+            f'{each.label}_{Path(each.name).name.partition("_")[2]}\n' for each in entries))

@@ -1,0 +1,118 @@
+"""Read lists of slices with their classes, as text or as JSON."""
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from .slice_names import UNKNOWN, parse_slice_name
+
+
+class SliceEntry(NamedTuple):
+    """One slice of a list."""
+
+    name: str  #: file name, as in the list
+    label: int
+    patient: str = UNKNOWN
+    scan: str = UNKNOWN
+    box: tuple[int, int, int, int] | None = None  #: xmin, ymin, xmax, ymax of the body, pixels
+    place: str = ''  #: file and line, for messages
+
+
+def read_slices(file: str, classes: Sequence[str]) -> list[SliceEntry]:
+    """Read one list.
+
+    Args:
+        file (str): JSON of the converters (by its suffix), or text with lines
+            of ``filename class [xmin ymin xmax ymax]``, as COVIDx-CT has them.
+            Where the name begins with the class as a number, as in the lists
+            of the paper's author, it may stand alone.
+        classes (Sequence[str]): Names of the classes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file or a line cannot be read, or the JSON has other
+            classes.
+    """
+    if not os.path.isfile(file):
+        raise FileNotFoundError(
+            f'{file}: no such list of slices. Correct the path (`ann_file`); without a list a '
+            'SliceDataset reads the classes off the file names.')
+    try:
+        with open(file, encoding='utf-8-sig') as lines:
+            if file.endswith('.json'):
+                return _read_json(json.load(lines), file, classes)
+            return [
+                parse_line(line, f'{file}, line {number}', len(classes))
+                for number, line in enumerate(lines, 1) if line.strip()
+            ]
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'{file}: not a list of slices ({error}). Copy or convert it again.') from error
+
+
+def check_unique(entries: Iterable[SliceEntry]) -> None:
+    """Make sure that no slice is listed twice.
+
+    Raises:
+        ValueError: One is.
+    """
+    seen = {}
+    for each in entries:
+        if each.name in seen:
+            raise ValueError(
+                f'{each.place}: {each.name} was already listed in {seen[each.name]}. Remove one '
+                'of the two lines.')
+        seen[each.name] = each.place
+
+
+def entry_of(name: str, label: int | None = None, box: Sequence[int] = (),
+             place: str = '') -> SliceEntry:
+    """An entry with what the file name tells of patient, scan and, if not given, class."""
+    parts = parse_slice_name(name)
+    label = parts.label if label is None else label
+    return SliceEntry(name, label, parts.patient_id, parts.scan_id, tuple(box) or None, place)
+
+
+def parse_line(line: str, place: str, num_classes: int) -> SliceEntry:
+    """Read one line of a text list.
+
+    Raises:
+        ValueError: It is malformed; the message begins with ``place``.
+    """
+    name, *numbers = line.split()
+    if not numbers and name[0].isdecimal():
+        numbers = [parse_slice_name(name).label]
+    try:
+        label, *box = map(int, numbers)
+        if not 0 <= label < num_classes or len(box) not in (0, 4):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'{place}: {line.strip()!r} is not "filename class [xmin ymin xmax ymax]" with a '
+            f'class from 0 to {num_classes - 1} and whole numbers. Correct the line.') from None
+    return entry_of(name, label, box, place)
+
+
+def _read_json(content: dict, file: str, classes: Sequence[str]) -> list[SliceEntry]:
+    try:
+        found = tuple(content['metainfo']['classes'])
+        entries = [
+            SliceEntry(
+                str(each['img_path']), int(each['gt_label']), str(each['patient_id']),
+                str(each['scan_id']), tuple(each['box']) if each.get('box') else None,
+                f'{file}, entry {number}')
+            for number, each in enumerate(content['data_list'], 1)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{file}: not written by tools/dataset_converters/covidx_ct.py or ictcf.py '
+            f'({type(error).__name__}: {error}). Convert the set again.') from error
+    if found != tuple(classes):
+        raise ValueError(
+            f'{file}: its classes {list(found)} are not the classes {list(classes)} in this '
+            'order. Convert the set again, or set `metainfo=dict(classes=...)`.')
+    strange = [each.place for each in entries if not 0 <= each.label < len(classes)]
+    if strange:
+        raise ValueError(f'{strange[0]}: its class is none of 0 to {len(classes) - 1}. Convert '
+                         'the set again.')
+    return entries

@@ -1,0 +1,314 @@
+"""Look at every file of a set before a model does."""
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from PIL import Image, UnidentifiedImageError
+from terminaltables import AsciiTable
+
+from mmcovid.registry import DATASETS
+from mmcovid.utils.files import atomic_path, write_json
+from mmcovid.utils.parallel import map_files
+
+from .conversion import count_slices, read_card, read_mask, sha256
+from .lesion_dataset import LesionDataset
+from .slice_dataset import SliceDataset
+
+#: What a finding can be, and what it means. Warnings spoil no run.
+ERRORS = {
+    'missing': 'there is no such file',
+    'empty': 'the file has no bytes',
+    'unreadable': 'no image, or of a kind that OpenCV does not read',
+    'truncated': 'an image that ends too early or is damaged',
+    'wrong size': 'not of the size in the annotations',
+    'constant': 'all pixels have one value',
+    'missing mask': 'there is no such mask',
+    'bad mask': 'the mask cannot be read, or has values other than 0 to 3',
+    'wrong mask size': 'the mask is not of the size of its image',
+    'duplicate': 'the annotations name the slice again',
+    'bad annotations': 'the annotations cannot be read',
+    'not as converted': 'the annotations differ from the card beside them',
+}
+WARNINGS = {
+    '16 bit': 'read at full depth; fine, unless other slices of the set have 8',
+    'colour': 'the channels differ; the slice will be turned grey',
+}
+
+
+class SliceFile(NamedTuple):
+    """What the annotations say of one slice."""
+
+    name: str
+    image: str
+    size: tuple[int, int] | None = None  #: width and height in pixels
+    mask: str | None = None
+
+
+class Finding(NamedTuple):
+    """One thing that is the matter with a set."""
+
+    set: str
+    name: str  #: of the slice, or '' for the set itself
+    problem: str
+    detail: str = ''
+
+
+class SliceSet(NamedTuple):
+    """A set of slices, as its annotations tell."""
+
+    title: str
+    slices: list[SliceFile]
+    findings: list[Finding]
+
+
+def find_sets(config: Config) -> list[SliceSet]:
+    """All sets of slices that a config's data loaders read, each once.
+
+    Raises:
+        ValueError: There are none.
+    """
+    datasets = {}
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for options in _dataset_options(config.get(key) or {}):
+            # lazily: a dataset that loads raises at the first thing it misses
+            dataset = DATASETS.build(dict(options, lazy_init=True, pipeline=[]))
+            place = (str(dataset.ann_file), dataset.data_prefix['img'])
+            datasets.setdefault(place, dataset)
+    if not datasets:
+        raise ValueError('the config has no mmcovid.LesionDataset and no mmcovid.SliceDataset.')
+    return [
+        _read_lesions(dataset.ann_file, dataset.data_prefix['img'])
+        if isinstance(dataset, LesionDataset) else _read_slices(dataset)
+        for dataset in datasets.values()
+    ]
+
+
+def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
+    """A set of slices by its annotation JSON or list.
+
+    Args:
+        file (str or Path): What the converters write, or a text list.
+        images (str or Path, optional): Folder of the images; that which the
+            JSON names by default.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It does not name the folder of the images.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise FileNotFoundError(f'{file}: no such annotations. Correct the path.')
+    try:
+        content = _load_json(file)
+    except ValueError as error:
+        return _broken_set(str(file), error)
+    root = (content.get('info') or content.get('metainfo') or {}).get('image_root')
+    if images is None and root is None:
+        raise ValueError(f'{file}: does not tell where its images are. Pass --images DIR.')
+    images = os.path.join(file.parent, root) if images is None else images
+    if 'images' in content:
+        return _read_lesions(file, images)
+    return _read_slices(SliceDataset(str(file), data_prefix=dict(img=str(images)), lazy_init=True))
+
+
+def verify(sets: Sequence[SliceSet], workers: int = 4,
+           show_progress: bool = True) -> list[Finding]:
+    """Read every file of some sets.
+
+    Args:
+        sets (Sequence[SliceSet]): From :func:`find_sets` or :func:`read_set`.
+        workers (int): Number of threads.
+        show_progress (bool): Show a progress bar.
+
+    Returns:
+        list[Finding]: All that is the matter, set by set.
+    """
+    findings = []
+    for each in sets:
+        results = map_files(examine_slice, each.slices, each.title[-40:], workers, show_progress)
+        findings += each.findings
+        findings += [Finding(each.title, slice_.name, *problem)
+                     for slice_, problems in zip(each.slices, results) for problem in problems]
+    return findings
+
+
+def examine_slice(each: SliceFile) -> list[tuple[str, str]]:
+    """Read the image of a slice, and its mask if there is one.
+
+    Returns:
+        list[tuple[str, str]]: Problems with their details; keys of
+        :data:`ERRORS` and :data:`WARNINGS`.
+    """
+    problems = []
+    try:
+        if os.path.getsize(each.image) == 0:
+            return [('empty', '')]
+        with Image.open(each.image) as image:
+            pixels = np.asarray(image)
+    except FileNotFoundError:
+        return [('missing', '')]
+    except (UnidentifiedImageError, IsADirectoryError, PermissionError) as error:
+        return [('unreadable', type(error).__name__)]
+    except Exception as error:  # damaged files fail in many ways
+        return [('truncated', f'{type(error).__name__}: {error}')]
+    if not cv2.haveImageReader(each.image):
+        problems.append(('unreadable', f'{image.format} is a format that OpenCV does not read'))
+    if image.mode.endswith('A'):
+        pixels = pixels[..., :-1]
+    height, width = pixels.shape[:2]
+    if each.size and each.size != (width, height):
+        problems.append(('wrong size', f'{width}x{height}, not {each.size[0]}x{each.size[1]}'))
+    if pixels.min() == pixels.max():
+        problems.append(('constant', f'value {pixels.min()}'))
+    if image.mode.startswith('I'):
+        problems.append(('16 bit', ''))
+    if image.mode.startswith('RGB') and np.ptp(pixels, axis=2).any():
+        problems.append(('colour', ''))
+    if each.mask:
+        problems += _examine_mask(each.mask, (height, width))
+    return problems
+
+
+def format_findings(sets: Sequence[SliceSet], findings: Sequence[Finding]) -> str:
+    """A table of what was found, with the first three slices of each kind."""
+    rows = [['set', 'slices', 'problem', 'number', 'such as']]
+    for each in sets:
+        own = [finding for finding in findings if finding.set == each.title]
+        numbers = Counter(finding.problem for finding in own)
+        for problem, number in numbers.items() or {'-': 0}.items():
+            some = [f'{finding.name} {finding.detail}'.strip()
+                    for finding in own if finding.problem == problem][:3]
+            rows.append([each.title, len(each.slices), problem, number, '\n'.join(some)])
+    return AsciiTable(rows).table
+
+
+def write_report(out_dir: str | Path, sets: Sequence[SliceSet],
+                 findings: Sequence[Finding]) -> None:
+    """Write ``verification.json`` and ``quarantine.txt``, the skip list of both datasets."""
+    out_dir = Path(out_dir)
+    write_json(
+        dict(sets={each.title: len(each.slices) for each in sets},
+             errors=sum(finding.problem in ERRORS for finding in findings),
+             findings=[finding._asdict() for finding in findings]),
+        out_dir / 'verification.json')
+    # a slice that is listed twice would be lost with its repetition
+    bad = sorted({finding.name for finding in findings
+                  if finding.name and finding.problem in ERRORS.keys() - {'duplicate'}})
+    with atomic_path(out_dir / 'quarantine.txt') as temporary:
+        Path(temporary).write_text(
+            '\n'.join(['# slices to leave out: skip_list=... of both datasets', *bad, '']),
+            encoding='utf-8')
+
+
+def _dataset_options(node: object) -> Iterator[ConfigDict]:
+    """Options of lesion and slice datasets anywhere below a node of a config."""
+    if isinstance(node, dict):
+        if str(node.get('type')).rpartition('.')[2] in ('LesionDataset', 'SliceDataset'):
+            yield node
+        else:
+            for child in node.values():
+                yield from _dataset_options(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _dataset_options(child)
+
+
+def _read_lesions(file: str | Path, images: str | Path) -> SliceSet:
+    """Slices of a COCO JSON, with their masks where it names them."""
+    file, title, findings = Path(file), str(file), []
+    try:
+        coco = _load_json(file)
+        root = coco.get('info', {}).get('mask_root')
+        slices = [
+            SliceFile(
+                each['file_name'], os.path.join(images, each['file_name']),
+                (each['width'], each['height']),
+                os.path.join(file.parent, root, each['mask_file_name'])
+                if root and 'mask_file_name' in each else None) for each in coco['images']
+        ]
+        names = [category['name'] for category in coco['categories']]
+        by_id = {each['id']: each['name'] for each in coco['categories']}
+        instances = Counter(dict.fromkeys(names, 0))
+        instances.update(by_id[each['category_id']] for each in coco['annotations'])
+        counts = dict(slices=len(slices), instances=dict(instances))
+        findings += _compare_with_card(file, counts)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        return _broken_set(title, error)
+    return _without_repeats(title, slices, findings)
+
+
+def _read_slices(dataset: SliceDataset) -> SliceSet:
+    """Slices of the lists, or the folder, of a dataset that has not loaded them."""
+    prefix = dataset.data_prefix['img']
+    title = ', '.join(dataset.ann_file) or prefix
+    sizes, findings = {}, []
+    try:
+        entries = dataset.read_entries()
+        for file in dataset.ann_file:
+            if data_list := _load_json(file).get('data_list'):
+                sizes.update({each['img_path']: (each['width'], each['height'])
+                              for each in data_list})
+                findings += _compare_with_card(Path(file), count_slices(data_list)._asdict())
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        return _broken_set(title, error)
+    slices = [SliceFile(each.name, os.path.join(prefix, each.name), sizes.get(each.name))
+              for each in entries]
+    return _without_repeats(title, slices, findings)
+
+
+def _broken_set(title: str, error: Exception) -> SliceSet:
+    detail = str(error) if isinstance(error, (OSError, ValueError)) else repr(error)
+    return SliceSet(title, [], [Finding(title, '', 'bad annotations', detail)])
+
+
+def _load_json(file: str | Path) -> dict:
+    """Content of a JSON file; nothing of a text list.
+
+    Raises:
+        ValueError: The file is not a JSON object.
+    """
+    if Path(file).suffix != '.json':
+        return {}
+    try:
+        content = json.loads(Path(file).read_text(encoding='utf-8'))
+        if not isinstance(content, dict):
+            raise ValueError('no object')
+    except ValueError as error:
+        raise ValueError(f'{file}: not JSON of a set ({error}). Convert the set again.') from error
+    return content
+
+
+def _without_repeats(title: str, slices: list[SliceFile], findings: list[Finding]) -> SliceSet:
+    numbers = Counter(each.name for each in slices)
+    findings = [each._replace(set=title) for each in findings]
+    findings += [Finding(title, name, 'duplicate', f'{number} times')
+                 for name, number in numbers.items() if number > 1]
+    return SliceSet(title, list({each.name: each for each in slices}.values()), findings)
+
+
+def _compare_with_card(file: Path, counts: dict) -> list[Finding]:
+    """What differs between annotations and the card that was written with them."""
+    card = (read_card(file.parent) or {}).get('splits', {}).get(file.stem)
+    if card is None or card['sha256'] == sha256(file):
+        return []
+    differences = [f'{key}: {counts[key]}, the card says {card[key]}'
+                   for key in counts if counts[key] != card[key]]
+    return [Finding('', '', 'not as converted', '; '.join(differences) or 'other bytes')]
+
+
+def _examine_mask(path: str, shape: tuple[int, int]) -> list[tuple[str, str]]:
+    try:
+        mask = read_mask(path)
+    except FileNotFoundError:
+        return [('missing mask', '')]
+    except Exception as error:  # damaged files fail in many ways
+        return [('bad mask', f'{type(error).__name__}: {error}')]
+    if mask.shape != shape:
+        return [('wrong mask size', f'{mask.shape[::-1]}, image {shape[::-1]}')]
+    return []
