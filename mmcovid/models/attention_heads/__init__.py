@@ -1,5 +1,6 @@
+from .affinity_head import AffinityHead
 from .base_attention_head import BaseAttentionHead
 from .lstm_attention_head import LSTMAttentionHead
 from .roi_attention_head import RoIAttentionHead
 
-__all__ = ['BaseAttentionHead', 'LSTMAttentionHead', 'RoIAttentionHead']
+__all__ = ['AffinityHead', 'BaseAttentionHead', 'LSTMAttentionHead', 'RoIAttentionHead']

@@ -2,13 +2,11 @@ from abc import abstractmethod
 
 import torch
 from mmdet.structures import SampleList
-from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
-from mmengine.model import BaseModule
+from mmdet.utils import OptConfigType, OptMultiConfig
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
+from mmcovid.models.image_heads import BaseImageHead
 from mmcovid.models.layers import RoIRefinement, RoIVectorization
-from mmcovid.registry import MODELS
 
 _INIT_CFG = dict(
     type='Kaiming',
@@ -18,7 +16,7 @@ _INIT_CFG = dict(
     bias=0.01)
 
 
-class BaseAttentionHead(BaseModule):
+class BaseAttentionHead(BaseImageHead):
     """Classify a slice from the mask features of its RoIs.
 
     Refinement and vectorisation (Sec. III-B) turn β RoI feature maps into the
@@ -41,10 +39,9 @@ class BaseAttentionHead(BaseModule):
         norm_cfg (dict, optional): Normalisation of refinement and
             vectorisation. By default the RoIs of each slice are normalised
             by their own statistics.
-        loss_cls (dict): Config of the image loss. Defaults to binary
-            cross-entropy with logits on the one-hot label.
         init_cfg (dict, optional): Initialisation of the weights. Defaults to
             Kaiming normal, fan-out, with biases 0.01.
+        **kwargs: Arguments of :class:`BaseImageHead`.
     """
 
     def __init__(self,
@@ -57,9 +54,9 @@ class BaseAttentionHead(BaseModule):
                  hidden_channels: int = 128,
                  num_classes: int = 3,
                  norm_cfg: OptConfigType = None,
-                 loss_cls: ConfigType = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),  # noqa: B006
-                 init_cfg: OptMultiConfig = _INIT_CFG) -> None:
-        super().__init__(init_cfg=init_cfg)
+                 init_cfg: OptMultiConfig = _INIT_CFG,
+                 **kwargs) -> None:
+        super().__init__(num_classes, init_cfg=init_cfg, **kwargs)
         if num_rois < 2:
             raise ValueError(f'num_rois (β) must be at least 2, got {num_rois}')
         if num_branches not in (1, 2):
@@ -67,7 +64,6 @@ class BaseAttentionHead(BaseModule):
         if norm_cfg is None:
             norm_cfg = dict(type='mmcovid.PerImageBatchNorm2d', samples_per_image=num_rois)
         self.num_rois = num_rois
-        self.num_classes = num_classes
         self.refinement = nn.Sequential(
             *(RoIRefinement(in_channels, norm_cfg) for _ in range(num_refinements)))
         self.vectorization = RoIVectorization(in_channels, roi_size, norm_cfg)
@@ -76,7 +72,6 @@ class BaseAttentionHead(BaseModule):
                 nn.Linear(pooled_channels or in_channels, hidden_channels), nn.ReLU(inplace=True),
                 nn.Linear(hidden_channels, hidden_channels), nn.ReLU(inplace=True),
                 nn.Linear(hidden_channels, num_classes)) for _ in range(num_branches))
-        self.loss_cls = MODELS.build(loss_cls)
 
     @abstractmethod
     def pool(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -119,14 +114,8 @@ class BaseAttentionHead(BaseModule):
             dict[str, Tensor]: ``loss_image`` and ``acc_image``, the share of
             slices classified rightly, in percent.
         """
-        unlabelled = [s.get('img_path') for s in batch_data_samples if 'gt_label' not in s]
-        if unlabelled:
-            raise ValueError(f'no image label (gt_label) in {unlabelled}: slices of the cls branch '
-                             'come from mmcovid.SliceDataset and end in mmcovid.PackSliceInputs')
         logits, _ = self(roi_feats)
-        labels = torch.cat([s.gt_label for s in batch_data_samples]).to(logits.device)
-        accuracy = (logits.argmax(dim=1) == labels).float().mean() * 100
-        return dict(loss_image=self.loss_cls(logits, labels), acc_image=accuracy)
+        return self.loss_by_logits(logits, batch_data_samples)
 
     def predict(self, roi_feats: Tensor) -> list[dict[str, Tensor]]:
         """Image-level results of a batch.
@@ -135,20 +124,12 @@ class BaseAttentionHead(BaseModule):
             roi_feats (Tensor): RoI mask features (B · β, C, H, W).
 
         Returns:
-            list[dict[str, Tensor]]: For each slice ``label`` (1,), ``logits``
-            (num_classes,), ``score`` (num_classes,), which is the sigmoids of
-            the logits normalised to sum to 1 (the loss is one-vs-rest), and
+            list[dict[str, Tensor]]: For each slice ``label``, ``logits`` and
+            ``score`` as :meth:`predict_by_logits` gives them, and
             ``attention``, (β,) or (β, 2).
         """
         logits, attention = self(roi_feats)
-        logits = logits.float()
-        # the softmax of log-sigmoids is the normalised sigmoids, without underflow
-        scores = logsigmoid(logits).softmax(dim=1)
-        return [
-            dict(
-                label=logit.argmax().view(1),
-                logits=logit,
-                score=score,
-                attention=weights.squeeze(-1))
-            for logit, score, weights in zip(logits, scores, attention.float())
-        ]
+        results = self.predict_by_logits(logits)
+        for result, weights in zip(results, attention.float()):
+            result['attention'] = weights.squeeze(-1)
+        return results

@@ -1,29 +1,26 @@
 from collections.abc import Callable
 
 import torch
-from mmdet.models.detectors import TwoStageDetector
 from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
-from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures import SampleList
 from mmdet.structures.bbox import scale_boxes
 from mmdet.utils import ConfigType, InstanceList
 from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
-from mmengine.utils import apply_to
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmcovid.models.image_heads import add_image_results
 from mmcovid.registry import MODELS
+
+from .two_task_detector import TwoTaskDetector, float_outputs
 
 UPDATE_POLICIES = ('alternate', 'joint')
 SYNC_POLICIES = ('improved', 'always', 'never')
 
 
-def _float_outputs(module: nn.Module, args: tuple, outputs: tuple) -> tuple:
-    return apply_to(outputs, torch.is_tensor, Tensor.float)
-
-
 @MODELS.register_module()
-class OneShotRCNN(TwoStageDetector):
+class OneShotRCNN(TwoTaskDetector):
     """One model that segments lesions and classifies the slice, trained in one shot.
 
     It is a two-stage detector with an attention head, which classifies the slice
@@ -49,10 +46,7 @@ class OneShotRCNN(TwoStageDetector):
             ``'always'``; ``'never'``. Defaults to ``'improved'``.
         task_weights (dict): Weights of the losses of the branches ``seg``
             and ``cls``. Defaults to 1 for both.
-        test_cfg (dict): As in :class:`TwoStageDetector`. With
-            ``detect_cls_slices=True``, lesions are also segmented in slices of
-            the ``cls`` set; otherwise these are only classified.
-        **kwargs: Arguments of :class:`TwoStageDetector`.
+        **kwargs: Arguments of :class:`TwoTaskDetector`.
     """
 
     def __init__(self,
@@ -73,10 +67,7 @@ class OneShotRCNN(TwoStageDetector):
         self.update_policy = update_policy
         self.sync_policy = sync_policy
         self.task_weights = dict(seg=1.0, cls=1.0) | dict(task_weights or {})
-        # in mixed precision: boxes need float32, and MMCV's RoI operators know no bfloat16
-        for module in (self.neck, self.rpn_head, self.roi_head.bbox_head,
-                       self.roi_head.classification_branch.bbox_head):
-            module.register_forward_hook(_float_outputs)
+        self.roi_head.classification_branch.bbox_head.register_forward_hook(float_outputs)
         # in the state dict, so that a resumed training goes on as it would have
         self.register_buffer('last_seg_loss', torch.tensor(float('inf')))
 
@@ -180,56 +171,19 @@ class OneShotRCNN(TwoStageDetector):
 
     # testing
 
-    def predict(self,
-                batch_inputs: Tensor,
-                batch_data_samples: SampleList,
-                rescale: bool = True) -> SampleList:
-        """Segment the lesions of slices and classify them.
+    def predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
+                            batch_data_samples: SampleList, rescale: bool) -> None:
+        """Add the image-level results and ``roi_sequence`` to the samples.
 
-        Args:
-            batch_inputs (Tensor): Slices (B, 3, H, W).
-            batch_data_samples (list[:obj:`DetDataSample`]): Their samples. One
-                whose metainfo says ``task='cls'`` is only classified, unless
-                ``test_cfg.detect_cls_slices`` is set.
-            rescale (bool): Whether to give the results in pixels of the
-                original image. Defaults to True.
-
-        Returns:
-            list[:obj:`DetDataSample`]: The samples with ``pred_instances``
-            (boxes, labels, scores, masks), ``pred_label`` (1,),
-            ``pred_logits`` (3,), ``pred_score`` (3,) and ``roi_sequence``, with
-            ``bboxes`` (β, 4) and ``attention``, (β,) or (β, 2).
+        The sequence has ``bboxes`` (β, 4) and ``attention``, (β,) or (β, 2); see the parent.
         """
-        x = self.extract_feat(batch_inputs)
-        proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
-        self._predict_image_class(x, proposals, batch_data_samples, rescale)
-
-        detect_all = self.test_cfg.get('detect_cls_slices', False)
-        chosen = [
-            i for i, sample in enumerate(batch_data_samples)
-            if detect_all or sample.get('task') != 'cls'
-        ]
-        if chosen:
-            samples = [batch_data_samples[i] for i in chosen]
-            results = self.roi_head.predict(
-                tuple(feat[chosen] for feat in x), [proposals[i] for i in chosen],
-                samples,
-                rescale=rescale)
-            self.add_pred_to_datasample(samples, results)
-        return batch_data_samples
-
-    def _predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
-                             batch_data_samples: list[DetDataSample], rescale: bool) -> None:
-        """Add the image-level results to the samples."""
         roi_feats, sequences = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
         results = self.attention_head.predict(roi_feats)
+        add_image_results(batch_data_samples, results)
         for sample, sequence, result in zip(batch_data_samples, sequences, results):
             bboxes = sequence.bboxes
             if rescale:
                 bboxes = scale_boxes(bboxes, [1 / factor for factor in sample.scale_factor])
-            sample.pred_label = result['label']
-            sample.pred_logits = result['logits']
-            sample.pred_score = result['score']
             sample.roi_sequence = InstanceData(bboxes=bboxes, attention=result['attention'])
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> tuple:

@@ -1,5 +1,6 @@
 from .classification_branch import ClassificationBranch
 from .one_shot_roi_head import OneShotRoIHead
+from .ranking_roi_head import RankingRoIHead
 from .roi_sequence import select_roi_sequence
 
-__all__ = ['ClassificationBranch', 'OneShotRoIHead', 'select_roi_sequence']
+__all__ = ['ClassificationBranch', 'OneShotRoIHead', 'RankingRoIHead', 'select_roi_sequence']

@@ -5,13 +5,15 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 
-from mmcovid.models import LSTMAttentionHead, RoIAttentionHead
+from mmcovid.models import AffinityHead, LSTMAttentionHead, RoIAttentionHead
+from mmcovid.models.author_checkpoint import MODULES
 from mmcovid.registry import MODELS
 
 DATA = Path(__file__).parents[2] / 'data'
 SMALL = dict(num_rois=4, in_channels=8, roi_size=8, hidden_channels=5)
 HEADS = {
     'attn': lambda **kw: RoIAttentionHead(**SMALL, **kw),
+    'affinity': lambda **kw: AffinityHead(**SMALL, num_affinities=3, **kw),
     'lstm1': lambda **kw: LSTMAttentionHead(**SMALL, num_branches=1, lstm_channels=6, **kw),
     'lstm2': lambda **kw: LSTMAttentionHead(**SMALL, num_branches=2, lstm_channels=6, **kw),
 }
@@ -39,16 +41,9 @@ def test_reproduces_the_released_attention_layer():
     head = LSTMAttentionHead(
         16, 8, num_branches=2, lstm_channels=6, hidden_channels=5, context_filter=False).train()
     names = {
-        'refinement.0.conv_down': 'sieve.0.conv_down', 'refinement.0.bn': 'sieve.0.bn',
-        'refinement.0.conv_up': 'sieve.0.conv_up', 'vectorization.conv1': 'conv_d1',
-        'vectorization.bn1': 'bn1', 'vectorization.conv2': 'conv_d2', 'vectorization.bn2': 'bn2',
-        'vectorization.conv3': 'conv_d_final', 'vectorization.bn3': 'bn3',
-        'branches.0.lstm': 'lstm_pos', 'branches.1.lstm': 'lstm_neg',
-        'branches.0.query': 'final_linear_pos', 'branches.1.query': 'final_linear_neg',
+        target.removeprefix('attention_head.'): source.removeprefix('attn_layer.')
+        for source, target in MODULES.items() if target.startswith('attention_head.')
     }
-    for i, side in enumerate(('pos', 'neg')):
-        for layer, name in zip((0, 2, 4), ('fc_l1', 'fc_l2', 'class_predict_logits')):
-            names[f'classifiers.{i}.{layer}'] = f'{side}_classifier_attn.{name}'
     state = {}
     for key in head.state_dict():
         module, _, parameter = key.rpartition('.')
@@ -114,6 +109,22 @@ def test_scores_of_hopeless_logits_still_sum_to_one(head):
 def test_unlabelled_slice_is_named(head):
     with pytest.raises(ValueError, match='slice.png'):
         head.loss(torch.randn(8, 8, 8, 8), _samples([1, None]))
+
+
+def test_affinities_mix_the_rois():
+    head = HEADS['affinity']()
+    matrix = head.affinity_matrix.weight.T  # W, β×A
+    vector = head.affinity_vector.weight.T  # w, A×1
+    assert (matrix.shape, vector.shape) == ((4, 3), (3, 1))
+    x = torch.randn(2, 4, 8)
+    (features, weights), = head.pool(x)
+    for each, feature in zip(x, features):
+        torch.testing.assert_close(feature, ((matrix.T @ each).T @ vector).flatten())
+    assert torch.equal(weights[0], weights[1])
+    assert (weights >= 0).all()
+    # the RoI of the largest weight matters most
+    changes = [(head.pool(x + torch.eye(4)[i][:, None])[0][0] - features).norm() for i in range(4)]
+    assert torch.stack(changes).argmax() == weights[0].argmax()
 
 
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), dict(type='BN', requires_grad=False)])

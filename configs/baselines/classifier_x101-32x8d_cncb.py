@@ -1,0 +1,8 @@
+_base_ = './classifier_r50_cncb.py'
+model = dict(
+    backbone=dict(
+        type='ResNeXt',
+        depth=101,
+        groups=32,
+        base_width=8,
+        init_cfg=dict(checkpoint='torchvision://resnext101_32x8d')))

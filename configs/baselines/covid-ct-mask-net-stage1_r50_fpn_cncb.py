@@ -1,0 +1,13 @@
+_base_ = [
+    '../_base_/models/covid-ct-mask-net-stage1_r50_fpn.py', '../_base_/datasets/cncb_seg.py',
+    '../_base_/schedules/adam_150k.py', '../_base_/default_runtime.py'
+]
+# lungs are background
+lesions = dict(
+    dataset=dict(
+        seg=dict(
+            metainfo=dict(
+                classes=('ggo', 'consolidation'), palette=[(255, 176, 0), (230, 50, 150)]))))
+train_dataloader = lesions
+val_dataloader = lesions
+test_dataloader = lesions

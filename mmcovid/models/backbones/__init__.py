@@ -1,0 +1,3 @@
+from .monai_densenet import MonaiDenseNet
+
+__all__ = ['MonaiDenseNet']
