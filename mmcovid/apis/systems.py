@@ -1,0 +1,175 @@
+"""The systems of a comparison, and what is known of each."""
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import yaml
+from mmengine.config import Config
+
+from mmcovid.utils.files import write_json
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of the comparison.
+
+    Args:
+        name (str): What the table calls it.
+        config (Path): Its config.
+        cfg_options (dict): Entries of the config to change, such as ``{'randomness.seed': 1}``.
+        checkpoint_options (dict[str, str]): Entries of the config that are to name the checkpoint
+            of another system, with that system's name: the second stage of a two-stage training.
+    """
+    name: str
+    config: Path
+    cfg_options: dict = field(default_factory=dict)
+    checkpoint_options: dict[str, str] = field(default_factory=dict)
+
+
+def read_systems(paths: Sequence[str | Path]) -> list[System]:
+    """Read systems from configs and from lists of systems.
+
+    Args:
+        paths (Sequence[str | Path]): Configs (``.py``), named by their base name, and YAML files
+            (``.yml``, ``.yaml``): lists of mappings with ``name``, ``config`` (relative to the
+            file) and, where needed, ``cfg_options`` and ``checkpoint_options``, as in
+            :class:`System`.
+
+    Returns:
+        list[System]: In the order given.
+
+    Raises:
+        ValueError: If a file is missing or cannot be understood, two systems have one name, or a
+            system needs one that does not stand above it.
+    """
+    systems: list[System] = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise ValueError(f'there is no file {path}: give configs (.py) or lists (.yml)')
+        if path.suffix == '.py':
+            systems.append(System(path.stem, path))
+        elif path.suffix in ('.yml', '.yaml'):
+            systems += _read_list(path)
+        else:
+            raise ValueError(f'{path} is neither a config (.py) nor a list of systems (.yml)')
+    above: list[str] = []
+    for system in systems:
+        if system.name in above:
+            raise ValueError(f'two systems are named {system.name!r}: rename one')
+        for name in system.checkpoint_options.values():
+            if name not in above:
+                raise ValueError(f'{system.name} needs the checkpoint of {name!r}, which must '
+                                 f'stand above it, where there is: {", ".join(above) or "nothing"}')
+        above.append(system.name)
+    return systems
+
+
+def _read_list(path: Path) -> Iterator[System]:
+    try:
+        entries = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except yaml.YAMLError as error:
+        raise ValueError(f'{path} is no YAML file: {error}') from error
+    if not isinstance(entries, list):
+        raise ValueError(f'{path} must be a list of systems, each with a name and a config')
+    for entry in entries:
+        try:
+            system = System(**dict(entry, name=str(entry['name']),
+                                   config=path.parent / entry['config']))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f'{path}: {entry!r} must have a name and a config, and may have '
+                             'cfg_options and checkpoint_options') from error
+        for options in (system.cfg_options, system.checkpoint_options):
+            if not isinstance(options, dict):
+                raise ValueError(f'{path}: {system.name}: write options as "key: value", '
+                                 f'not {options!r}')
+        if not system.config.is_file():
+            raise ValueError(f'{path}: {system.name}: there is no config {system.config}')
+        yield system
+
+
+@dataclass
+class Result:
+    """What is known of a system so far.
+
+    Args:
+        train_seconds (float): Wall time of the training, of all its parts if it was resumed.
+        resumed (bool): Whether the training was interrupted: iterations after the last
+            checkpoint were then done twice.
+        checkpoint (str | None): Name of the last checkpoint of a complete training.
+        iterations (int | None): Iterations of that checkpoint.
+        parameters (int | None): Elements of the model's parameters, frozen ones included.
+        metrics (dict | None): The figures of a complete test.
+        error (str | None): Why it failed, in one line.
+    """
+    train_seconds: float = 0.0
+    resumed: bool = False
+    checkpoint: str | None = None
+    iterations: int | None = None
+    parameters: int | None = None
+    metrics: dict | None = None
+    error: str | None = None
+
+    @property
+    def status(self) -> str:
+        """One of done, failed (and why), unfinished, not run."""
+        if self.error:
+            return f'failed: {self.error}'
+        if self.metrics is not None:
+            return 'done, resumed' if self.resumed else 'done'
+        return 'unfinished' if self.train_seconds else 'not run'
+
+    def figures(self) -> dict:
+        """The figures of the table; those of the training only once it is complete."""
+        figures = dict(self.metrics or {})
+        if self.checkpoint:
+            for key in ('parameters', 'iterations', 'train_seconds'):
+                figures[key] = getattr(self, key)
+        return figures
+
+
+@dataclass
+class Job:
+    """A system with its resolved config, its folder and its result."""
+    system: System
+    cfg: Config
+    work_dir: Path
+    result: Result
+
+    @property
+    def config(self) -> Path:
+        """Path of the resolved config, which the scripts are given."""
+        return self.work_dir / self.system.config.name
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The last checkpoint that was written; a broken run may leave none."""
+        pointer = self.work_dir / 'last_checkpoint'
+        if not pointer.is_file():
+            return None
+        # by name, so that the folder can be moved
+        checkpoint = self.work_dir / Path(pointer.read_text().strip()).name
+        return checkpoint if checkpoint.is_file() else None
+
+    @property
+    def trained(self) -> Path | None:
+        """The checkpoint of the complete training, if it is still there."""
+        checkpoint = self.work_dir / (self.result.checkpoint or 'none')
+        return checkpoint if checkpoint.is_file() else None
+
+    @property
+    def done(self) -> bool:
+        """Whether it was trained and tested."""
+        return self.result.metrics is not None
+
+    @property
+    def next_step(self) -> str:
+        """What is left to do."""
+        if self.done:
+            return 'nothing, it is done'
+        if self.trained:
+            return 'test'
+        return 'resume and test' if self.last_checkpoint else 'train and test'
+
+    def save(self) -> None:
+        """Write the result into the folder."""
+        write_json(asdict(self.result), self.work_dir / 'result.json')

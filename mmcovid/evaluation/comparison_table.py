@@ -1,0 +1,72 @@
+"""One table of the figures of several systems, as Markdown and as CSV."""
+import csv
+import math
+from datetime import timedelta
+from pathlib import Path
+
+from mmcovid.utils.files import atomic_path
+
+# Figures as the metrics name them, and what the readable table calls them.
+COLUMNS = {
+    'parameters': 'parameters',
+    'coco/segm_mAP': 'lesion mAP',
+    'coco/segm_mAP_50': 'lesion AP50',
+    'coco/segm_mAP_75': 'lesion AP75',
+    # systems need not have the same lesion classes, over which the above are means
+    'coco/segm_lung_precision': 'lung mAP',
+    'coco/segm_ggo_precision': 'GGO mAP',
+    'coco/segm_consolidation_precision': 'consolidation mAP',
+    'image/covid19_sensitivity': 'COVID-19 sensitivity',
+    'image/cp_sensitivity': 'CP sensitivity',
+    'image/normal_sensitivity': 'normal sensitivity',
+    'image/accuracy': 'accuracy',
+    'image/weighted_f1': 'weighted F1',
+    'iterations': 'iterations',
+    'train_seconds': 'training time',
+}
+
+
+def write_comparison(rows: list[dict], stem: Path) -> None:
+    """Write the table to ``<stem>.md``, rounded, and to ``<stem>.csv``, as measured.
+
+    Args:
+        rows (list[dict]): For each system its ``system`` (name), its ``status`` and those figures
+            of :data:`COLUMNS` that it has; an undefined figure is ``None``.
+        stem (Path): Path of the files without their suffix.
+    """
+    with atomic_path(stem.with_suffix('.md')) as temporary:
+        Path(temporary).write_text(format_comparison(rows) + '\n', encoding='utf-8')
+    with (atomic_path(stem.with_suffix('.csv')) as temporary,
+          open(temporary, 'w', encoding='utf-8', newline='') as file):
+        writer = csv.writer(file)
+        writer.writerow(['system', *COLUMNS, 'status'])
+        for row in rows:
+            figures = [_if_known(row, key, str) for key in COLUMNS]
+            writer.writerow([row['system'], *figures, row['status']])
+
+
+def format_comparison(rows: list[dict]) -> str:
+    """Lay the rows of :func:`write_comparison` out as a Markdown table.
+
+    A figure that a system does not have is ``-``, one that the set leaves undefined ``undefined``.
+    """
+    lines = [['system', *COLUMNS.values(), 'status'], ['---', *['---:'] * len(COLUMNS), '---']]
+    for row in rows:
+        figures = [_if_known(row, key, lambda value, key=key: _readable(key, value))
+                   for key in COLUMNS]
+        lines.append([row['system'], *figures, row['status']])
+    return '\n'.join(
+        f'| {" | ".join(cell.replace("|", "/") for cell in line)} |' for line in lines)
+
+
+def _if_known(row: dict, key: str, write) -> str:
+    if key not in row:
+        return '-'
+    value = row[key]
+    return 'undefined' if value is None or math.isnan(value) else write(value)
+
+
+def _readable(key: str, value: float) -> str:
+    if key == 'train_seconds':
+        return str(timedelta(seconds=round(value)))
+    return f'{value:,}' if isinstance(value, int) else f'{value:.3f}'
