@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.utils import is_abs
 
 from mmcovid.ct import SlicePath
-from mmcovid.utils.files import name_some as name_some  # the sets' modules take it from here
+from mmcovid.utils.files import name_some
 
 
 def find_missing(paths: Sequence[str]) -> list[str]:

@@ -4,8 +4,9 @@ import os
 from mmdet.datasets import CocoDataset
 
 from mmcovid.registry import DATASETS
+from mmcovid.utils.files import name_some
 
-from .files import check_inside, find_missing, leave_out, name_some
+from .files import check_inside, find_missing, leave_out
 from .slice_names import UNKNOWN
 
 

@@ -8,8 +8,9 @@ from mmengine.logging import print_log
 from mmengine.utils import is_abs
 
 from mmcovid.registry import DATASETS
+from mmcovid.utils.files import name_some
 
-from .files import check_inside, find_missing, leave_out, name_some
+from .files import check_inside, find_missing, leave_out
 from .slice_lists import SliceEntry, check_unique, entry_of, read_slices
 from .slice_names import IMAGE_CLASSES
 

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from PIL import Image, UnidentifiedImageError
 from terminaltables import AsciiTable
 
+from mmcovid.ct import find_slice, is_ct
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import atomic_path, write_json
 from mmcovid.utils.parallel import map_files
@@ -24,7 +25,7 @@ from .slice_dataset import SliceDataset
 ERRORS = {
     'missing': 'there is no such file',
     'empty': 'the file has no bytes',
-    'unreadable': 'no image, or of a kind that OpenCV does not read',
+    'unreadable': 'no image, of a kind that OpenCV does not read, or a CT that cannot be used',
     'truncated': 'an image that ends too early or is damaged',
     'wrong size': 'not of the size in the annotations',
     'constant': 'all pixels have one value',
@@ -145,7 +146,14 @@ def examine_slice(each: SliceFile) -> list[tuple[str, str]]:
         list[tuple[str, str]]: Problems with their details; keys of
         :data:`ERRORS` and :data:`WARNINGS`.
     """
-    problems = []
+    if is_ct(each.image) and not os.path.isdir(each.image):
+        try:
+            volume, index = find_slice(each.image)
+        except FileNotFoundError:
+            return [('missing', '')]
+        except ValueError as error:
+            return [('unreadable', str(error))]
+        return _examine_pixels(volume.array[index], each)
     try:
         if os.path.getsize(each.image) == 0:
             return [('empty', '')]
@@ -157,22 +165,16 @@ def examine_slice(each: SliceFile) -> list[tuple[str, str]]:
         return [('unreadable', type(error).__name__)]
     except Exception as error:  # damaged files fail in many ways
         return [('truncated', f'{type(error).__name__}: {error}')]
+    problems = []
     if not cv2.haveImageReader(each.image):
         problems.append(('unreadable', f'{image.format} is a format that OpenCV does not read'))
     if image.mode.endswith('A'):
         pixels = pixels[..., :-1]
-    height, width = pixels.shape[:2]
-    if each.size and each.size != (width, height):
-        problems.append(('wrong size', f'{width}x{height}, not {each.size[0]}x{each.size[1]}'))
-    if pixels.min() == pixels.max():
-        problems.append(('constant', f'value {pixels.min()}'))
     if image.mode.startswith('I'):
         problems.append(('16 bit', ''))
     if image.mode.startswith('RGB') and np.ptp(pixels, axis=2).any():
         problems.append(('colour', ''))
-    if each.mask:
-        problems += _examine_mask(each.mask, (height, width))
-    return problems
+    return problems + _examine_pixels(pixels, each)
 
 
 def format_findings(sets: Sequence[SliceSet], findings: Sequence[Finding]) -> str:
@@ -300,6 +302,17 @@ def _compare_with_card(file: Path, counts: dict) -> list[Finding]:
     differences = [f'{key}: {counts[key]}, the card says {card[key]}'
                    for key in counts if counts[key] != card[key]]
     return [Finding('', '', 'not as converted', '; '.join(differences) or 'other bytes')]
+
+
+def _examine_pixels(pixels: np.ndarray, each: SliceFile) -> list[tuple[str, str]]:
+    """Size and values of the pixels (H, W) or (H, W, C) of a slice, and its mask."""
+    problems = []
+    height, width = pixels.shape[:2]
+    if each.size and each.size != (width, height):
+        problems.append(('wrong size', f'{width}x{height}, not {each.size[0]}x{each.size[1]}'))
+    if pixels.min() == pixels.max():
+        problems.append(('constant', f'value {pixels.min()}'))
+    return problems + (_examine_mask(each.mask, (height, width)) if each.mask else [])
 
 
 def _examine_mask(path: str, shape: tuple[int, int]) -> list[tuple[str, str]]:

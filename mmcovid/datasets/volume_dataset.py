@@ -8,8 +8,9 @@ from mmengine.logging import print_log
 
 from mmcovid.ct import find_region, find_volumes, list_slices, read_volume
 from mmcovid.registry import DATASETS
+from mmcovid.utils.files import name_some
 
-from .files import check_inside, name_some
+from .files import check_inside
 from .lesion_dataset import LesionDataset
 from .slice_names import IMAGE_CLASSES
 

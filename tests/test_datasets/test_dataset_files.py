@@ -1,6 +1,6 @@
 import pytest
 
-from mmcovid.datasets.files import find_missing, name_some
+from mmcovid.datasets.files import find_missing
 
 
 @pytest.mark.parametrize('prefix', ['{}', '{}/', '{}//', '{}/./'])
@@ -25,8 +25,3 @@ def test_slices_of_volumes_are_there_if_the_volume_is(tmp_path):
     (tmp_path / 'scan.nrrd').touch()
     names = [f'{tmp_path}/{name}' for name in ('scan.nrrd#003', 'other.nrrd#003')]
     assert find_missing(names) == names[1:]
-
-
-def test_name_some():
-    assert name_some(['a', 'b']) == '2: a, b'
-    assert name_some([str(number) for number in range(12)]).endswith('8, 9 and 2 more')

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from ct_utils import chest, write_slice
 from mmengine.config import Config
 from PIL import Image
 
@@ -84,6 +85,19 @@ def test_broken_files(root, file, breaks, problem):
 def test_a_format_that_opencv_does_not_read(root):
     Image.fromarray(noise(*SIZE)).save(root / SLICE, format='ICO', sizes=[SIZE[::-1]])
     assert ('NCP_2_2_2.png', 'unreadable') in verify(root)
+
+
+def test_dicom_slices(tmp_path):
+    hu = chest(1)[0]
+    for name in 'abc':
+        write_slice(tmp_path / f'{name}.dcm', hu)
+    cut_off(tmp_path / 'b.dcm')
+    write_slice(tmp_path / 'c.dcm', np.full_like(hu, -1000))
+    (tmp_path / 'slices.txt').write_text('a.dcm 0\nb.dcm 1\nc.dcm 2\nd.dcm 2\n')
+    found = verification.verify(
+        [verification.read_set(tmp_path / 'slices.txt', tmp_path)], show_progress=False)
+    assert [(each.name, each.problem) for each in found] == [
+        ('b.dcm', 'unreadable'), ('c.dcm', 'constant'), ('d.dcm', 'missing')]
 
 
 def change(file, edit):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcovid.utils.files import atomic_path, write_json
+from mmcovid.utils.files import atomic_path, name_some, write_json
 
 
 def test_tensors_arrays_and_undefined_figures(tmp_path):
@@ -46,3 +46,8 @@ def test_former_file_survives_a_failure(tmp_path):
         raise ZeroDivisionError
     assert path.read_text() == 'former'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_name_some():
+    assert name_some(['a', 'b']) == '2: a, b'
+    assert name_some([str(number) for number in range(12)]).endswith('8, 9 and 2 more')

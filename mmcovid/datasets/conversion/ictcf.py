@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..files import name_some
+from mmcovid.utils.files import name_some
+
 from ..slice_lists import SliceEntry
 from ..slice_names import UNKNOWN
 from .lesion_files import natural

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from mmcovid.utils.files import name_some
 from mmcovid.utils.parallel import map_files
 
-from ..files import name_some
 from .dataset_card import relative_root, write_annotations
 from .lesion_files import LesionSlice, natural
 from .lesion_masks import CLASS_VALUES, MERGED_CLASS_VALUES, find_instances, read_mask

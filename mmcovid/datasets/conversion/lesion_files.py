@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..files import name_some
+from mmcovid.utils.files import name_some
+
 from .splits import pick_listed
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from mmcovid.utils.files import atomic_path
+from mmcovid.utils.files import atomic_path, name_some
 from mmcovid.utils.parallel import map_files
 
-from ..files import name_some
 from ..slice_lists import SliceEntry
 from ..slice_names import IMAGE_CLASSES, UNKNOWN, slice_source
 from .dataset_card import relative_root, write_annotations

@@ -5,9 +5,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.utils.files import atomic_path
+from mmcovid.utils.files import atomic_path, name_some
 
-from ..files import find_missing, name_some
+from ..files import find_missing
 from ..slice_lists import SliceEntry, check_unique, read_slices
 from ..slice_names import IMAGE_CLASSES, UNKNOWN, other_spelling, slice_source
 from .splits import name_splits

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import name_some
+from mmcovid.utils.files import name_some
+
 from ..slice_names import UNKNOWN
 
 

@@ -33,7 +33,14 @@ class SliceDataPreprocessor(DetDataPreprocessor):
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Standardise the slices of ``data['inputs']``, then do what the parent does."""
+        """Standardise the slices of ``data['inputs']``, then do what the parent does.
+
+        Raises:
+            ValueError: If there are none, as when a training batch has none of one set.
+        """
+        if len(data['inputs']) == 0:
+            raise ValueError('there is no slice of one of the sets in the batch: source_ratio of '
+                             'the sampler must be at least 1 for each')
         data = self.cast_data(data)
         return super().forward(
             dict(data, inputs=[standardize(img) for img in data['inputs']]), training)

@@ -6,9 +6,9 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, no_grad
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcovid.datasets.files import name_some
 from mmcovid.models.image_heads import add_image_results
 from mmcovid.registry import MODELS
+from mmcovid.utils.files import name_some
 
 from .two_task_detector import TwoTaskDetector
 

@@ -90,9 +90,12 @@ class OneShotRCNN(TwoTaskDetector):
 
         Returns:
             dict[str, Tensor]: Losses to log.
+
+        Raises:
+            TypeError: If the batch lacks a branch or has others.
         """
         inputs, samples = data['inputs'], data['data_samples']
-        self._check_branches(inputs)
+        self._check_branches(inputs, at_least={'seg', 'cls'})
         steps = [['seg'], ['cls']] if self.update_policy == 'alternate' else [['seg', 'cls']]
         log_vars: dict[str, Tensor] = {}
         for branches in steps:
@@ -162,8 +165,8 @@ class OneShotRCNN(TwoTaskDetector):
             self.roi_head.sync_classification_branch()
 
     @staticmethod
-    def _check_branches(inputs: dict[str, Tensor]) -> None:
-        if not isinstance(inputs, dict) or not set(inputs) <= {'seg', 'cls'}:
+    def _check_branches(inputs: dict[str, Tensor], at_least: set[str] = frozenset()) -> None:
+        if not isinstance(inputs, dict) or not at_least <= set(inputs) <= {'seg', 'cls'}:
             got = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
             raise TypeError(f'a training batch has the branches seg and cls, got {got}: end each '
                             "train pipeline in MultiBranch(branch_field=['seg', 'cls'], ...) and "

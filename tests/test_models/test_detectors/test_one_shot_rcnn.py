@@ -192,6 +192,21 @@ def test_plain_batch_is_refused_with_the_remedy(build):
         model(**data, mode='loss')
 
 
+@pytest.mark.parametrize('sizes', [dict(num_seg=0), dict(num_cls=0)])
+def test_training_batch_of_one_set_is_refused(build, sizes):
+    model = build()
+    with pytest.raises(ValueError, match='source_ratio'):
+        model.train_step(train_batch(**sizes), _optim_wrapper(model))
+
+
+def test_training_batch_without_a_branch_is_refused(build):
+    model = build()
+    data = train_batch()
+    del data['inputs']['cls'], data['data_samples']['cls']
+    with pytest.raises(TypeError, match=r"branches seg and cls, got \['seg'\]"):
+        model.train_step(data, _optim_wrapper(model))
+
+
 def test_wrong_options_are_refused(build):
     for option in ('model.update_policy', 'model.sync_policy', 'model.roi_head.roi_sequence.order'):
         with pytest.raises(ValueError, match='must be one of'):
