@@ -8,10 +8,10 @@ from pathlib import Path
 import mmcovid  # noqa: F401
 
 # isort: split
-from mmdet.evaluation import DumpDetResults
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from mmcovid.evaluation import DumpSlices
 from mmcovid.evaluation.results_table import format_results
 from mmcovid.utils.cli import (
     add_common_arguments,
@@ -61,7 +61,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.out:
         # Renamed when complete: a broken run must not leave half a pickle.
         partial = f'{args.out}.part.pkl'
-        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=partial))
+        dump = DumpSlices(out_file_path=partial)
+        dump.dataset_meta = runner.test_dataloader.dataset.metainfo
+        runner.test_evaluator.metrics.append(dump)
     with safe_checkpoints():
         metrics = runner.test()
 

@@ -6,11 +6,14 @@ import zlib
 from math import prod
 from os import fspath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from .volume import IMAGE_IO, CTVolume, Grid, check_size, make_volume, slice_axis, volume_suffix
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 #: Text headers are far shorter.
 _HEADER_BYTES = 2**16
@@ -18,7 +21,7 @@ _HEADER_BYTES = 2**16
 _BLOCK = 2**20
 
 
-def open_file(path: str | Path) -> tuple[sitk.ImageFileReader, int]:
+def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
     """A reader of a volume, and the number of its axial slices; no voxel is read.
 
     Args:
@@ -29,6 +32,8 @@ def open_file(path: str | Path) -> tuple[sitk.ImageFileReader, int]:
         ValueError: It is broken, too large, of another kind, or its header sends the reader to a
             file in another folder.
     """
+    import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
+
     suffix = volume_suffix(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path}: no such file.')
@@ -61,6 +66,8 @@ def read_file(path: str | Path) -> CTVolume:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read; nothing is made up for voxels that are missing.
     """
+    import SimpleITK as sitk
+
     reader, _ = open_file(path)
     check = {'MetaImageIO': _check_metaimage, 'NiftiImageIO': _check_nifti}.get(
         IMAGE_IO[volume_suffix(path)])
@@ -75,7 +82,7 @@ def read_file(path: str | Path) -> CTVolume:
     return make_volume(array.reshape((1, 1, *array.shape)[-3:]), stored, dict(path=fspath(path)))
 
 
-def _grid(image: sitk.Image | sitk.ImageFileReader) -> Grid:
+def _grid(image: 'sitk.Image | sitk.ImageFileReader') -> Grid:
     """Grid of an image of two, three or more axes."""
     axes = len(image.GetSpacing())
     direction = np.eye(max(axes, 3))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import SimpleITK as sitk
 
 from mmcovid.utils.files import atomic_path
 
@@ -142,6 +141,8 @@ def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
     suffix = volume_suffix(path)
     if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
         raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
+    import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
+
     axes, signs = _patient_axes(volume.stored.direction)
     mask = mask[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
         np.argsort([2 - axis for axis in axes[::-1]]))

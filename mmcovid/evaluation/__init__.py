@@ -1,4 +1,4 @@
-from .metrics import ImageLevelMetric, LesionMetric
+from .metrics import DumpSlices, ImageLevelMetric, LesionMetric
 from .task_evaluator import TaskEvaluator
 
-__all__ = ['ImageLevelMetric', 'LesionMetric', 'TaskEvaluator']
+__all__ = ['DumpSlices', 'ImageLevelMetric', 'LesionMetric', 'TaskEvaluator']

@@ -1,0 +1,337 @@
+"""The report as one HTML file that needs nothing else."""
+import base64
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from .checklist import software
+from .classification import CLASS_FIGURES
+from .compute import HEADLINES
+from .style import CSS
+
+LABELS = {
+    'accuracy': 'accuracy', 'macro_f1': 'macro F1', 'weighted_f1': 'weighted F1',
+    'macro_auroc': 'macro AUROC', 'sensitivity': 'sensitivity', 'specificity': 'specificity',
+    'ppv': 'PPV', 'npv': 'NPV', 'f1': 'F1', 'auroc': 'AUROC', 'auprc': 'AUPRC',
+    'brier': 'Brier score', 'ece': 'ECE', 'nll': 'negative log-likelihood', 'mAP': 'AP',
+    'mAP_50': 'AP50', 'mAP_75': 'AP75', 'ap': 'AP', 'ap50': 'AP50', 'dice': 'Dice, mean of slices',
+    'dice_pooled': 'Dice, all pixels'}
+LESION_HEADLINES = ('mAP', 'mAP_50', 'mAP_75')
+LESION_FIGURES = ('ap', 'ap50', 'dice', 'dice_pooled')
+CAPTIONS = {
+    'roc': 'ROC curves, each class against the rest.',
+    'precision_recall': 'Precision-recall curves; the dashed line is the share of the class.',
+    'reliability': 'Reliability: accuracy of slices by confidence (highest score), and their '
+                   'number. On the diagonal, scores are probabilities.',
+    'coverage_accuracy': 'Accuracy on what remains when the least confident cases are left '
+                         'undecided.'}
+
+
+def render(data: dict, figures: dict[str, str], checklists: Sequence[dict], title: str) -> str:
+    """Lay the report out.
+
+    Args:
+        data (dict): Figures, of :class:`~mmcovid.evaluation.report.compute.Results`.
+        figures (dict[str, str]): SVG text by name.
+        checklists (Sequence[dict]): Of :func:`~.checklist.fill_checklists`.
+        title (str): Heading of the page.
+
+    Returns:
+        str: The HTML page.
+    """
+    sections = [('Summary', _summary(data))]
+    for level in data['figures']:
+        sections.append((_level_title(level), _lesions(data) if level == 'lesion'
+                         else _classification(data, level)))
+    if any(data['differences'].values()):
+        sections.append(('Comparison', _comparison(data)))
+    if figures:
+        sections.append(('Curves', _pictures(figures, ('roc', 'precision_recall'))))
+    if 'calibration' in data:
+        sections.append(('Calibration', _calibration(data) + _pictures(figures, ['reliability'])))
+        sections.append(('Abstention',
+                         _abstention(data) + _pictures(figures, ['coverage_accuracy'])))
+    if 'subgroups' in data:
+        sections.append(('Subgroups', _subgroups(data)))
+    if data.get('gallery'):
+        sections.append(('Errors', _gallery(data)))
+    sections += [('Checklists', _checklists(checklists)), ('Method', _method(data))]
+    links = ''.join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name, _ in sections)
+    body = ''.join(f'<section id="{_anchor(name)}"><h2>{escape(name)}</h2>{content}</section>'
+                   for name, content in sections)
+    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<title>{escape(title)}</title><style>{CSS}</style></head><body>'
+            f'<header><h1>{escape(title)}</h1><nav>{links}</nav></header><main>{body}</main>'
+            '</body></html>\n')
+
+
+def number(entry: dict, signed: bool = False) -> str:
+    """A figure with its interval, as HTML."""
+    if math.isnan(entry['value']):
+        return '<span class="dim">undefined</span>'
+    sign = '+' if signed else ''
+    text = f'<b>{entry["value"]:{sign}.3f}</b>'
+    if not math.isnan(entry['low']):
+        low, high = (f'{entry[key]:{sign}.3f}' for key in ('low', 'high'))
+        interval = '†' if entry['low'] == entry['high'] else f'{low} to {high}'
+        text += f' <span class="ci">{interval}</span>'
+    else:
+        text += ' <span class="ci">no interval</span>'
+    if 'sd_of_runs' in entry:
+        text += f' <span class="ci">SD {entry["sd_of_runs"]:.3f}</span>'
+    return text.replace('-', '−')
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], css: str = '') -> str:
+    """A table of ready HTML cells; the first cell of a row is its heading."""
+    head = ''.join(f'<th scope="col">{cell}</th>' for cell in header)
+    body = ''.join(
+        '<tr>' + f'<th scope="row">{first}</th>' + ''.join(f'<td>{cell}</td>' for cell in rest)
+        + '</tr>' for first, *rest in rows)
+    return (f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead>'
+            f'<tbody>{body}</tbody></table></div>')
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace(' ', '-')
+
+
+def _level_title(level: str) -> str:
+    return 'Lesions' if level == 'lesion' else f'Classification by {level}'
+
+
+def _summary(data: dict) -> str:
+    cards = []
+    for level, size in data['sets'].items():
+        names = data['lesion_classes'] if level == 'lesion' else data['classes']
+        counts = ', '.join(f'{n:,} {escape(name)}' for n, name in zip(size['per_class'], names))
+        what = 'slices with lesion masks' if level == 'lesion' else f'{level}s'
+        cards.append(f'<div class="card"><strong>{size["cases"]:,}</strong> {what}'
+                     + ('' if level == 'patient' else f' of {size["patients"]:,} patients')
+                     + f'<small>{counts}</small></div>')
+    models = list(dict.fromkeys(entry['model'] for entry in data['inputs']))
+    columns = [(level, key) for level in data['figures']
+               for key in (('mAP', 'mAP_50') if level == 'lesion' else ('accuracy', 'macro_auroc'))]
+    header = ['model', *(f'{LABELS[key]}<small>{_by(level)}</small>' for level, key in columns)]
+    rows = [[escape(model), *(number(data['figures'][level][model][key])
+                              for level, key in columns)] for model in models]
+    notes = ''.join(f'<li>{escape(note)}</li>' for note in data['notes'])
+    return (f'<div class="cards">{"".join(cards)}</div>{table(header, rows)}'
+            f'<p>Below each figure stands its 95 % interval, from {data["settings"]["rounds"]:,} '
+            'resamples of patients with all their slices.</p>'
+            + (f'<ul class="notes">{notes}</ul>' if notes else ''))
+
+
+def _by(level: str) -> str:
+    return 'lesions' if level == 'lesion' else f'by {level}'
+
+
+def _classification(data: dict, level: str) -> str:
+    parts = []
+    if level != 'slice':
+        parts.append(f'<p>The scores of a {level} are the {escape(data["settings"]["aggregate"])} '
+                     'over its slices; the highest one is its class.</p>')
+    for model, figures in data['figures'][level].items():
+        overall = ''.join(f'<div class="card">{LABELS[key]}<div>{number(figures[key])}</div></div>'
+                          for key in HEADLINES)
+        rows = [[escape(name), *(number(figures[f'{name}_{key}']) for key in CLASS_FIGURES)]
+                for name in data['classes']]
+        parts.append(
+            f'<h3>{escape(model)}</h3><div class="cards">{overall}</div>'
+            + table(['class', *(LABELS[key] for key in CLASS_FIGURES)], rows)
+            + _confusion(data['confusion'][level][model], data['classes']))
+    return ''.join(parts)
+
+
+def _confusion(matrix: list[list[int]], classes: Sequence[str]) -> str:
+    rows = []
+    for name, counts in zip(classes, matrix):
+        total = max(sum(counts), 1)
+        rows.append([escape(name), *(
+            f'<span class="cell" style="--share:{count / total:.3f}">{count:,}'
+            f'<small>{count / total:.1%}</small></span>' for count in counts)])
+    return ('<details open><summary>Confusion matrix (rows: truth, columns: prediction)</summary>'
+            + table(['', *map(escape, classes)], rows, 'confusion') + '</details>')
+
+
+def _lesions(data: dict) -> str:
+    parts = [f'<p>AP is COCO’s average precision of masks, at IoU 0.5 to 0.95. Dice counts '
+             f'instances of score {data["settings"]["score_thr"]:g} or more.</p>']
+    for model, figures in data['figures']['lesion'].items():
+        overall = ''.join(f'<div class="card">{LABELS[key]}<div>{number(figures[key])}</div></div>'
+                          for key in LESION_HEADLINES)
+        rows = [[escape(name), *(number(figures[f'{name}_{key}']) for key in LESION_FIGURES)]
+                for name in data['lesion_classes']]
+        parts.append(f'<h3>{escape(model)}</h3><div class="cards">{overall}</div>'
+                     + table(['class', *(LABELS[key] for key in LESION_FIGURES)], rows))
+    return ''.join(parts)
+
+
+def _comparison(data: dict) -> str:
+    parts = [f'<p>Differences from <b>{escape(data["reference"])}</b>, on the same resamples. '
+             'Marked are those whose interval excludes 0; many figures are compared, and no '
+             'correction is made for that.</p>']
+    levels = [level for level in data['differences'] if level != 'lesion']
+    keys = [*HEADLINES, *(f'{name}_{key}' for name in data['classes']
+                          for key in ('sensitivity', 'specificity', 'auroc'))]
+    parts.append(_differences(data, levels, keys))
+    if 'lesion' in data['differences']:
+        keys = [*LESION_HEADLINES, *(f'{name}_{key}' for name in data['lesion_classes']
+                                     for key in ('ap50', 'dice'))]
+        parts.append(_differences(data, ['lesion'], keys))
+    return ''.join(parts)
+
+
+def _differences(data: dict, levels: Sequence[str], keys: Sequence[str]) -> str:
+    """A table of differences, a row per figure, a column per model and level."""
+    columns = [(name, level) for level in levels for name in data['differences'][level]]
+    if not columns:
+        return ''
+    header = ['figure', *(f'{escape(name)}<small>{_by(level)}</small>' for name, level in columns)]
+    rows = [[_figure_name(key, data), *(
+        _difference(data['differences'][level][name][key]) for name, level in columns)]
+        for key in keys]
+    return table(header, rows)
+
+
+def _figure_name(key: str, data: dict) -> str:
+    for name in (*data['classes'], *data['lesion_classes']):
+        if key.startswith(f'{name}_'):
+            return f'{escape(name)}: {LABELS[key[len(name) + 1:]]}'
+    return LABELS[key]
+
+
+def _difference(entry: dict) -> str:
+    clear = entry['low'] > 0 or entry['high'] < 0
+    return f'<span class="{"clear" if clear else ""}">{number(entry, signed=True)}</span>'
+
+
+def _calibration(data: dict) -> str:
+    rows = []
+    for model, runs in data['calibration'].items():
+        for i, run in enumerate(runs):
+            name = escape(model) + (f' (run {i + 1})' if len(runs) > 1 else '')
+            rows.append([name, 'as predicted', *map(number, run['before'].values())])
+            if 'after' in run:
+                rows.append([name, f'T = {run["temperature"]:.4g}',
+                             *map(number, run['after'].values())])
+    text = ('<p>Of the slices’ scores. Lower is better; ECE is of the predicted class, in 15 bins; '
+            'it is biased upwards in small sets and more so in resamples, so it has no interval.')
+    if any('after' in run for runs in data['calibration'].values() for run in runs):
+        text += (' Temperatures were fitted on validation slices that share no patient with the '
+                 'test set. To predict with one: <code>--cfg-options '
+                 'model.attention_head.temperature=T</code> (baselines: '
+                 '<code>model.image_head</code>).')
+    else:
+        text += ' For a temperature, give a validation set with <code>--calibrate-on</code>.'
+    return f'{text}</p>' + table(
+        ['model', 'scores', *(LABELS[key] for key in ('brier', 'ece', 'nll'))], rows)
+
+
+def _abstention(data: dict) -> str:
+    parts = ['<p>A case is decided if its highest score reaches the threshold, and otherwise left '
+             'to a reader. Thresholds are of '
+             + ('calibrated scores' if any('after' in run for runs in data['calibration'].values()
+                                           for run in runs) else 'scores as predicted')
+             + '; those for a coverage were read off this test set.</p>']
+    for level, models in data['abstention'].items():
+        rows = [[escape(model), f'{row["threshold"]:.3f}' + (' (chosen)' if row['chosen'] else ''),
+                 f'{row["kept"]:,}', number(row['coverage']), number(row['accuracy'])]
+                for model, entries in models.items() for row in entries]
+        parts.append(f'<h3>By {level}</h3>' + table(
+            ['model', 'threshold', 'decided', 'coverage', 'accuracy on these'], rows))
+    return ''.join(parts)
+
+
+def _subgroups(data: dict) -> str:
+    parts = ['<p>Of slices. Small groups have wide intervals; a difference between two groups is '
+             'not tested here.</p>']
+    for column, groups in data['subgroups'].items():
+        rows = []
+        for group, entry in groups.items():
+            for model, figures in entry['figures'].items():
+                rows.append([
+                    escape(group), escape(model), f'{entry["slices"]:,}', f'{entry["patients"]:,}',
+                    number(figures['accuracy']), number(figures['macro_f1']),
+                    *(number(figures[f'{name}_sensitivity']) for name in data['classes'])])
+        parts.append(f'<h3>{escape(column)}</h3>' + table(
+            ['group', 'model', 'slices', 'patients', 'accuracy', 'macro F1',
+             *(f'{escape(name)} sensitivity' for name in data['classes'])], rows))
+    return ''.join(parts)
+
+
+def _gallery(data: dict) -> str:
+    parts = ['<p>The wrong slices of which each model was surest, at first one of each patient; '
+             'beside the classes, their scores.</p>']
+    for model, entries in data['gallery'].items():
+        missing = sum(entry['image'] is None for entry in entries)
+        parts.append(f'<h3>{escape(model)}</h3>')
+        if missing:
+            parts.append(f'<p class="notes">{missing} of {len(entries)} images cannot be read; '
+                         'give their folder with <code>--image-root</code>.</p>')
+        for entry in entries:
+            truth, pred = (escape(data['classes'][entry[key]]) for key in ('truth', 'pred'))
+            image = (f'<img src="{entry["image"]}" alt="slice {escape(entry["id"])}">'
+                     if entry['image'] else '<span class="blank">no image</span>')
+            parts.append(
+                f'<figure class="error">{image}<figcaption><b>{pred}</b> {entry["score"]:.2f}, '
+                f'truth <b>{truth}</b> {entry["true_score"]:.2f}<small>{escape(entry["id"])}'
+                '</small></figcaption></figure>')
+    return ''.join(parts)
+
+
+def _checklists(rows: Sequence[dict]) -> str:
+    parts = ['<p>What a test run can tell is filled in; the rest is the authors’ to write. Items '
+             'are paraphrased: use the official forms for a submission. The same rows are in '
+             '<code>checklists.csv</code>. Sources: Collins et al., <cite>BMJ</cite> '
+             '2024;385:e078378; Tejani et al., <cite>Radiol Artif Intell</cite> '
+             '2024;6(4):e240300.</p>']
+    for checklist in dict.fromkeys(row['checklist'] for row in rows):
+        own = [row for row in rows if row['checklist'] == checklist]
+        answered = sum(row['status'] != 'open' for row in own)
+        cells = [[escape(row['item']), escape(row['asks']),
+                  f'<span class="{row["status"].replace(" ", "-")}">{row["status"]}</span>',
+                  escape(row['answer'])] for row in own]
+        parts.append(f'<details><summary>{checklist}: {answered} of {len(own)} items answered or '
+                     f'answered in part</summary>'
+                     + table(['item', 'asks for', 'status', 'answer'], cells, 'text')
+                     + '</details>')
+    return ''.join(parts)
+
+
+def _method(data: dict) -> str:
+    settings = data['settings']
+    rows = [[escape(entry['model']), f'<code>{escape(entry["file"])}</code>',
+             f'{entry["slices"]:,}', f'{entry["lesion_slices"]:,}',
+             f'<code>{entry["sha256"][:16]}</code>'] for entry in data['inputs']]
+    several = len(data['inputs']) > len({entry['model'] for entry in data['inputs']})
+    return (
+        f'<p>Bootstrap: patients are drawn with replacement, with all their slices, '
+        f'{settings["rounds"]:,} times (seed {settings["seed"]}); intervals are '
+        'bias-corrected 95 % percentiles. †: all resamples give the same, as for a figure without '
+        'any error, so that nothing is known of its precision. “Undefined” is a figure whose '
+        'denominator is 0. No interval is given where more than a tenth of the resamples do not '
+        'define the figure.'
+        + (' Figures of a model with several runs are means over the runs, their intervals are of '
+           'these means, and SD is the standard deviation between runs; curves, confusion matrices '
+           'and pictures are of its first run.' if several else '')
+        + '</p>' + table(['model', 'file', 'slices', 'lesion slices', 'SHA-256'], rows)
+        + f'<p>{escape(software())}. For research only.</p>')
+
+
+def _pictures(figures: dict[str, str], names: Sequence[str]) -> str:
+    return ''.join(
+        f'<figure><img src="data:image/svg+xml;base64,{_base64(figures[name])}" '
+        f'alt="{escape(CAPTIONS[name])}"><figcaption>{escape(CAPTIONS[name])}</figcaption></figure>'
+        for name in names if name in figures)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def title_of(path: str | Path) -> str:
+    """Heading of a report, from the folder it is written to."""
+    return f'Evaluation: {Path(path).resolve().name}'
