@@ -1,9 +1,2 @@
-_base_ = './one-shot_x101-32x8d_fpn_lstm2_cncb.py'
-model = dict(
-    rpn_head=dict(
-        type='mmcovid.LogitRankedRPNHead',
-        anchor_generator=dict(type='mmcovid.RoundedAnchorGenerator'),
-        bbox_coder=dict(type='mmcovid.GrowthLimitedBBoxCoder')),
-    roi_head=dict(bbox_head=dict(bbox_coder=dict(type='mmcovid.GrowthLimitedBBoxCoder'))),
-    attention_head=dict(context_filter=False),
-    test_cfg=dict(rcnn=dict(score_thr=0.75, max_per_img=4)))
+_base_ = ['./one-shot_x101-32x8d_fpn_lstm2_cncb.py', '../_base_/models/author_release.py']
+model = _base_.author_release

@@ -1,7 +1,7 @@
 # The whole job on phantom slices, from random weights on 2 CPU cores in minutes.
 _base_ = [
     '../_base_/models/one-shot_r18_fpn_lstm2.py', '../_base_/datasets/phantom.py',
-    '../_base_/default_runtime.py'
+    '../_base_/schedules/adam_phantom.py', '../_base_/default_runtime.py'
 ]
 
 # What differs from the paper's model is for the time it takes: half the channels and half the RoIs,
@@ -31,18 +31,8 @@ model = dict(
     test_cfg=dict(rpn=dict(max_per_img=64), rcnn=dict(max_per_img=32)))
 
 max_iters = 600
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters // 2)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=4e-4, weight_decay=1e-4, fused=True),
-    clip_grad=dict(max_norm=10))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=50, end=max_iters)
-]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 2)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1]['end'] = max_iters
 default_hooks = dict(
     logger=dict(interval=20), checkpoint=dict(interval=max_iters // 2, max_keep_ckpts=1))
-randomness = dict(seed=0)

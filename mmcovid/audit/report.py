@@ -47,10 +47,10 @@ def make_tables(audit: Audit) -> list[Table]:
             'num_slices', 'num_patients', 'num_unknown_patient', 'num_unreadable')))
 
     found = Table(title='in both splits', caption='duplicates: slices of the second split')
-    for title in ('first', 'second', *_TITLES.values()):
-        names = title in ('first', 'second')
-        found.add_column(title, justify='left' if names else 'right', overflow='fold',
-                         min_width=12 if names else 0)
+    for title in ('first', 'second'):
+        found.add_column(title, overflow='fold')
+    for kind in KINDS:
+        found.add_column(kind.replace('_', ' '), justify='right')
     counts = {}
     for finding in audit.findings:
         counts.setdefault(finding.splits, Counter())[finding.kind, finding.allowed] += 1

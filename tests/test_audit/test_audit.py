@@ -261,8 +261,8 @@ def test_similarity_is_that_of_the_detail(tmp_path):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 8))
-def test_similarity_of_anything_is_a_correlation(seed, *cells):
+@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 8), st.integers(1, 8)))
+def test_similarity_of_anything_is_a_correlation(seed, cells):
     """Blank, smooth and noisy images, those for which no transform is found among them."""
     rng = np.random.default_rng(seed)
     images = [cv2.resize(rng.integers(0, 256, (each**2, each), np.uint8), (THUMBNAIL, THUMBNAIL))
