@@ -1,6 +1,6 @@
-# As the author released LSTM-2: base anchors in whole pixels, proposals ranked by their logits, boxes
-# that may shrink without a limit, no linear layer of Eq. 16, few and certain lesions in testing. For
-# checkpoints that tools/model_converters/author_checkpoint.py made.
+# As the author released LSTM-2: base anchors in whole pixels, proposals ranked by their logits,
+# boxes that may shrink without a limit, no linear layer of Eq. 16, few and certain lesions in
+# testing. For checkpoints that tools/model_converters/author_checkpoint.py made.
 author_release = dict(
     rpn_head=dict(
         type='mmcovid.LogitRankedRPNHead',
