@@ -173,7 +173,6 @@ def _assemble(entries: Sequence[tuple], class_values: Mapping,
                for name, found in areas.items()})
 
 
-
 def _root_of(path: Path) -> Path:
     """The folder ``image/`` or ``mask/`` that holds a file, in either layout."""
     return path.parent if path.parent.name in ('image', 'mask') else path.parents[1]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmcovid.datasets import IMAGE_CLASSES, LesionDataset
 from mmcovid.datasets.slice_names import UNKNOWN
 from mmcovid.utils.files import name_some
 
@@ -117,10 +118,10 @@ def load_dump(path: str | Path) -> Dump:
         raise ValueError(f'{path}: not one of its {len(entries)} predictions has a truth to '
                          f'compare with. {AGAIN}')
     first = next(iter(slices), {}) or lesions[0]
-    classes = first.get('image_classes') or ('normal', 'cp', 'covid19')
+    classes = first.get('image_classes') or IMAGE_CLASSES
     dump = Dump(
         str(path), hashlib.sha256(data).hexdigest(), tuple(classes),
-        tuple(first.get('lesion_classes') or ('lung', 'ggo', 'consolidation')), slices, lesions,
+        tuple(first.get('lesion_classes') or LesionDataset.METAINFO['classes']), slices, lesions,
         left_out)
     for entry in slices:
         _check_slice(entry, dump)
