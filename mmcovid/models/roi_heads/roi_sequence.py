@@ -50,13 +50,8 @@ def select_roi_sequence(bboxes: Tensor,
         bboxes = bboxes.new_tensor([[0, 0, width, height]])
         scores, labels = scores.new_zeros(1), labels.new_zeros(1)
 
-    # MMCV's sort leaves equal scores in any order; ranks have none: the first one goes first
-    ranked = scores.argsort(descending=True, stable=True)
-    ranks = torch.arange(len(ranked), 0, -1, device=scores.device, dtype=scores.dtype)
-    _, keep = batched_nms(
-        bboxes[ranked], ranks, labels[ranked], dict(type='nms', iou_threshold=iou_threshold))
-    keep = ranked[keep]
-    bboxes, scores, labels = bboxes[keep], scores[keep], labels[keep]
+    dets, keep = batched_nms(bboxes, scores, labels, dict(type='nms', iou_threshold=iou_threshold))
+    bboxes, scores, labels = dets[:, :4], dets[:, 4], labels[keep]
 
     picked = torch.arange(num_rois, device=bboxes.device) % min(num_rois, len(bboxes))
     if order == 'distance':

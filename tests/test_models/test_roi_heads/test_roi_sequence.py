@@ -50,14 +50,6 @@ def test_orders():
     assert all(sorted(s) == [0, 30, 60] for s in seeded)
 
 
-def test_of_equal_scores_the_first_boxes_are_taken():
-    corners = [(x, y) for y in range(0, 100, 5) for x in range(0, 100, 5)]
-    bboxes = _boxes(*corners, size=3)
-    sequence = select_roi_sequence(
-        bboxes, torch.ones(len(bboxes), 1), SHAPE, num_rois=16, order='score')
-    assert torch.equal(sequence.bboxes, bboxes[:16, 0])
-
-
 def test_nms_is_class_wise():
     bboxes = _boxes((0, 0), (1, 0)).expand(2, 2, 4)  # two boxes, the same for both classes
     scores = torch.tensor([[0.9, 0.1], [0.8, 0.2]])
