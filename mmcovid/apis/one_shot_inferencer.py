@@ -44,7 +44,7 @@ class OneShotInferencer(DetInferencer):
 
     - Each prediction also has ``img_path``, ``pred_label``, ``pred_class`` (its name),
       ``class_scores`` (name to score) and ``roi_sequence`` (``bboxes`` in pixels, nearest to the
-      origin first, and ``attention``).
+      origin first, their ``labels``, ``scores`` and ``attention``).
     - DICOM files, folders of DICOM series and volumes (NIfTI, NRRD, MetaImage) are inputs, too. A
       volume stands for its slices, ``scan.nrrd#000`` and so on; their predictions have the
       ``window`` (level and width, in HU) that they were seen through.
@@ -196,9 +196,8 @@ class OneShotInferencer(DetInferencer):
                 class_scores=dict(zip(classes, data_sample.pred_score.tolist())))
         result = {**image_level, **super().pred2dict(data_sample)}
         if 'roi_sequence' in data_sample:
-            rois = data_sample.roi_sequence
-            result['roi_sequence'] = dict(
-                bboxes=rois.bboxes.tolist(), attention=rois.attention.tolist())
+            result['roi_sequence'] = {
+                key: value.tolist() for key, value in data_sample.roi_sequence.items()}
         if pred_out_dir:
             path = Path('preds', f'{data_sample.out_name}.json')
             write_json(result, Path(pred_out_dir, path), indent=None)

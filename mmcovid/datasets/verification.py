@@ -14,10 +14,10 @@ from terminaltables import AsciiTable
 
 from mmcovid.ct import find_slice, is_ct
 from mmcovid.registry import DATASETS
-from mmcovid.utils.files import atomic_path, write_json
+from mmcovid.utils.files import sha256, write_json, write_text
 from mmcovid.utils.parallel import map_files
 
-from .conversion import count_slices, read_card, read_mask, sha256
+from .conversion import count_slices, read_card, read_mask
 from .lesion_dataset import LesionDataset
 from .slice_dataset import SliceDataset
 
@@ -202,10 +202,8 @@ def write_report(out_dir: str | Path, sets: Sequence[SliceSet],
     # a slice that is listed twice would be lost with its repetition
     bad = sorted({finding.name for finding in findings
                   if finding.name and finding.problem in ERRORS.keys() - {'duplicate'}})
-    with atomic_path(out_dir / 'quarantine.txt') as temporary:
-        Path(temporary).write_text(
-            '\n'.join(['# slices to leave out: skip_list=... of both datasets', *bad, '']),
-            encoding='utf-8')
+    write_text('\n'.join(['# slices to leave out: skip_list=... of both datasets', *bad, '']),
+               out_dir / 'quarantine.txt')
 
 
 def _dataset_options(node: object) -> Iterator[ConfigDict]:

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from pathlib import Path
 
-from mmcovid.utils.files import atomic_path
+from mmcovid.utils.files import atomic_path, write_text
 
 # Figures as the metrics name them, and what the readable table calls them.
 COLUMNS = {
@@ -34,8 +34,7 @@ def write_comparison(rows: list[dict], stem: Path) -> None:
             of :data:`COLUMNS` that it has; an undefined figure is ``None``.
         stem (Path): Path of the files without their suffix.
     """
-    with atomic_path(stem.with_suffix('.md')) as temporary:
-        Path(temporary).write_text(format_comparison(rows) + '\n', encoding='utf-8')
+    write_text(format_comparison(rows) + '\n', stem.with_suffix('.md'))
     with (atomic_path(stem.with_suffix('.csv')) as temporary,
           open(temporary, 'w', encoding='utf-8', newline='') as file):
         writer = csv.writer(file)

@@ -1,4 +1,5 @@
 """Files that are written whole or not at all."""
+import hashlib
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 NAMED_AT_MOST = 10
+_BLOCK = 2**20
 
 
 @contextmanager
@@ -60,9 +62,22 @@ def write_json(data: Any, path: str | Path, indent: int | None = 2) -> None:
         path (str | Path): The file; missing folders are made.
         indent (int, optional): As in :func:`json.dumps`.
     """
+    write_text(json.dumps(to_plain(data), indent=indent, ensure_ascii=False) + '\n', path)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text file whole or not at all, in UTF-8; missing folders are made."""
     with atomic_path(path) as temporary:
-        Path(temporary).write_text(
-            json.dumps(to_plain(data), indent=indent, ensure_ascii=False) + '\n', encoding='utf-8')
+        Path(temporary).write_text(text, encoding='utf-8')
+
+
+def sha256(path: str | Path) -> str:
+    """Hash of a file's bytes, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def name_some(names: Sequence[str]) -> str:

@@ -81,6 +81,8 @@ def test_folder_with_bad_files(inferencer, folder, tmp_path):
         assert list(scores)[prediction['pred_label']] == prediction['pred_class']
         assert np.shape(prediction['roi_sequence']['bboxes']) == (NUM_ROIS, 4)
         assert np.sum(prediction['roi_sequence']['attention'], axis=0) == pytest.approx([1, 1])
+        rois = prediction['roi_sequence']
+        assert len(rois['labels']) == len(rois['scores']) == len(rois['bboxes'])
         assert len(prediction['masks']) == len(prediction['labels'])
     # the depth of the file makes no difference to a model that standardises each slice
     a, b = (prediction['class_scores'] for prediction in result['predictions'])

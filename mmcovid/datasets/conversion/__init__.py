@@ -1,4 +1,4 @@
-from .dataset_card import read_card, sha256
+from .dataset_card import read_card
 from .ictcf import list_ictcf_slices, read_ictcf_split
 from .lesion_annotations import SplitTotals, format_totals, write_lesion_annotations
 from .lesion_files import (
@@ -24,6 +24,6 @@ __all__ = [
     'check_pairs', 'check_patients_apart', 'count_slices', 'find_instances',
     'format_slice_totals', 'format_totals', 'list_ictcf_slices', 'list_lesion_slices',
     'name_splits', 'pair_lesion_files', 'random_split', 'read_card', 'read_ictcf_split',
-    'read_mask', 'read_slice_splits', 'read_split', 'sample_balanced', 'sha256',
+    'read_mask', 'read_slice_splits', 'read_split', 'sample_balanced',
     'write_author_list', 'write_lesion_annotations', 'write_slice_annotations'
 ]

@@ -1,11 +1,10 @@
 """What a converted set was made of, beside its annotations."""
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmcovid.utils.files import write_json
+from mmcovid.utils.files import sha256, write_json
 from mmcovid.version import __version__
 
 CARD_NAME = 'dataset_card.json'
@@ -54,11 +53,6 @@ def read_card(folder: str | Path) -> dict | None:
         return json.loads(file.read_text(encoding='utf-8'))
     except ValueError as error:
         raise ValueError(f'{file}: not a card ({error}). Convert the set again.') from error
-
-
-def sha256(file: str | Path) -> str:
-    """Hash of a file's bytes, in hexadecimal digits."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def relative_root(folder: str | Path, out_dir: str | Path) -> str:

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.utils.files import atomic_path, name_some
+from mmcovid.utils.files import name_some, write_text
 
 from ..files import find_missing
 from ..slice_lists import SliceEntry, check_unique, read_slices
@@ -110,6 +110,5 @@ def write_author_list(entries: Sequence[SliceEntry], file: str | Path) -> None:
         raise ValueError(
             f"{file}: names that cannot be spelt as the author's, {name_some(nameless)}. He "
             'used slices of COVIDx-CT 1 only; leave --author-list out.')
-    with atomic_path(file) as temporary:
-        Path(temporary).write_text(''.join(
-            f'{each.label}_{Path(each.name).name.partition("_")[2]}\n' for each in entries))
+    write_text(''.join(
+        f'{each.label}_{Path(each.name).name.partition("_")[2]}\n' for each in entries), file)

@@ -1,14 +1,13 @@
 """Write a report: page, tables, figures."""
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mmcovid.utils.files import atomic_path, write_json
+from mmcovid.reporting import save_plots, write_csv
+from mmcovid.utils.files import write_json, write_text
 
 from .checklist import fill_checklists
 from .compute import Models, Results, Settings, compute
-from .figures import draw_all, save
+from .figures import draw_all
 from .gallery import gallery
 from .html import render, title_of
 from .predictions import load_dump
@@ -87,26 +86,20 @@ def write_report(models: Models, out: str | Path, settings: Settings,
         if unread:
             data['notes'].append(f'{unread} images of the gallery of errors cannot be read.')
 
-    figures = {}
-    for name, figure in draw_all(results).items():
-        for suffix in ('svg', 'png'):
-            with atomic_path(out / 'figures' / f'{name}.{suffix}') as temporary:
-                save(figure, temporary)
-        figures[name] = (out / 'figures' / f'{name}.svg').read_text(encoding='utf-8')
-
+    figures = save_plots(draw_all(results), out / 'figures')
     checklists = fill_checklists(data)
-    _write_csv(out / 'figures.csv', ('level', 'model', 'figure', *ESTIMATE, 'sd_of_runs'),
-               _rows(data['figures']))
+    write_csv(out / 'figures.csv', ('level', 'model', 'figure', *ESTIMATE, 'sd_of_runs'),
+              _rows(data['figures']))
     if any(data['differences'].values()):
-        _write_csv(out / 'differences.csv',
-                   ('level', 'model', 'figure', *ESTIMATE, 'reference'),
-                   (row | dict(reference=data['reference']) for row in _rows(data['differences'])))
+        write_csv(out / 'differences.csv',
+                  ('level', 'model', 'figure', *ESTIMATE, 'reference'),
+                  (row | dict(reference=data['reference']) for row in _rows(data['differences'])))
     if 'subgroups' in data:
-        _write_csv(out / 'subgroups.csv', (
-            'column', 'group', 'slices', 'patients', 'model', 'figure', *ESTIMATE),
-            _subgroup_rows(data['subgroups']))
-    _write_csv(out / 'checklists.csv', ('checklist', 'item', 'asks', 'status', 'answer'),
-               checklists)
+        write_csv(out / 'subgroups.csv',
+                  ('column', 'group', 'slices', 'patients', 'model', 'figure', *ESTIMATE),
+                  _subgroup_rows(data['subgroups']))
+    write_csv(out / 'checklists.csv', ('checklist', 'item', 'asks', 'status', 'answer'),
+              checklists)
     if validation:
         write_json(_temperatures(data['calibration']), out / 'temperature.json')
     pictures = data.pop('gallery', {})
@@ -116,9 +109,7 @@ def write_report(models: Models, out: str | Path, settings: Settings,
             for name, entries in pictures.items()}),
         out / 'report.json')
     data['gallery'] = pictures
-    with atomic_path(out / 'report.html') as temporary:
-        page = render(data, figures, checklists, title_of(out))
-        Path(temporary).write_text(page, encoding='utf-8')
+    write_text(render(data, figures, checklists, title_of(out)), out / 'report.html')
     return results
 
 
@@ -143,13 +134,3 @@ def _subgroup_rows(columns: dict) -> Iterator[dict]:
                 for figure, values in figures.items():
                     yield dict(column=column, group=group, slices=entry['slices'],
                                patients=entry['patients'], model=model, figure=figure, **values)
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[dict] | Iterator[dict]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, restval='', lineterminator='\n')
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: '' if value != value else value for key, value in row.items()})
-    with atomic_path(path) as temporary:
-        Path(temporary).write_text(text.getvalue(), encoding='utf-8')

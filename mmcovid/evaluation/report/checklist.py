@@ -6,9 +6,7 @@ Sources: G. S. Collins et al., "TRIPOD+AI statement", BMJ 2024;385:e078378; A. S
 "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update", Radiology:
 Artificial Intelligence 2024;6(4):e240300.
 """
-import platform
-from importlib.metadata import PackageNotFoundError, version
-
+from mmcovid.utils.provenance import software
 from mmcovid.version import __version__
 
 OPEN = ''
@@ -119,15 +117,9 @@ PACKAGES = ('torch', 'onedl-mmdetection', 'mmdet', 'scikit-learn', 'scipy', 'num
             'pycocotools')
 
 
-def software() -> str:
+def spell_software() -> str:
     """Versions of what the figures were computed with."""
-    found = [f'mmcovid {__version__}', f'Python {platform.python_version()}']
-    for name in PACKAGES:
-        try:
-            found.append(f'{name} {version(name)}')
-        except PackageNotFoundError:
-            continue
-    return ', '.join(found)
+    return ', '.join(f'{name} {version}' for name, version in software(PACKAGES).items())
 
 
 def fill_checklists(data: dict) -> list[dict]:
@@ -179,7 +171,7 @@ def _answers(data: dict) -> dict[str, dict[str, tuple[str, str]]]:
     claim = {
         '12': ('in part', missing),
         '21': ('in part', f'Size: {numbers}'),
-        '23': ('filled in', f'{software()}.'),
+        '23': ('filled in', f'{spell_software()}.'),
         '28': ('filled in', measures),
         '29': ('filled in', intervals + comparison),
         '35': ('in part', f'Included: {numbers}'),

@@ -7,28 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from mmcovid.reporting import COLORS, FAINT, STYLE, colors_of, panels
+
 from .calibration import coverage_curve
 from .classification import Cases
 from .compute import Results
 
-#: Okabe and Ito's colours, apart from each other for colour-blind readers too; one per model.
-COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
-INK, FAINT = '#30343b', '#c9ccd1'
-STYLE = {
-    'font.family': 'sans-serif', 'font.sans-serif': ['DejaVu Sans', 'Arial', 'sans-serif'],
-    'font.size': 9, 'axes.titlesize': 9.5, 'axes.labelsize': 9, 'axes.edgecolor': '#8a8f98',
-    'axes.labelcolor': INK, 'text.color': INK, 'xtick.color': INK, 'ytick.color': INK,
-    'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
-    'grid.color': '#eceef0', 'legend.frameon': False, 'legend.fontsize': 8,
-    # text stays text, and two runs write the same file
-    'svg.fonttype': 'none', 'svg.hashsalt': 'mmcovid'}
 _MOST_POINTS = 400
 _TICKS = (0, 0.25, 0.5, 0.75, 1)
-
-
-def _panels(rows: int, columns: int, height: float = 2.9) -> tuple[Figure, np.ndarray]:
-    figure = Figure(figsize=(3.1 * columns + 0.3, height * rows), layout='constrained')
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _unit_square(axes: Axes, title: str, x: str, y: str) -> None:
@@ -44,11 +30,11 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def draw_roc(cases: dict[str, dict[str, Cases]], classes: Sequence[str]) -> Figure:
     """ROC curves, a row per level, a column per class, a line per model."""
-    figure, grid = _panels(len(cases), len(classes))
+    figure, grid = panels(len(cases), len(classes))
     for row, (level, models) in zip(grid, cases.items()):
         for k, (axes, name) in enumerate(zip(row, classes)):
             axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls='--')
-            for color, (model, own) in zip(_colors(models), models.items()):
+            for color, (model, own) in zip(colors_of(models), models.items()):
                 positive = own.truth == k
                 if 0 < positive.sum() < len(own):
                     fpr, tpr, _ = roc_curve(positive, own.scores[:, k])
@@ -60,10 +46,10 @@ def draw_roc(cases: dict[str, dict[str, Cases]], classes: Sequence[str]) -> Figu
 
 def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Sequence[str]) -> Figure:
     """Precision-recall curves, as :func:`draw_roc`; the dashed line is the class's share."""
-    figure, grid = _panels(len(cases), len(classes))
+    figure, grid = panels(len(cases), len(classes))
     for row, (level, models) in zip(grid, cases.items()):
         for k, (axes, name) in enumerate(zip(row, classes)):
-            for color, (model, own) in zip(_colors(models), models.items()):
+            for color, (model, own) in zip(colors_of(models), models.items()):
                 positive = own.truth == k
                 if positive.any():
                     axes.axhline(positive.mean(), color=FAINT, lw=1, ls='--')
@@ -101,9 +87,9 @@ def draw_reliability(calibration: dict[str, list[dict]]) -> Figure:
 
 def draw_coverage(cases: dict[str, dict[str, Cases]]) -> Figure:
     """Accuracy on the most confident cases, a panel per level, a line per model."""
-    figure, grid = _panels(1, len(cases), height=3.1)
+    figure, grid = panels(1, len(cases), height=3.1)
     for axes, (level, models) in zip(grid[0], cases.items()):
-        for color, (model, own) in zip(_colors(models), models.items()):
+        for color, (model, own) in zip(colors_of(models), models.items()):
             curve = coverage_curve(own)
             axes.plot(*_thin(curve['coverage'], curve['accuracy']), color=color, lw=1.6,
                       label=model)
@@ -111,10 +97,6 @@ def draw_coverage(cases: dict[str, dict[str, Cases]]) -> Figure:
                  ylabel='accuracy on these', xlim=(0, 1.02))
     _legend(grid[0, 0], 'lower left')
     return figure
-
-
-def _colors(models: dict) -> list[str]:
-    return [COLORS[i % len(COLORS)] for i in range(len(models))]
 
 
 def _legend(axes: Axes, loc: str = 'lower right') -> None:
@@ -140,11 +122,3 @@ def draw_all(results: Results) -> dict[str, Figure]:
             precision_recall=draw_precision_recall(results.cases, classes),
             reliability=draw_reliability(results.data['calibration']),
             coverage_accuracy=draw_coverage(results.deciding))
-
-
-def save(figure: Figure, path: str) -> None:
-    """Write a figure as SVG or PNG; the same figure gives the same file."""
-    with matplotlib.rc_context(STYLE):
-        metadata = dict(Date=None) if str(path).endswith('.svg') else {}
-        figure.savefig(path, dpi=160, metadata=metadata, facecolor='white')
-    figure.set_layout_engine('none')  # laid out once, for all formats

@@ -1,10 +1,10 @@
 """The worst errors, as pictures."""
-import base64
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from mmcovid.reporting import picture_uri
 from mmcovid.visualization.drawing import to_rgb8
 
 from .classification import Cases
@@ -42,8 +42,7 @@ def thumbnail(path: str | Path) -> str | None:
     image = to_rgb8(image)
     scale = THUMBNAIL / max(image.shape[:2])
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode()
+    return picture_uri(image)
 
 
 def gallery(cases: Cases, paths: dict[str, str], number: int, image_root: str = '') -> list[dict]:

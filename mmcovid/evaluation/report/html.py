@@ -1,14 +1,14 @@
 """The report as one HTML file that needs nothing else."""
-import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from .checklist import software
+from mmcovid.reporting import figure, page, svg_figure, table
+
+from .checklist import spell_software
 from .classification import CLASS_FIGURES
 from .compute import HEADLINES
-from .style import CSS
 
 LABELS = {
     'accuracy': 'accuracy', 'macro_f1': 'macro F1', 'weighted_f1': 'weighted F1',
@@ -57,14 +57,7 @@ def render(data: dict, figures: dict[str, str], checklists: Sequence[dict], titl
     if data.get('gallery'):
         sections.append(('Errors', _gallery(data)))
     sections += [('Checklists', _checklists(checklists)), ('Method', _method(data))]
-    links = ''.join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name, _ in sections)
-    body = ''.join(f'<section id="{_anchor(name)}"><h2>{escape(name)}</h2>{content}</section>'
-                   for name, content in sections)
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{escape(title)}</title><style>{CSS}</style></head><body>'
-            f'<header><h1>{escape(title)}</h1><nav>{links}</nav></header><main>{body}</main>'
-            '</body></html>\n')
+    return page(title, sections)
 
 
 def number(entry: dict, signed: bool = False) -> str:
@@ -82,20 +75,6 @@ def number(entry: dict, signed: bool = False) -> str:
     if 'sd_of_runs' in entry:
         text += f' <span class="ci">SD {entry["sd_of_runs"]:.3f}</span>'
     return text.replace('-', '−')
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], css: str = '') -> str:
-    """A table of ready HTML cells; the first cell of a row is its heading."""
-    head = ''.join(f'<th scope="col">{cell}</th>' for cell in header)
-    body = ''.join(
-        '<tr>' + f'<th scope="row">{first}</th>' + ''.join(f'<td>{cell}</td>' for cell in rest)
-        + '</tr>' for first, *rest in rows)
-    return (f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead>'
-            f'<tbody>{body}</tbody></table></div>')
-
-
-def _anchor(name: str) -> str:
-    return name.lower().replace(' ', '-')
 
 
 def _level_title(level: str) -> str:
@@ -273,12 +252,9 @@ def _gallery(data: dict) -> str:
                          'give their folder with <code>--image-root</code>.</p>')
         for entry in entries:
             truth, pred = (escape(data['classes'][entry[key]]) for key in ('truth', 'pred'))
-            image = (f'<img src="{entry["image"]}" alt="slice {escape(entry["id"])}">'
-                     if entry['image'] else '<span class="blank">no image</span>')
-            parts.append(
-                f'<figure class="error">{image}<figcaption><b>{pred}</b> {entry["score"]:.2f}, '
-                f'truth <b>{truth}</b> {entry["true_score"]:.2f}<small>{escape(entry["id"])}'
-                '</small></figcaption></figure>')
+            caption = (f'<b>{pred}</b> {entry["score"]:.2f}, truth <b>{truth}</b> '
+                       f'{entry["true_score"]:.2f}<small>{escape(entry["id"])}</small>')
+            parts.append(figure(entry['image'], caption, f'slice {entry["id"]}', 'error'))
     return ''.join(parts)
 
 
@@ -318,18 +294,11 @@ def _method(data: dict) -> str:
            'these means, and SD is the standard deviation between runs; curves, confusion matrices '
            'and pictures are of its first run.' if several else '')
         + '</p>' + table(['model', 'file', 'slices', 'lesion slices', 'SHA-256'], rows)
-        + f'<p>{escape(software())}. For research only.</p>')
+        + f'<p>{escape(spell_software())}. For research only.</p>')
 
 
 def _pictures(figures: dict[str, str], names: Sequence[str]) -> str:
-    return ''.join(
-        f'<figure><img src="data:image/svg+xml;base64,{_base64(figures[name])}" '
-        f'alt="{escape(CAPTIONS[name])}"><figcaption>{escape(CAPTIONS[name])}</figcaption></figure>'
-        for name in names if name in figures)
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return ''.join(svg_figure(figures[name], CAPTIONS[name]) for name in names if name in figures)
 
 
 def title_of(path: str | Path) -> str:

@@ -178,7 +178,8 @@ class OneShotRCNN(TwoTaskDetector):
                             batch_data_samples: SampleList, rescale: bool) -> None:
         """Add the image-level results and ``roi_sequence`` to the samples.
 
-        The sequence has ``bboxes`` (β, 4) and ``attention``, (β,) or (β, 2); see the parent.
+        The sequence has ``bboxes`` (β, 4), ``labels`` (β,), ``scores`` (β,) and ``attention``,
+        (β,) or (β, 2); see the parent.
         """
         roi_feats, sequences = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
         results = self.attention_head.predict(roi_feats)
@@ -187,7 +188,9 @@ class OneShotRCNN(TwoTaskDetector):
             bboxes = sequence.bboxes
             if rescale:
                 bboxes = scale_boxes(bboxes, [1 / factor for factor in sample.scale_factor])
-            sample.roi_sequence = InstanceData(bboxes=bboxes, attention=result['attention'])
+            sample.roi_sequence = InstanceData(
+                bboxes=bboxes, labels=sequence.labels, scores=sequence.scores,
+                attention=result['attention'])
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> tuple:
         """Box and mask outputs of the segmentation branch, and image logits."""

@@ -11,6 +11,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
 from mmcovid.datasets import conversion
+from mmcovid.utils.files import sha256
 
 LUNG, GGO, CONSOLIDATION = 1, 2, 3
 
@@ -267,7 +268,7 @@ def test_card(root):
     card = conversion.read_card(root / 'out')
     assert card['options'] == dict(min_area=10, merge_lesions=False)
     for name, split in card['splits'].items():
-        assert split['sha256'] == conversion.sha256(root / 'out' / f'{name}.json')
+        assert split['sha256'] == sha256(root / 'out' / f'{name}.json')
         assert split['slices'] == len(splits[name])
     assert list(card['splits']) == ['lesions_train', 'lesions_test']
 

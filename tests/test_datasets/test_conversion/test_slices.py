@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmcovid.datasets import SliceDataset, conversion
 from mmcovid.datasets.slice_lists import SliceEntry
+from mmcovid.utils.files import sha256
 
 NAMES = ('Normal_1_11_0000.png', 'CP_2_12_0001.png', 'NCP_3_13_0002.png')
 LIST = '\n'.join(f'{name} {label} {box}' for label, (name, box) in enumerate(
@@ -96,7 +97,7 @@ def test_same_bytes_again(root):
 def test_card(root):
     convert(root, lists=[root / 'train.txt'], options=dict(seed=3))
     card = conversion.read_card(root / 'out')
-    assert card['lists'] == {'train.txt': conversion.sha256(root / 'train.txt')}
+    assert card['lists'] == {'train.txt': sha256(root / 'train.txt')}
     assert card['options'] == dict(seed=3, crop=False)
     assert card['splits']['train']['sources'] == dict(CNCB=dict(normal=1, cp=1, covid19=1))
     assert str(root) not in (root / 'out' / 'dataset_card.json').read_text()

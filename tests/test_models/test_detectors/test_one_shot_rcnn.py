@@ -236,6 +236,7 @@ def test_fields_of_a_result(build):
     assert sample.pred_label.item() == sample.pred_logits.argmax()
     assert sample.roi_sequence.bboxes.shape == (16, 4)
     assert sample.roi_sequence.attention.shape == (16, 2)
+    assert sample.roi_sequence.labels.shape == sample.roi_sequence.scores.shape == (16,)
     distance = sample.roi_sequence.bboxes[:, :2].norm(dim=1)
     assert (distance.diff() >= 0).all()
 

@@ -1,4 +1,4 @@
-"""Style of the HTML report: system fonts, light and dark, nothing loaded from elsewhere."""
+"""Style of the HTML pages: system fonts, light and dark, nothing loaded from elsewhere."""
 
 CSS = '''
 :root { color-scheme: light dark; --ink: #1f2430; --dim: #5d6573; --line: #dfe2e7; --paper: #fff;

@@ -1,0 +1,35 @@
+"""What a result came from: the config, the software."""
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from mmengine.config import Config
+
+from mmcovid.version import __version__
+
+#: Where a run writes and starts from is not what the config is.
+_OF_THE_RUN = ('work_dir', 'load_from', 'resume', 'launcher')
+
+
+def config_hash(cfg: Config) -> str:
+    """SHA-256 of a config with all that it inherits, in hexadecimal digits.
+
+    It does not depend on the order of the keys, nor on ``work_dir``, ``load_from``, ``resume``
+    and ``launcher``.
+    """
+    values = {key: value for key, value in cfg.to_dict().items() if key not in _OF_THE_RUN}
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def software(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of mmcovid, Python and those of the packages that are installed, by name."""
+    found = dict(mmcovid=__version__, Python=platform.python_version())
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
