@@ -39,7 +39,7 @@ def format_results(metrics: dict) -> str:
     groups: dict[str, dict] = {}
     for key, value in metrics.items():
         prefix, _, name = key.rpartition('/')
-        groups.setdefault(prefix, {})[name] = value
+        groups.setdefault(prefix, {})[name if prefix else key] = value
     return '\n\n'.join(
         '\n'.join([TITLES.get(prefix, prefix or 'Figures'), *_format_group(figures)])
         for prefix, figures in sorted(groups.items()))

@@ -47,6 +47,7 @@ figcaption { color: var(--dim); font-size: .88rem; max-width: 50rem; margin-top:
 .error > img, .blank { width: 200px; height: 200px; object-fit: contain; background: #000; }
 .blank { display: flex; align-items: center; justify-content: center; color: var(--dim);
   background: var(--soft); border-radius: 6px; }
+.pair, .pair > img, .pair .blank { width: 408px; }
 .error b { color: var(--ink); } .error small { overflow-wrap: anywhere; }
 @media print { nav { display: none; } section { break-inside: auto; } }
 '''

@@ -1,7 +1,7 @@
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmcovid.evaluation.results_table import format_results
@@ -69,6 +69,7 @@ def test_no_figures():
     assert format_results({}) == ''
 
 
+@example({'__': 0.0, '/__': 1.0})
 @given(st.dictionaries(
     st.text('abc_/', min_size=1), st.floats(allow_nan=False, allow_infinity=False, width=16)))
 def test_no_figure_is_lost(metrics):

@@ -8,7 +8,7 @@ from mmcovid.utils.files import write_json, write_text
 from .checklist import fill_checklists
 from .compute import Models, Results, Settings, compute
 from .figures import draw_all
-from .gallery import gallery
+from .gallery import classification_gallery, lesion_gallery
 from .html import render, title_of
 from .predictions import load_dump
 
@@ -77,15 +77,11 @@ def write_report(models: Models, out: str | Path, settings: Settings,
     """
     out, results = Path(out), compute(models, settings, validation)
     data = results.data
-    if results.cases and settings.gallery:
-        data['gallery'] = {}
-        for name, cases in results.cases['slice'].items():
-            paths = {str(e['img_id']): e.get('img_path', '') for e in models[name][0].slices}
-            data['gallery'][name] = gallery(cases, paths, settings.gallery, settings.image_root)
-        unread = sum(entry['image'] is None for own in data['gallery'].values() for entry in own)
-        if unread:
-            data['notes'].append(f'{unread} images of the gallery of errors cannot be read.')
-
+    galleries = _draw_galleries(results, models, settings)
+    unread = sum(entry['image'] is None for kind in galleries.values() for own in kind.values()
+                 for entry in own)
+    if unread:
+        data['notes'].append(f'{unread} images of the galleries of errors cannot be read.')
     figures = save_plots(draw_all(results), out / 'figures')
     checklists = fill_checklists(data)
     write_csv(out / 'figures.csv', ('level', 'model', 'figure', *ESTIMATE, 'sd_of_runs'),
@@ -102,15 +98,28 @@ def write_report(models: Models, out: str | Path, settings: Settings,
               checklists)
     if validation:
         write_json(_temperatures(data['calibration']), out / 'temperature.json')
-    pictures = data.pop('gallery', {})
-    write_json(
-        data | dict(errors={
-            name: [{k: v for k, v in entry.items() if k != 'image'} for entry in entries]
-            for name, entries in pictures.items()}),
+    write_json(data | {
+        kind: {name: [{k: v for k, v in entry.items() if k != 'image'} for entry in entries]
+               for name, entries in own.items()} for kind, own in galleries.items()},
         out / 'report.json')
-    data['gallery'] = pictures
-    write_text(render(data, figures, checklists, title_of(out)), out / 'report.html')
+    write_text(render(data | galleries, figures, checklists, title_of(out)), out / 'report.html')
     return results
+
+
+def _draw_galleries(results: Results, models: Models, settings: Settings) -> dict[str, dict]:
+    """The worst errors of each model's first run: ``errors`` in class, ``lesion_errors``."""
+    galleries: dict[str, dict] = {}
+    if not settings.gallery:
+        return galleries
+    chosen = dict(number=settings.gallery, image_root=settings.image_root)
+    for name, cases in results.cases.get('slice', {}).items():
+        paths = {str(e['img_id']): e.get('img_path') or '' for e in models[name][0].slices}
+        galleries.setdefault('errors', {})[name] = classification_gallery(cases, paths, **chosen)
+    for name, (first, *_) in models.items():
+        if first.lesions:
+            galleries.setdefault('lesion_errors', {})[name] = lesion_gallery(
+                first.lesions, first.lesion_classes, settings.score_thr, **chosen)
+    return galleries
 
 
 def _temperatures(calibration: dict) -> dict:

@@ -54,8 +54,10 @@ def render(data: dict, figures: dict[str, str], checklists: Sequence[dict], titl
                          _abstention(data) + _pictures(figures, ['coverage_accuracy'])))
     if 'subgroups' in data:
         sections.append(('Subgroups', _subgroups(data)))
-    if data.get('gallery'):
-        sections.append(('Errors', _gallery(data)))
+    if data.get('errors'):
+        sections.append(('Errors', _errors(data)))
+    if data.get('lesion_errors'):
+        sections.append(('Lesion errors', _lesion_errors(data)))
     sections += [('Checklists', _checklists(checklists)), ('Method', _method(data))]
     return page(title, sections)
 
@@ -241,21 +243,41 @@ def _subgroups(data: dict) -> str:
     return ''.join(parts)
 
 
-def _gallery(data: dict) -> str:
+def _errors(data: dict) -> str:
     parts = ['<p>The wrong slices of which each model was surest, at first one of each patient; '
              'beside the classes, their scores.</p>']
-    for model, entries in data['gallery'].items():
-        missing = sum(entry['image'] is None for entry in entries)
-        parts.append(f'<h3>{escape(model)}</h3>')
-        if missing:
-            parts.append(f'<p class="notes">{missing} of {len(entries)} images cannot be read; '
-                         'give their folder with <code>--image-root</code>.</p>')
+    for model, entries in data['errors'].items():
+        parts.append(_gallery_head(model, entries))
         for entry in entries:
             truth, pred = (escape(data['classes'][entry[key]]) for key in ('truth', 'pred'))
             caption = (f'<b>{pred}</b> {entry["score"]:.2f}, truth <b>{truth}</b> '
                        f'{entry["true_score"]:.2f}<small>{escape(entry["id"])}</small>')
             parts.append(figure(entry['image'], caption, f'slice {entry["id"]}', 'error'))
     return ''.join(parts)
+
+
+def _lesion_errors(data: dict) -> str:
+    parts = ['<p>The slices with the least Dice, as the mean of the classes in truth or '
+             'prediction, at first one of each patient: true lesions on the left, predicted ones '
+             f'of score {data["settings"]["score_thr"]:g} or more on the right. The lung is '
+             'outlined in blue, GGO is amber, consolidation magenta.</p>']
+    for model, entries in data['lesion_errors'].items():
+        parts.append(_gallery_head(model, entries))
+        for entry in entries:
+            dice = ', '.join(f'{escape(name)} <b>{value:.2f}</b>'
+                             for name, value in entry['dice'].items())
+            # the folder is the patient in the lesion set
+            name = '/'.join(Path(entry['path']).parts[-2:]) or entry['id']
+            caption = f'Dice: {dice}<small>{escape(name)}</small>'
+            parts.append(figure(entry['image'], caption, f'slice {name}', 'error pair'))
+    return ''.join(parts)
+
+
+def _gallery_head(model: str, entries: Sequence[dict]) -> str:
+    missing = sum(entry['image'] is None for entry in entries)
+    note = (f'<p class="notes">{missing} of {len(entries)} images cannot be read; give their '
+            'folder with <code>--image-root</code>.</p>' if missing else '')
+    return f'<h3>{escape(model)}</h3>{note}'
 
 
 def _checklists(rows: Sequence[dict]) -> str:

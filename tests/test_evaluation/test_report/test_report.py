@@ -16,7 +16,6 @@ from mmcovid.evaluation.report import (
     write_report,
 )
 from mmcovid.evaluation.report.checklist import CLAIM, TRIPOD_AI
-from mmcovid.evaluation.report.gallery import gallery
 from mmcovid.evaluation.report.subgroups import EMPTY, UNLISTED, group_slices, read_metadata
 
 
@@ -106,7 +105,8 @@ def test_page_needs_nothing_else(report):
     assert page.sources and all(s.startswith(('#', 'data:image/')) for s in page.sources)
     assert 'http' not in text.replace('http-equiv', '')
     assert '<lstm>' not in text and '<lstm>' in ''.join(page.text)
-    for name in ('Comparison', 'Calibration', 'Abstention', 'Subgroups', 'Errors', 'Checklists'):
+    for name in ('Comparison', 'Calibration', 'Abstention', 'Subgroups', 'Errors',
+                 'Lesion errors', 'Checklists'):
         assert f'<h2>{name}</h2>' in text
     assert text.count('<figure class="error">') == 8
 
@@ -169,23 +169,18 @@ def test_subgroups_make_up_the_set(report):
     assert len(results.data['subgroups']['age']) == 5  # quartiles, and those not listed
 
 
-def test_gallery_has_the_surest_errors_and_counts_missing_pictures(report):
+def test_galleries_count_missing_pictures(report):
     folder, results = report
-    cases = results.cases['slice']['<lstm>']
-    wrong = np.flatnonzero(cases.pred != cases.truth)
-    paths = {name: 'slice.png' for name in cases.ids} | {str(cases.ids[wrong[0]]): 'none.png'}
-    errors = gallery(cases, paths, 1000, folder)
-    assert {entry['id'] for entry in errors} == set(cases.ids[wrong])
-    assert [entry['id'] for entry in errors if entry['image'] is None] == [cases.ids[wrong[0]]]
-    excess = [entry['score'] - entry['true_score'] for entry in errors]
-    assert excess == sorted(excess, reverse=True) and excess[-1] >= 0
-    patients = {case: patient for case, patient in zip(cases.ids, cases.cluster)}
-    few = gallery(cases, paths, 5, folder)
-    assert len({patients[entry['id']] for entry in few}) == 5
-    unread = sum(entry['image'] is None
-                 for own in results.data['gallery'].values() for entry in own)
-    said = [note for note in results.data['notes'] if 'gallery' in note]
-    assert said == ([f'{unread} images of the gallery of errors cannot be read.'] if unread else [])
+    saved = json.loads((folder / 'one/report.json').read_text())
+    assert {model: len(own) for model, own in saved['errors'].items()} == {
+        'attention': 4, '<lstm>': 4}
+    assert all(set(entry) == {'id', 'path', 'dice'} for own in saved['lesion_errors'].values()
+               for entry in own)
+    text = (folder / 'one' / 'report.html').read_text(encoding='utf-8')
+    unread = text.count('<span class="blank">')
+    said = [note for note in results.data['notes'] if 'galleries' in note]
+    assert said == ([f'{unread} images of the galleries of errors cannot be read.']
+                    if unread else [])
 
 
 def test_checklists_say_what_is_open(report):
