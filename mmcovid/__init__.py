@@ -10,6 +10,8 @@ if 'mmcovid.utils.doctor' not in sys.orig_argv:
     check_stack()
 
     from mmcovid.utils.configs import config_path, register_config_prefix
+    from mmcovid.utils.weights import register_safetensors
     register_config_prefix()
+    register_safetensors()
 
 __all__ = ['__version__', 'config_path', 'version_info']

@@ -81,7 +81,8 @@ def test_heads_only(name):
 def folder(tmp_path_factory):
     """A working folder with a small phantom set."""
     folder = tmp_path_factory.mktemp('baselines')
-    write_phantom_set(folder / 'data/phantom', SPLITS, SPLITS, size=64, show_progress=False)
+    write_phantom_set(
+        folder / 'data/phantom', SPLITS, SPLITS, SplitSize(0, 1), size=64, show_progress=False)
     return folder
 
 

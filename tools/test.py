@@ -11,6 +11,7 @@ import mmcovid  # noqa: F401
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from mmcovid.cards import record_test
 from mmcovid.evaluation import DumpSlices
 from mmcovid.evaluation.results_table import format_results
 from mmcovid.utils.cli import (
@@ -73,6 +74,12 @@ def main(argv: list[str] | None = None) -> None:
         results = Path(runner.work_dir, 'test_results.json')
         write_json(metrics, results)
         print(f'\n{format_results(metrics)}\n\nwritten to {results}')
+        try:
+            card = record_test(cfg, runner.test_dataloader.dataset, args.checkpoint, metrics)
+        except Exception as error:  # the figures are there, and hours of testing may be
+            print(f'not added to the model card beside the checkpoint: {error}')
+        else:
+            print(f'added to {card}' if card else 'no model card beside the checkpoint')
 
 
 if __name__ == '__main__':

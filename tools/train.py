@@ -17,6 +17,7 @@ from mmcovid.utils.cli import (
     load_config,
     safe_checkpoints,
 )
+from mmcovid.utils.weights import SUFFIX
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,7 +36,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--audit-allow', action='append', default=[], metavar='KIND[:PATTERN]',
         help='a known finding of the audit, with which to go on')
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.resume and args.resume.endswith(SUFFIX):
+        parser.error(f'--resume {args.resume}: no optimiser is in it. Begin with its weights: '
+                     f'--cfg-options load_from={args.resume}')
+    return args
 
 
 def enable_amp(cfg: Config) -> None:

@@ -6,7 +6,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=3_000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='mmcovid.SliceVisualizationHook'))
+    visualization=dict(type='mmcovid.SliceVisualizationHook'),
+    model_card=dict(type='mmcovid.ModelCardHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

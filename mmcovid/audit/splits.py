@@ -1,6 +1,5 @@
 """The splits that an audit compares, read by the dataset classes themselves."""
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
 from mmcovid.datasets import LesionDataset, SliceDataset
+from mmcovid.datasets.files import leaves
 from mmcovid.registry import DATASETS
 
 ROLES = ('train', 'val', 'test')
@@ -37,7 +37,7 @@ def splits_of_config(cfg: Config) -> list[AuditSplit]:
     for role in ROLES:
         if not cfg.get(f'{role}_dataloader'):
             continue
-        for leaf in _leaves(DATASETS.build(cfg[f'{role}_dataloader'].dataset)):
+        for leaf in leaves(DATASETS.build(cfg[f'{role}_dataloader'].dataset)):
             slices = _slices_of(leaf)
             key = role == 'train', _source_of(leaf), tuple(info['img_path'] for info in slices)
             found.setdefault(key, (leaf, slices, []))[2].append(role)
@@ -94,16 +94,6 @@ def _open(file: str, folder: str) -> BaseDataset:
         raise ValueError(
             f'{file}: no annotations of lesions or slices ({type(error).__name__}: {error}). '
             'Convert the set again.') from error
-
-
-def _leaves(dataset) -> Iterator[BaseDataset]:
-    """The datasets inside wrappers such as TwoTaskDataset or RepeatDataset."""
-    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
-    if inner is None:
-        yield dataset
-    else:
-        for each in inner if isinstance(inner, (list, tuple)) else [inner]:
-            yield from _leaves(each)
 
 
 def _slices_of(dataset: BaseDataset) -> list[dict]:

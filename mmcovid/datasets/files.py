@@ -1,7 +1,7 @@
-"""Checks that image files are in place before hours of training start."""
+"""Checks that image files are in place before hours of training start, and what sets share."""
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
@@ -26,6 +26,16 @@ def find_missing(paths: Sequence[str]) -> list[str]:
                 present.update((folder, entry.name) for entry in entries if entry.is_file())
     return [path for path, place in zip(paths, places)
             if place not in present and not ('#' in path and SlicePath.parse(path).exists())]
+
+
+def leaves(dataset) -> Iterator[BaseDataset]:
+    """The datasets inside wrappers such as TwoTaskDataset or RepeatDataset."""
+    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
+    if inner is None:
+        yield dataset
+    else:
+        for each in inner if isinstance(inner, (list, tuple)) else [inner]:
+            yield from leaves(each)
 
 
 def check_inside(dataset: BaseDataset, data_list: list[dict]) -> list[dict]:

@@ -113,6 +113,14 @@ def render_slice(patient: Patient, level: float, size: int = 256,
         tuple[np.ndarray, np.ndarray]: Image (size, size) uint8, and mask of the
         same shape and type with 0 background, 1 lung, 2 GGO, 3 consolidation.
     """
+    hu, mask = render_hu(patient, level, size, with_lesions)
+    middle, width = patient.window
+    return np.clip((hu - middle + width / 2) / width * 255, 0, 255).astype(np.uint8), mask
+
+
+def render_hu(patient: Patient, level: float, size: int = 256,
+              with_lesions: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one slice in Hounsfield units, (size, size) float32; see :func:`render_slice`."""
     rng = np.random.default_rng((*patient.seed, round(level * 1000)))
     frame = _Frame(patient, size)
     lungs = _lungs(patient, frame, level)
@@ -126,7 +134,7 @@ def render_slice(patient: Patient, level: float, size: int = 256,
     vessels = _vessels(patient, frame, lungs, rng)
     tissue = np.maximum(tissue, tissue + vessels * (SOFT - tissue))
     image = np.where(lungs != 0, tissue, image)
-    return _develop(image, patient, size, rng), mask
+    return _scan(image, patient, size, rng), mask
 
 
 class _Frame:
@@ -363,14 +371,12 @@ def _place(lesion: Lesion, lung: np.ndarray, frame: _Frame) -> tuple[np.ndarray,
     return middle + lesion.reach * steps[within].max(initial=0) * outward, outward
 
 
-def _develop(image: np.ndarray, patient: Patient, size: int,
-             rng: np.random.Generator) -> np.ndarray:
-    """Blur and noise of a scanner, then the window: HU to uint8."""
+def _scan(image: np.ndarray, patient: Patient, size: int,
+          rng: np.random.Generator) -> np.ndarray:
+    """Blur and noise of a scanner."""
     image = cv2.GaussianBlur(image, (0, 0), 0.6 * size / 256)
     grain = cv2.GaussianBlur(rng.standard_normal((size, size), np.float32), (0, 0), 0.7)
-    image = image + 2 * patient.noise * grain
-    level, width = patient.window
-    return np.clip((image - level + width / 2) / width * 255, 0, 255).astype(np.uint8)
+    return image + 2 * patient.noise * grain
 
 
 def _noise(rng: np.random.Generator, size: int, cells: int) -> np.ndarray:

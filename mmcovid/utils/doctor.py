@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
     'sklearn': ('scikit-learn',),
     'SimpleITK': ('SimpleITK',),
     'pydicom': ('pydicom',),
+    'safetensors': ('safetensors',),
     'torchvision': ('torchvision',),
 }
 
@@ -67,7 +68,7 @@ def report_versions() -> str:
 def examine_imports() -> list[Finding]:
     """OpenCV first, on which mmcv stands, then the stack and the other libraries."""
     findings = []
-    for module in ('cv2', 'pycocotools', 'sklearn', 'SimpleITK', 'pydicom'):
+    for module in ('cv2', 'pycocotools', 'sklearn', 'SimpleITK', 'pydicom', 'safetensors'):
         problem = check_import(module)
         if problem is not None:
             remedy = MEND_OPENCV if module == 'cv2' else problem.remedy

@@ -1,9 +1,11 @@
-"""What a result came from: the config, the software."""
+"""What a result came from: the config, the code, the software."""
 import hashlib
 import json
 import platform
+import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -22,6 +24,27 @@ def config_hash(cfg: Config) -> str:
     values = {key: value for key, value in cfg.to_dict().items() if key not in _OF_THE_RUN}
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def git_state() -> dict | None:
+    """Commit of the clone that mmcovid runs from, and whether its tracked files were changed.
+
+    Returns:
+        dict | None: ``commit`` and ``clean``; None if it is no clone, or without git.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / '.git').exists():
+        return None
+
+    def git(*args: str) -> str:
+        return subprocess.run(['git', '-C', str(root), *args], capture_output=True, text=True,
+                              check=True, timeout=10).stdout.strip()
+
+    try:
+        return dict(commit=git('rev-parse', 'HEAD'),
+                    clean=not git('status', '--porcelain', '--untracked-files=no'))
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def software(packages: Sequence[str]) -> dict[str, str]:

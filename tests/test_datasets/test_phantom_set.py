@@ -1,17 +1,20 @@
 import json
 
+import numpy as np
 import pytest
 
-from mmcovid.datasets import LesionDataset, SliceDataset, parse_slice_name
+from mmcovid.ct import read_volume
+from mmcovid.datasets import LesionDataset, SliceDataset, VolumeDataset, parse_slice_name
 from mmcovid.datasets.phantom_set import SplitSize, write_phantom_set
 
 SLICES = dict(train=SplitSize(2, 2), test=SplitSize(1, 1))
 LESIONS = dict(train=SplitSize(1, 3), test=SplitSize(1, 1))
+SCANS = SplitSize(1, 5)
 
 
 def write(out_dir, seed=0, **kwargs):
     return write_phantom_set(
-        out_dir, SLICES, LESIONS, size=128, seed=seed, show_progress=False, **kwargs)
+        out_dir, SLICES, LESIONS, SCANS, size=128, seed=seed, show_progress=False, **kwargs)
 
 
 def contents(out_dir):
@@ -67,6 +70,27 @@ def test_patients_are_apart(phantom):
     assert len(set.union(*groups)) == 13
 
 
+def test_scans_are_chests_in_hu_with_their_masks_on_the_same_grid(phantom):
+    folder = phantom[0] / 'scans'
+    lines = (folder / 'scans.txt').read_text().splitlines()
+    assert [line.split()[1] for line in lines] == ['0', '1', '2']
+    found = []
+    for line in lines:
+        scan, truth = (read_volume(path / line.split()[0]) for path in (folder, folder / 'masks'))
+        assert scan.array.shape == (5, 128, 128) and scan.array.dtype == np.int16
+        assert scan.spacing == pytest.approx((360 / 128, 360 / 128, 48))
+        for a, b in zip(scan.stored, truth.stored):
+            np.testing.assert_array_equal(a, b)
+        mask = truth.array
+        assert -950 < np.median(scan.array[mask == 1]) < -600
+        lungs = (mask > 0).sum(axis=(1, 2))
+        assert lungs[-1] < lungs[2]  # the apex is last: slices run from the feet to the head
+        found.append(set(np.unique(mask)))
+    assert found[0] == {0, 1} and {1, 3} <= found[1] and {1, 2} <= found[2]
+    dataset = VolumeDataset('scans.txt', data_root=str(folder))
+    assert [dataset.get_data_info(i)['gt_label'] for i in (0, 5, 10)] == [0, 1, 2]
+
+
 def test_bytes_follow_the_seed(phantom, tmp_path):
     write(tmp_path / 'again')
     write(tmp_path / 'other', seed=1)
@@ -105,3 +129,5 @@ def test_sizes_that_make_no_set(tmp_path):
         write_phantom_set(tmp_path / 'set', size=32)
     with pytest.raises(ValueError, match='at least 1 patient'):
         write_phantom_set(tmp_path / 'set', dict(train=SplitSize(0, 2)))
+    with pytest.raises(ValueError, match='at least 1 slice'):
+        write_phantom_set(tmp_path / 'set', scans=SplitSize(1, 0))

@@ -6,7 +6,8 @@ import pytest
 
 SCRIPT = 'tools/dataset_converters/phantom.py'
 SMALL = [f'--{kind}{split}{unit}' for kind in ('', 'lesion-') for split in ('', 'val-', 'test-')
-         for unit in ('patients-per-class=1', 'slices-per-patient=1')]
+         for unit in ('patients-per-class=1', 'slices-per-patient=1')] + [
+             '--scans-per-class=1', '--slices-per-scan=3']
 
 
 @pytest.fixture
@@ -29,6 +30,8 @@ def test_options_reach_the_set(generate, capsys):
     assert plan['slice_splits'] == dict(
         train=dict(patients=1, slices=2), val=dict(patients=1, slices=1),
         test=dict(patients=1, slices=1))
+    assert plan['scans'] == dict(patients=1, slices=3)
+    assert len(list((out_dir / 'scans').glob('*.nii.gz'))) == 3
     assert len(list((out_dir / 'covidx_ct' / '2A_images').iterdir())) == 12
     printed = capsys.readouterr().out
     assert 'train_phantom.txt: 6 labelled slices' in printed and 'lesions_test: 2 slices' in printed

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmcovid.datasets.conversion import format_totals
 from mmcovid.datasets.phantom_set import (
     LESION_SPLITS,
+    SCANS,
     SLICE_SPLITS,
     SplitSize,
     write_phantom_set,
@@ -15,7 +16,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Draw chest-like CT slices of phantom patients, with and without lesions, and '
         'write them in the layouts of COVIDx-CT (covidx_ct/) and of the CNCB-NCOV lesion set '
-        '(ct_lesion_seg/), with COCO annotations. No patient is in two splits.',
+        '(ct_lesion_seg/), with COCO annotations, and a few whole scans with masks as NIfTI '
+        '(scans/). No patient is in two splits.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other patients')
@@ -33,6 +35,10 @@ def parse_args() -> argparse.Namespace:
             parser.add_argument(
                 f'{prefix}slices-per-patient', type=int, default=default.slices, metavar='K',
                 help=f'{name}, {split} split')
+    parser.add_argument('--scans-per-class', type=int, default=SCANS.patients, metavar='N',
+                        help='whole scans; 0 for none')
+    parser.add_argument('--slices-per-scan', type=int, default=SCANS.slices, metavar='K',
+                        help='slices of a whole scan')
     return parser.parse_args()
 
 
@@ -51,13 +57,15 @@ def main() -> None:
     args = parse_args()
     try:
         slices, lesions = write_phantom_set(
-            args.out, split_sizes(args), split_sizes(args, 'lesion_'), args.size, args.seed,
+            args.out, split_sizes(args), split_sizes(args, 'lesion_'),
+            SplitSize(args.scans_per_class, args.slices_per_scan), args.size, args.seed,
             args.overwrite)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     for split, number in slices.items():
         print(f'{split}_phantom.txt: {number} labelled slices')
     print(format_totals(lesions))
+    print(f'scans: {3 * args.scans_per_class} of {args.slices_per_scan} slices')
     print(f'written to {args.out}')
 
 

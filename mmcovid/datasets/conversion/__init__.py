@@ -1,4 +1,4 @@
-from .dataset_card import read_card
+from .dataset_card import LICENCES, NOT_STATED, PHANTOM, read_card, write_card
 from .ictcf import list_ictcf_slices, read_ictcf_split
 from .lesion_annotations import SplitTotals, format_totals, write_lesion_annotations
 from .lesion_files import (
@@ -20,10 +20,11 @@ from .slice_sampling import read_slice_splits, sample_balanced, write_author_lis
 from .splits import check_patients_apart, name_splits
 
 __all__ = [
-    'CLASS_VALUES', 'LesionSlice', 'MERGED_CLASS_VALUES', 'SliceTotals', 'SplitTotals',
+    'CLASS_VALUES', 'LICENCES', 'LesionSlice', 'MERGED_CLASS_VALUES', 'NOT_STATED', 'PHANTOM',
+    'SliceTotals', 'SplitTotals',
     'check_pairs', 'check_patients_apart', 'count_slices', 'find_instances',
     'format_slice_totals', 'format_totals', 'list_ictcf_slices', 'list_lesion_slices',
     'name_splits', 'pair_lesion_files', 'random_split', 'read_card', 'read_ictcf_split',
     'read_mask', 'read_slice_splits', 'read_split', 'sample_balanced',
-    'write_author_list', 'write_lesion_annotations', 'write_slice_annotations'
+    'write_author_list', 'write_card', 'write_lesion_annotations', 'write_slice_annotations'
 ]

@@ -38,7 +38,9 @@ def write_lesion_annotations(out_dir: str | Path,
                              options: Mapping | None = None,
                              dry_run: bool = False,
                              workers: int = 1,
-                             show_progress: bool = True) -> dict[str, SplitTotals]:
+                             show_progress: bool = True,
+                             source: str = 'CNCB-NCOV lesions',
+                             collection: str = 'CNCB') -> dict[str, SplitTotals]:
     """Write one COCO JSON per split and a card of the set, all or none.
 
     The same input gives the same bytes.
@@ -53,6 +55,8 @@ def write_lesion_annotations(out_dir: str | Path,
         dry_run (bool): Read and count, but write nothing.
         workers (int): Number of threads that read masks.
         show_progress (bool): Show a progress bar.
+        source (str): Name of the set, for the card.
+        collection (str): What the card tells the licence by.
 
     Returns:
         dict[str, SplitTotals]: What went into each JSON.
@@ -90,7 +94,7 @@ def write_lesion_annotations(out_dir: str | Path,
         options = dict(options or {}, min_area=min_area, merge_lesions=merge_lesions)
         write_annotations(
             out_dir, contents, {name: each._asdict() for name, each in totals.items()},
-            'CNCB-NCOV lesions', lists, options)
+            source, lists, options, [collection])
     return totals
 
 

@@ -12,7 +12,7 @@ from mmcovid.utils.parallel import map_files
 
 from ..slice_lists import SliceEntry
 from ..slice_names import IMAGE_CLASSES, UNKNOWN, slice_source
-from .dataset_card import relative_root, write_annotations
+from .dataset_card import LICENCES, relative_root, write_annotations
 
 
 class SliceTotals(NamedTuple):
@@ -86,9 +86,12 @@ def write_slice_annotations(out_dir: str | Path,
     }
     totals = {name: count_slices(content['data_list']) for name, content in contents.items()}
     if not dry_run:
+        # the names of COVIDx-CT tell the collections that it was made of, others tell none
+        found = {name for each in totals.values() for name in each.sources}
         write_annotations(
             out_dir, contents, {name: each._asdict() for name, each in totals.items()}, source,
-            lists, dict(options or {}, crop=crop))
+            lists, dict(options or {}, crop=crop),
+            [source] if source in LICENCES else sorted(found))
     return totals
 
 
