@@ -152,16 +152,17 @@ def merge_repeats(boxes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, n
 
     Args:
         boxes (np.ndarray): (β, 4).
-        weights (np.ndarray): (β,).
+        weights (np.ndarray): (β, branches).
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: The m different boxes, (m, 4), and their weights, (m,),
-        lightest first.
+        tuple[np.ndarray, np.ndarray]: The first places of the m different boxes in the sequence,
+        (m,), ascending, and their weights, (m, branches).
     """
-    unique, index = np.unique(boxes, axis=0, return_inverse=True)
-    summed = np.bincount(index.ravel(), weights, minlength=len(unique))
-    order = np.argsort(summed, kind='stable')
-    return unique[order], summed[order]
+    _, first, inverse = np.unique(boxes, axis=0, return_index=True, return_inverse=True)
+    summed = np.zeros((len(first), weights.shape[1]))
+    np.add.at(summed, inverse.ravel(), weights)
+    order = np.argsort(first)
+    return first[order], summed[order]
 
 
 def display_scale(height: int, width: int, shortest: int, longest: int = 2048) -> float:

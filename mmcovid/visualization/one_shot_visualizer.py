@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from mmcovid.registry import VISUALIZERS
 from mmcovid.utils.files import atomic_path
 
+from .attention import WeightedRoIs, draw_rois, tell_attention
 from .drawing import (
     Color,
     at_full_depth,
@@ -20,9 +21,7 @@ from .drawing import (
     draw_boxes,
     draw_masks,
     mask_stack,
-    merge_repeats,
     to_rgb8,
-    weight_colors,
 )
 from .side_panel import BACKGROUND, DIM, TEXT, SidePanel, caption_strip
 
@@ -49,8 +48,8 @@ class OneShotVisualizer(DetLocalVisualizer):
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
         draw_attention (bool): Also draw the RoI sequence, coloured by the weight that the
-            attention head gives to each RoI (of two branches, the class-relevant one). Defaults
-            to False.
+            attention head gives to each RoI, once for each of its branches. Numbers at the
+            corners lead to a legend with lesion class, weight and rank. Defaults to False.
         alpha (float): Opacity of the lesions' tint, 0..1. Defaults to 0.35.
         line_width (int): Of outlines, in pixels of the picture. Defaults to 1.
         min_size (int): Least length of a slice's shorter side in the picture, in pixels.
@@ -148,8 +147,9 @@ class OneShotVisualizer(DetLocalVisualizer):
         elif truth is None:
             slices['Slice'] = image
         if rois is not None:
-            boxes, weights = _weighted_rois(rois)
-            slices['RoIs by attention'] = self._with_rois(image, boxes, weights, scale)
+            rois = WeightedRoIs.of(rois)
+            for branch, caption in enumerate(rois.captions):
+                slices[caption] = draw_rois(image, rois, branch, scale)
 
         size = int(np.clip(0.029 * min(image.shape[:2]), 14, 30))
         panel = SidePanel(size, image.shape[0] + round(1.9 * size))
@@ -163,7 +163,9 @@ class OneShotVisualizer(DetLocalVisualizer):
             panel.rule()
             panel.text('lesions not segmented', color=DIM, scale=0.9)
         if rois is not None:
-            _tell_attention(panel, weights, len(rois), rois.attention.ndim)
+            names = self._class_names()
+            most = max([len(names), *(rois.labels + 1)]) if rois.labels is not None else 0
+            tell_attention(panel, rois, lambda k: _display(names, k), self._palette(most))
         return _side_by_side(slices, panel.picture(), size)
 
     def get_image(self) -> np.ndarray:
@@ -213,16 +215,6 @@ class OneShotVisualizer(DetLocalVisualizer):
                 draw_boxes(image, boxes[own], [color] * own.sum(), [line_width] * own.sum())
             else:
                 draw_masks(image, masks[own], color, self.alpha if tinted else 0, line_width)
-        return image
-
-    def _with_rois(self, image: np.ndarray, boxes: np.ndarray, weights: np.ndarray,
-                   scale: float) -> np.ndarray:
-        """A copy of the slice with RoIs, the lightest first, coloured by weight."""
-        image = image.copy()
-        shares = _shares(weights)
-        unit = min(image.shape[:2]) / 512
-        widths = [max(1, round((1 + 2 * share) * unit)) for share in shares]
-        draw_boxes(image, boxes * scale, weight_colors(shares), widths)
         return image
 
     def _tell_class(self, panel: SidePanel, sample: DetDataSample, draw_gt: bool,
@@ -286,32 +278,6 @@ def _display(names: tuple[str, ...], label: int) -> str:
 def _as_int(label: torch.Tensor | int | None) -> int | None:
     """A label of shape (1,) or () as a number."""
     return None if label is None else int(torch.as_tensor(label).flatten()[0])
-
-
-def _weighted_rois(rois: InstanceData) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes and (class-relevant) weights of an RoI sequence, lightest first."""
-    weights = np.asarray(rois.attention, float)
-    return merge_repeats(
-        np.asarray(rois.bboxes, float), weights if weights.ndim == 1 else weights[:, 0])
-
-
-def _shares(weights: np.ndarray) -> np.ndarray:
-    """Place of each weight between the lowest (0) and the highest (1); 1 if all are equal."""
-    spread = np.ptp(weights) if len(weights) else 0
-    return (weights - weights.min()) / spread if spread > 1e-9 else np.ones(len(weights))
-
-
-def _tell_attention(panel: SidePanel, weights: np.ndarray, num_rois: int, ndim: int) -> None:
-    """Colour bar of the attention weights."""
-    panel.rule()
-    panel.text('Attention weight of the RoIs', color=DIM, scale=0.9)
-    panel.color_bar(
-        weight_colors(np.linspace(0, 1, 64)), f'{weights.min():.3f}', f'{weights.max():.3f}')
-    notes = ['class-relevant branch'] * (ndim == 2) + [f'even would be {1 / num_rois:.3f}']
-    if len(weights) < num_rois:
-        notes.append(f'{num_rois - len(weights)} repeats added up')
-    for note in notes:
-        panel.text(note, color=DIM, scale=0.9)
 
 
 def _side_by_side(slices: dict[str, np.ndarray], panel: np.ndarray, size: int) -> np.ndarray:

@@ -32,7 +32,7 @@ class SidePanel:
 
     #: Width in text heights.
     WIDTH = 21
-    _MAX_HEIGHT = 60
+    _MAX_HEIGHT = 90
 
     def __init__(self, size: int, min_height: int = 0) -> None:
         self.size = size
@@ -98,7 +98,8 @@ class SidePanel:
         self._y += 1.5 * self.size
 
     def columns(self, name: str, cells: list[str], color: Color = TEXT,
-                swatch: Color | None = None, filled: bool = True) -> None:
+                swatch: Color | None = None, filled: bool = True,
+                cell_colors: list[Color] | None = None, cell_width: float = 3.7) -> None:
         """A row of a table: a swatch, a name and right-aligned cells.
 
         Args:
@@ -107,8 +108,12 @@ class SidePanel:
             color (tuple[int, int, int]): RGB of the texts. Defaults to near white.
             swatch (tuple[int, int, int], optional): RGB of a square before the name.
             filled (bool): Whether the square is filled, or an outline. Defaults to True.
+            cell_colors (list[tuple[int, int, int]], optional): RGB of each cell. Defaults to
+                None: as ``color``.
+            cell_width (float): Of each cell, in text heights. Defaults to 3.7.
         """
-        used = font(round(self.size * 0.95))
+        used, cell_width = font(round(self.size * 0.95)), cell_width * self.size
+        cell_colors = cell_colors or [color] * len(cells)
         side = 0.95 * self.size
         if swatch is not None:
             self._draw.rectangle(
@@ -116,24 +121,26 @@ class SidePanel:
                 width=max(2, self.size // 8),
                 fill=tuple(value * 6 // 10 for value in swatch) if filled else None)
         left = self._left + 1.6 * self.size
-        for i, cell in enumerate(reversed(cells)):
-            self._put(self._right - 3.7 * self.size * i, cell, color, used, 'r')
-        room = self._right - 3.7 * self.size * len(cells) - left + 0.4 * self.size
+        for i, cell in enumerate(reversed(cells), 1):
+            self._put(self._right - cell_width * (i - 1), cell, cell_colors[-i], used, 'r')
+        room = self._right - cell_width * len(cells) - left + 0.4 * self.size
         self._put(left, shorten(name, used, room), color, used)
         self._y += 1.55 * self.size
 
-    def color_bar(self, colors: list[Color], low: str, high: str) -> None:
-        """A strip of colours with the values of its two ends below."""
+    def color_bar(self, colors: list[Color], low: str, high: str, name: str = '') -> None:
+        """A strip of colours with the values of its two ends, and its name, below."""
         top, bottom = self._y + 0.2 * self.size, self._y + 1.0 * self.size
         edges = np.linspace(self._left, self._right, len(colors) + 1)
         for left, right, color in zip(edges[:-1], edges[1:], colors):
             self._draw.rectangle([left, top, right, bottom], fill=color)
         self._y += 1.25 * self.size
+        used = font(round(0.9 * self.size))
+        self._put((self._left + self._right) / 2, name, DIM, used, 'm')
         self.text(low, right=high, color=DIM, scale=0.9)
 
     def _put(self, x: float, text: str, color: Color, used: ImageFont.FreeTypeFont,
              align: str = 'l') -> None:
-        """Write at ``x``, its left or right end, on the current line."""
+        """Write at ``x``, its left end, middle or right end, on the current line."""
         self._draw.text((x, self._y), text, fill=color, font=used, anchor=f'{align}a')
 
 

@@ -69,7 +69,7 @@ def prediction(**metainfo):
 def rois(num=4, branches=2):
     boxes = torch.tensor([[10., 10, 60, 60], [100, 100, 200, 220], [100, 100, 200, 220],
                           [300, 20, 400, 90]])[:num]
-    weights = torch.linspace(0.1, 0.4, num)[:, None].repeat(1, branches)
+    weights = torch.tensor([[.1, .6], [.2, .2], [.3, .2], [.4, .2]])[:num]
     return InstanceData(bboxes=boxes, attention=weights if branches == 2 else weights[:, 0])
 
 
@@ -140,19 +140,23 @@ def test_true_class_is_marked_right_or_wrong(visualizer, image):
 
 
 @pytest.mark.parametrize('branches', [1, 2])
-def test_attention_has_its_own_slice(visualizer, image, branches):
+def test_each_branch_of_attention_has_its_own_slice(visualizer, image, branches):
     sample = prediction()
     without = visualizer.draw('x', image, sample)
     sample.roi_sequence = rois(branches=branches)
     assert np.array_equal(visualizer.draw('x', image, sample), without)
     visualizer.draw_attention = True
     picture = visualizer.draw('x', image, sample)
-    second = picture[CAPTION:, -without.shape[1]:][:HEIGHT, :WIDTH]
+    column = WIDTH + 7
+    assert picture.shape[1] == without.shape[1] + branches * column
+    slices = [picture[CAPTION:, i * column:][:HEIGHT, :WIDTH] for i in range(1, branches + 1)]
     lightest, heaviest = weight_colors([0, 1])
-    assert is_color(second[10, 30], lightest)
-    assert is_color(second[100, 150], heaviest)  # 0.2 + 0.3 of a repeated RoI
-    assert visualizer.draw('x', image, sample, draw_pred=False).shape == (
-        without.shape)
+    assert is_color(slices[0][59, 40], lightest)
+    assert is_color(slices[0][219, 150], heaviest)  # 0.2 + 0.3 of a repeated RoI
+    if branches == 2:
+        assert is_color(slices[1][59, 40], heaviest)
+        assert is_color(slices[1][219, 150], weight_colors([0.5])[0])
+    assert visualizer.draw('x', image, sample, draw_pred=False).shape == without.shape
 
 
 @pytest.mark.parametrize('sample', [
@@ -246,12 +250,13 @@ def test_stretch_keeps_order_and_uses_the_range(low, width):
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1)), min_size=1, max_size=16))
 def test_weights_of_repeated_rois_add_up(drawn):
     boxes = np.array([[i, i, i + 5, i + 9] for i, _ in drawn], float)
-    weights = np.array([weight for _, weight in drawn])
-    unique, summed = merge_repeats(boxes, weights)
-    assert len(unique) == len({i for i, _ in drawn})
-    assert (np.diff(summed) >= 0).all()
-    for box, weight in zip(unique, summed):
-        assert weight == pytest.approx(sum(w for i, w in drawn if i == box[0]))
+    weights = np.array([[weight, -weight] for _, weight in drawn])
+    first, summed = merge_repeats(boxes, weights)
+    order = list(dict.fromkeys(i for i, _ in drawn))
+    assert boxes[first, 0].tolist() == order and (np.diff(first) > 0).all()
+    for i, own in zip(order, summed):
+        total = sum(weight for other, weight in drawn if other == i)
+        assert own == pytest.approx([total, -total])
 
 
 @settings(deadline=None)
