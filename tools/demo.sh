@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Generate the phantom, train on it, test and draw: tools/demo.sh [options of train.py]
+# Generate the phantom, train on it, test, draw, report, and read three whole scans:
+# tools/demo.sh [options of train.py]
 # PYTHON and WORK_DIR in the environment change the defaults; FRESH=1 trains anew.
 # Without it a finished training is kept and a broken one goes on.
 set -euo pipefail
@@ -12,8 +13,8 @@ CONFIG=configs/phantom/one-shot_r18_fpn_lstm2_phantom.py
 
 "$PYTHON" -m mmcovid.utils.doctor
 
-if [ ! -d "$DATA" ]; then
-    "$PYTHON" tools/dataset_converters/phantom.py --out "$DATA"
+if [ ! -d "$DATA/scans" ]; then # --overwrite: former versions made no scans
+    "$PYTHON" tools/dataset_converters/phantom.py --out "$DATA" --overwrite
 fi
 
 if [ -n "${FRESH:-}" ]; then
@@ -24,8 +25,18 @@ if [ ! -e "$WORK_DIR/finished" ]; then
     touch "$WORK_DIR/finished"
 fi
 
+CHECKPOINT=$(cat "$WORK_DIR/last_checkpoint")
 rm -rf "$WORK_DIR/pictures"
-"$PYTHON" tools/test.py "$CONFIG" "$(cat "$WORK_DIR/last_checkpoint")" \
-    --work-dir "$WORK_DIR" --show-dir "$WORK_DIR/pictures"
-echo "pictures: $WORK_DIR/pictures"
-echo "table:    $WORK_DIR/test_results.json"
+"$PYTHON" tools/test.py "$CONFIG" "$CHECKPOINT" --work-dir "$WORK_DIR" \
+    --show-dir "$WORK_DIR/pictures" --out "$WORK_DIR/predictions.pkl"
+"$PYTHON" tools/analysis_tools/report.py "$WORK_DIR/predictions.pkl" --out "$WORK_DIR/report"
+"$PYTHON" tools/infer_scan.py "$DATA"/scans/*.nii.gz --config "$CONFIG" --weights "$CHECKPOINT" \
+    --out "$WORK_DIR/scans" --overwrite
+
+cat <<END
+table:      $WORK_DIR/test_results.json
+pictures:   $WORK_DIR/pictures
+evaluation: $WORK_DIR/report/report.html
+scans:      $WORK_DIR/scans
+model card: $WORK_DIR/model_card.md
+END

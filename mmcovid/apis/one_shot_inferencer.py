@@ -13,7 +13,6 @@ import numpy as np
 import torch.nn as nn
 from mmcv.transforms import Compose
 from mmdet.apis import DetInferencer
-from mmdet.apis.det_inferencer import IMG_EXTENSIONS
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -26,13 +25,15 @@ from mmcovid.ct import (
     SlicePath,
     has_dicom,
     is_ct,
-    list_slices,
     read_picture,
-    volume_suffix,
 )
+from mmcovid.evaluation.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.cli import safe_checkpoints
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import write_json
+from mmcovid.utils.provenance import config_hash
+
+from .input_files import images_in, name_outputs, slices_of
 
 Input = str | os.PathLike | np.ndarray
 
@@ -54,6 +55,8 @@ class OneShotInferencer(DetInferencer):
       whole or not at all, and ``predictions.json``, which sums the run up. Slices of different
       folders that have the same name keep their folders.
     - ``model`` may be the base name of a config of mmcovid, from any working directory.
+    - ``temperature`` can be set, to calibrate the class scores, and ``abstain_below`` leaves
+      slices of low scores undecided. :meth:`stream` predicts without keeping all results.
     - Without weights, or where they do not tell, classes and palette are those of the config.
 
     To have the RoIs drawn too, set ``inferencer.visualizer.draw_attention = True``.
@@ -71,6 +74,8 @@ class OneShotInferencer(DetInferencer):
         'covid19'
     """
 
+    _abstain_below: float | None = None
+
     def __call__(self,
                  inputs: Input | Sequence[Input],
                  batch_size: int = 1,
@@ -79,6 +84,7 @@ class OneShotInferencer(DetInferencer):
                  no_save_pred: bool = False,
                  return_datasamples: bool = False,
                  pred_score_thr: float = 0.3,
+                 abstain_below: float | None = None,
                  **kwargs) -> dict:
         """Segment and classify slices.
 
@@ -93,6 +99,9 @@ class OneShotInferencer(DetInferencer):
                 is written then. Defaults to False.
             pred_score_thr (float): Least score of the lesions that are drawn, and counted in
                 ``predictions.json``; the others are in the predictions too. Defaults to 0.3.
+            abstain_below (float, optional): Predictions then have ``decided``, false where the
+                highest class score is lower than this; ``pred_class`` is the leading class
+                either way. Defaults to None.
             **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``return_vis``, ``show`` and
                 ``no_save_vis``.
 
@@ -103,13 +112,12 @@ class OneShotInferencer(DetInferencer):
 
         Raises:
             FileNotFoundError: If a folder holds no image nor volume.
-            ValueError: If no input can be read.
+            ValueError: If no input can be read, or ``abstain_below`` is no score.
         """
-        inputs = self._inputs_to_list(inputs)
-        self._errors: list[dict] = []
+        check_abstain_below(abstain_below)
+        inputs = self._begin(inputs)
         self._summary: list[dict] = []
-        self._out_names = self._name_outputs(inputs)
-        self._score_thr = pred_score_thr
+        self._score_thr, self._abstain_below = pred_score_thr, abstain_below
         save_pred = bool(out_dir) and not no_save_pred and not return_datasamples
         results = super().__call__(
             inputs, batch_size, out_dir=out_dir, no_save_pred=not save_pred,
@@ -128,6 +136,53 @@ class OneShotInferencer(DetInferencer):
                      pred_score_thr=pred_score_thr),
                 Path(out_dir, 'predictions.json'))
         return results
+
+    def stream(self, inputs: Input | Sequence[Input],
+               batch_size: int = 1) -> Iterator[DetDataSample]:
+        """Predict slices one after the other; no more than a batch of them is kept.
+
+        Args:
+            inputs (str | Path | np.ndarray | Sequence): As for calling the inferencer.
+            batch_size (int): Slices in one pass. Defaults to 1.
+
+        Yields:
+            DetDataSample: Prediction of each readable input, in their order. Those that cannot
+            be read are in :attr:`errors` when the stream has ended.
+        """
+        for _, data in self.preprocess(self._begin(inputs), batch_size):
+            yield from self.forward(data)
+
+    @property
+    def errors(self) -> list[dict]:
+        """``input`` and ``reason`` of what could not be read in the last run."""
+        return self._errors
+
+    @property
+    def temperature(self) -> float | None:
+        """What image logits are divided by to become scores; None if slices are not classified.
+
+        Raises:
+            ValueError: It is set, but the model does not classify slices.
+        """
+        head = self._image_head()
+        return None if head is None else head.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        if self._image_head() is None:
+            raise ValueError('this model does not classify slices: it has no temperature')
+        self._image_head().temperature = value
+
+    def _image_head(self) -> nn.Module | None:
+        """What gives the image logits."""
+        return getattr(self.model, 'attention_head', getattr(self.model, 'image_head', None))
+
+    def _begin(self, inputs: Input | Sequence[Input]) -> list[str | np.ndarray]:
+        """List the inputs of a run, and name their outputs."""
+        inputs = self._inputs_to_list(inputs)
+        self._errors: list[dict] = []
+        self._out_names = self._name_outputs(inputs)
+        return inputs
 
     def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterable:
         """Load the inputs in batches; see the parent. The progress bar sees how many there are."""
@@ -194,6 +249,9 @@ class OneShotInferencer(DetInferencer):
                 pred_label=label,
                 pred_class=classes[label] if label < len(classes) else str(label),
                 class_scores=dict(zip(classes, data_sample.pred_score.tolist())))
+            if self._abstain_below is not None:
+                image_level['decided'] = bool(
+                    is_decided(data_sample.pred_score.cpu(), self._abstain_below))
         result = {**image_level, **super().pred2dict(data_sample)}
         if 'roi_sequence' in data_sample:
             result['roi_sequence'] = {
@@ -213,6 +271,7 @@ class OneShotInferencer(DetInferencer):
 
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model; a checkpoint that could run code when it is loaded is refused."""
+        self.weights, self.device = weights, device
         try:
             with safe_checkpoints():
                 return super()._init_model(cfg, weights, device)
@@ -235,6 +294,7 @@ class OneShotInferencer(DetInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline, files read by the config's own loader: MMDetection puts in MMCV's."""
+        self.config_hash = config_hash(cfg)  # before anything in it is changed
         steps = cfg.test_dataloader.dataset.pipeline
         index = self._get_transform_idx(steps, ('LoadImageFromFile', 'LoadCTSlice'))
         loader = copy.deepcopy(steps[index])
@@ -256,9 +316,9 @@ class OneShotInferencer(DetInferencer):
             if not isinstance(item, str):
                 slices.append(item)
             elif os.path.isdir(item) and not has_dicom(item):
-                slices += [each for file in _images_in(item) for each in _slices_of(file)]
+                slices += [each for file in images_in(item) for each in slices_of(file)]
             else:
-                slices += _slices_of(item)
+                slices += slices_of(item)
         return slices
 
     def _name_outputs(self, inputs: list[str | np.ndarray]) -> list[str]:
@@ -307,53 +367,3 @@ class _Sized:
 
     def __len__(self) -> int:
         return self._length
-
-
-def _slices_of(item: str) -> list[str]:
-    """The slices of a volume, or the item itself: a picture, a slice, or what cannot be read."""
-    if SlicePath.parse(item).index is None and is_ct(item):
-        try:
-            return list_slices(item)
-        except (OSError, ValueError):
-            pass  # noted as an error when it is loaded
-    return [item]
-
-
-def _images_in(folder: str) -> list[str]:
-    """Images and volumes directly in a folder; what else it holds is counted in the log."""
-    entries = sorted(
-        entry for entry in Path(folder).iterdir() if not entry.name.startswith('.'))
-    images = [
-        str(entry) for entry in entries
-        if entry.is_file() and (entry.suffix.lower() in IMG_EXTENSIONS or volume_suffix(entry))]
-    if not images:
-        raise FileNotFoundError(
-            f'{folder} holds no image file ({", ".join(IMG_EXTENSIONS)}), no volume and no DICOM '
-            'file; sub-folders are not searched: give a list of folders')
-    if len(images) < len(entries):
-        print_log(
-            f'{folder}: {len(images)} images or volumes; {len(entries) - len(images)} other files '
-            'and sub-folders are left out.', logger='current')
-    return images
-
-
-def name_outputs(paths: Sequence[str]) -> dict[str, str]:
-    """A name for what is written about each file, different for different files.
-
-    Args:
-        paths (Sequence[str]): Input files.
-
-    Returns:
-        dict[str, str]: For each path its base name without suffix or, where those are not
-        unique, its path below the folder that all have in common, if need be with suffix.
-    """
-    distinct = list(dict.fromkeys(paths))
-    whole = {path: os.path.abspath(path) for path in distinct}
-    root = os.path.dirname(os.path.commonprefix(
-        [os.path.dirname(path) + os.sep for path in whole.values()])) if distinct else ''
-    below = {path: os.path.relpath(whole[path], root) for path in distinct}
-    for names in ({path: Path(path).stem for path in distinct},
-                  {path: os.path.splitext(below[path])[0] for path in distinct}):
-        if len(set(names.values())) == len(distinct):
-            return names
-    return below

@@ -18,6 +18,7 @@ from .volume import (
     Grid,
     apply_window,
     check_size,
+    to_stored,
     volume_suffix,
     write_mask,
 )
@@ -25,5 +26,5 @@ from .volume import (
 __all__ = [
     'LEVEL', 'WIDTH', 'CTVolume', 'Grid', 'Series', 'SlicePath', 'apply_window', 'check_size',
     'find_region', 'find_slice', 'find_volumes', 'has_dicom', 'is_ct', 'list_series',
-    'list_slices', 'read_picture', 'read_volume', 'volume_suffix', 'write_mask'
+    'list_slices', 'read_picture', 'read_volume', 'to_stored', 'volume_suffix', 'write_mask'
 ]

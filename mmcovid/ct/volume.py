@@ -118,6 +118,13 @@ def apply_window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> 
     return np.rint(grey.clip(0, 255)).astype(np.uint8)
 
 
+def to_stored(mask: np.ndarray, volume: CTVolume) -> np.ndarray:
+    """Turn a mask, (Z, H, W) as ``volume.array``, to the axes of the file, slowest first."""
+    axes, signs = _patient_axes(volume.stored.direction)
+    return mask[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
+        np.argsort([2 - axis for axis in axes[::-1]]))
+
+
 def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
     """Write a mask on the grid of the file that the volume came from.
 
@@ -143,10 +150,7 @@ def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
         raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
     import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
 
-    axes, signs = _patient_axes(volume.stored.direction)
-    mask = mask[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
-        np.argsort([2 - axis for axis in axes[::-1]]))
-    image = sitk.GetImageFromArray(np.ascontiguousarray(mask, np.uint8))
+    image = sitk.GetImageFromArray(np.ascontiguousarray(to_stored(mask, volume), np.uint8))
     image.SetSpacing(volume.stored.spacing.tolist())
     image.SetOrigin(volume.stored.origin.tolist())
     image.SetDirection(volume.stored.direction.ravel().tolist())

@@ -1,6 +1,4 @@
 """A set of phantom patients in the folder layouts of the real sets."""
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -10,7 +8,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from mmcovid.utils.files import write_json
+from mmcovid.utils.files import atomic_folder, write_json
 
 from .conversion import (
     PHANTOM,
@@ -91,9 +89,7 @@ def write_phantom_set(out_dir: str | Path,
     _check_sizes((*slice_splits.values(), *lesion_splits.values()), scans, size)
     out_dir = Path(out_dir).absolute()
     _check_target(out_dir, overwrite)
-    building = out_dir.with_name(f'.{out_dir.name}.{os.getpid()}.tmp')
-    try:
-        building.mkdir(parents=True)
+    with atomic_folder(out_dir, overwrite=True) as building:
         jobs = _plan(seed, slice_splits, lesion_splits, scans)
         lists = {split: [] for split in slice_splits}
         scan_list = []
@@ -115,9 +111,6 @@ def write_phantom_set(out_dir: str | Path,
             dict(options, slice_splits=_plain(slice_splits),
                  lesion_splits=_plain(lesion_splits), scans=scans._asdict()),
             building / 'phantom.json')
-        _move(building, out_dir)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return {split: len(lines) for split, lines in lists.items()}, totals
 
 
@@ -241,12 +234,3 @@ def _write_image(path: Path, image: np.ndarray) -> None:
 def _write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-
-
-def _move(building: Path, out_dir: Path) -> None:
-    """Put the finished set in its place, and only then remove the one before."""
-    former = building.with_suffix('.old')
-    if out_dir.exists():
-        os.replace(out_dir, former)
-    os.replace(building, out_dir)
-    shutil.rmtree(former, ignore_errors=True)

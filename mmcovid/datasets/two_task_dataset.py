@@ -1,5 +1,4 @@
 import copy
-from collections import Counter
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset, ConcatDataset
@@ -76,11 +75,3 @@ class TwoTaskDataset(ConcatDataset):
             else:
                 merged.update(dataset.metainfo)
         return {**merged, **overrides}
-
-    @property
-    def task_sizes(self) -> dict:
-        """Number of slices per task, ``dict(seg=n, cls=m)``."""
-        sizes = Counter(seg=0, cls=0)
-        for dataset in self.datasets:
-            sizes[dataset.TASK] += len(dataset)
-        return dict(sizes)

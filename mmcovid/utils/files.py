@@ -3,6 +3,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,45 @@ def atomic_path(path: str | Path) -> Iterator[str]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder beside ``path``; it becomes ``path`` at the end.
+
+    If the block fails, ``path`` stays as it was. Missing parent folders are made.
+
+    Args:
+        path (str | Path): Folder to write.
+        overwrite (bool): Replace a folder that is there. Defaults to False.
+
+    Yields:
+        Path: Folder to write into instead.
+
+    Raises:
+        FileExistsError: There is such a file or folder, and it must not be replaced.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f'{path}: exists already. Take it away, or overwrite it')
+    temporary, old = (
+        path.with_name(f'.{path.name}.{os.getpid()}.{kind}') for kind in ('tmp', 'old'))
+    shutil.rmtree(temporary, ignore_errors=True)  # of a former process of this number
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.rename(old)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if path.exists():  # or the old one is all that is left
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def to_plain(value: Any) -> Any:

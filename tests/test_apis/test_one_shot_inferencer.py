@@ -18,7 +18,7 @@ from mmengine.structures import InstanceData
 from mmengine.utils import digit_version
 
 from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
-from mmcovid.apis.one_shot_inferencer import name_outputs
+from mmcovid.apis.input_files import name_outputs
 from mmcovid.ct import apply_window
 
 CONFIG = 'one_shot/one-shot_r18_fpn_lstm2_cncb.py'
@@ -137,6 +137,39 @@ def test_data_samples_are_returned_on_request(inferencer, ct, tmp_path):
     result = inferencer(ct, return_datasamples=True, out_dir=str(tmp_path), no_save_vis=True)
     assert isinstance(result['predictions'][0], DetDataSample)
     assert not list(tmp_path.iterdir())
+
+
+def test_abstention_and_temperature(inferencer, ct, tmp_path):
+    plain = inferencer(ct)['predictions'][0]
+    assert 'decided' not in plain
+    score = max(plain['class_scores'].values())
+    for threshold, decided in ((score, True), (score + 1e-6, False)):
+        out = tmp_path / str(decided)
+        found = inferencer(ct, abstain_below=threshold, out_dir=str(out), no_save_vis=True)
+        assert found['predictions'][0]['decided'] is decided
+        assert found['predictions'][0]['pred_class'] == plain['pred_class']
+        summary = json.loads((out / 'predictions.json').read_text())
+        assert summary['predictions'][0]['decided'] is decided
+    with pytest.raises(ValueError, match='abstain below 1.5'):
+        inferencer(ct, abstain_below=1.5)
+    assert inferencer.temperature == 1
+    try:
+        inferencer.temperature = 50
+        flat = inferencer(ct)['predictions'][0]
+    finally:
+        inferencer.temperature = 1
+    assert flat['pred_class'] == plain['pred_class']
+    assert max(flat['class_scores'].values()) < score
+
+
+def test_stream_gives_one_sample_after_the_other(inferencer, folder):
+    stream = inferencer.stream(folder, batch_size=1)
+    assert Path(next(stream).img_path).name == 'a.PNG'
+    rest = list(stream)
+    assert [Path(sample.img_path).name for sample in rest] == ['b.png']
+    assert [Path(e['input']).name for e in inferencer.errors] == ['broken.png', 'empty.jpg']
+    expected = inferencer(folder / 'b.png')['predictions'][0]['class_scores']
+    assert rest[0].pred_score.tolist() == pytest.approx(list(expected.values()), abs=1e-5)
 
 
 def test_class_only_prediction(inferencer):

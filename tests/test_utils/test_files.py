@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcovid.utils.files import atomic_path, name_some, write_json
+from mmcovid.utils.files import atomic_folder, atomic_path, name_some, write_json
 
 
 def test_tensors_arrays_and_undefined_figures(tmp_path):
@@ -51,3 +51,21 @@ def test_former_file_survives_a_failure(tmp_path):
 def test_name_some():
     assert name_some(['a', 'b']) == '2: a, b'
     assert name_some([str(number) for number in range(12)]).endswith('8, 9 and 2 more')
+
+
+def test_a_folder_appears_whole_and_replaces_only_if_told(tmp_path):
+    path = tmp_path / 'new' / 'scan'
+    with atomic_folder(path) as folder:
+        (folder / 'a.txt').write_text('1')
+        assert not path.exists() and folder.parent == path.parent
+    assert (path / 'a.txt').read_text() == '1'
+    with pytest.raises(FileExistsError, match='scan: exists already'), atomic_folder(path):
+        pass
+    with pytest.raises(RuntimeError), atomic_folder(path, overwrite=True) as folder:
+        (folder / 'a.txt').write_text('half')
+        raise RuntimeError
+    assert (path / 'a.txt').read_text() == '1'
+    with atomic_folder(path, overwrite=True) as folder:
+        (folder / 'b.txt').write_text('2')
+    assert [each.name for each in path.iterdir()] == ['b.txt']
+    assert [each.name for each in path.parent.iterdir()] == ['scan']

@@ -3,8 +3,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmcovid.evaluation.class_scores import AGGREGATES
 from mmcovid.evaluation.report import Settings, load_models, load_validation, write_report
-from mmcovid.evaluation.report.predictions import AGGREGATES, UNITS
+from mmcovid.evaluation.report.predictions import UNITS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmcovid.evaluation.class_scores import is_decided
+
 from .bootstrap import estimate, resample_clusters, weighted_sums
 from .calibration import at_coverage, coverage_curve, fit_temperature, image_scores, reliability
 from .classification import (
@@ -243,13 +245,13 @@ def _estimates(figures: dict[str, np.ndarray]) -> dict[str, dict]:
 
 def _abstention(cases: Cases, weights: np.ndarray, abstain_below: float | None) -> list[dict]:
     """Coverage and accuracy at thresholds of the confidence."""
-    curve, confidence = coverage_curve(cases), cases.scores.max(1)
+    curve = coverage_curve(cases)
     thresholds = [at_coverage(curve, coverage) for coverage in COVERAGES]
     if abstain_below is not None:
         thresholds.append(abstain_below)
     rows = []
     for threshold in dict.fromkeys(thresholds):
-        kept = confidence >= threshold
+        kept = is_decided(cases.scores, threshold)
         right = kept & (cases.pred == cases.truth)
         sums = weighted_sums(
             np.column_stack([np.ones(len(cases)), kept, right]), cases.cluster, weights)

@@ -13,18 +13,13 @@ import torch
 
 from mmcovid.datasets import IMAGE_CLASSES, LesionDataset
 from mmcovid.datasets.slice_names import UNKNOWN
+from mmcovid.evaluation.class_scores import AGGREGATES
 from mmcovid.utils.files import name_some
 
 from .classification import Cases
 
 AGAIN = 'Dump it again with tools/test.py --out'
 UNITS = ('patient', 'scan')
-#: Class scores of a patient or scan from those of its slices: (slices, K) to (K,).
-AGGREGATES = {
-    'mean': lambda scores: scores.mean(0),
-    'max': lambda scores: scores.max(0) / scores.max(0).sum(),
-    'vote': lambda scores: np.bincount(scores.argmax(1), minlength=scores.shape[1]) / len(scores),
-}
 
 
 @dataclass(frozen=True)
@@ -244,7 +239,7 @@ def unit_cases(slices: Cases, units: np.ndarray, aggregate: str) -> tuple[Cases,
     Args:
         slices (Cases): n slices.
         units (np.ndarray): Name of the unit of each slice, (n,).
-        aggregate (str): One of :data:`AGGREGATES`.
+        aggregate (str): One of :data:`~mmcovid.evaluation.class_scores.AGGREGATES`.
 
     Returns:
         tuple[Cases, int]: The cases, and how many of them have slices of different classes.

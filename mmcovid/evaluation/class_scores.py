@@ -1,0 +1,75 @@
+"""Class scores: of many slices together, calibrated, high enough or not."""
+import json
+from pathlib import Path
+
+import numpy as np
+
+#: Class scores of a patient or scan from those of its slices: (slices, K) to (K,).
+AGGREGATES = {
+    'mean': lambda scores: scores.mean(0),
+    'max': lambda scores: scores.max(0) / scores.max(0).sum(),
+    'vote': lambda scores: np.bincount(scores.argmax(1), minlength=scores.shape[1]) / len(scores),
+}
+
+
+def is_decided(scores: np.ndarray, abstain_below: float | None) -> np.ndarray:
+    """Whether the highest score of a case is high enough to decide for its class.
+
+    Args:
+        scores (np.ndarray): Class scores, (..., K).
+        abstain_below (float, optional): Least score that decides; None decides always.
+
+    Returns:
+        np.ndarray: (...), bool.
+    """
+    confidence = np.asarray(scores).max(-1)
+    return np.ones_like(confidence, bool) if abstain_below is None else confidence >= abstain_below
+
+
+def check_abstain_below(abstain_below: float | None) -> None:
+    """Make sure that a threshold is one.
+
+    Raises:
+        ValueError: It is not above 0 and at most 1.
+    """
+    if abstain_below is not None and not 0 < abstain_below <= 1:
+        raise ValueError(f'abstain below {abstain_below}: give a score above 0 and at most 1')
+
+
+def read_temperature(value: str | Path | float) -> float:
+    """A temperature, given as a number or as the ``temperature.json`` of an evaluation report.
+
+    Args:
+        value (str | Path | float): Number, or file of ``tools/analysis_tools/report.py`` that
+            holds one temperature only.
+
+    Returns:
+        float: The temperature, above 0.
+
+    Raises:
+        ValueError: It is neither, or the file holds several, which the message lists.
+    """
+    try:
+        temperature = float(value)
+    except (TypeError, ValueError):
+        temperature = _only_temperature(Path(value))
+    if not 0 < temperature < float('inf'):
+        raise ValueError(f'temperature {value}: give a number above 0')
+    return temperature
+
+
+def _only_temperature(path: Path) -> float:
+    if not path.is_file():
+        raise ValueError(f'temperature {path}: neither a number nor a file')
+    try:
+        models = json.loads(path.read_text(encoding='utf-8'))
+        found = [(name, float(run['temperature'])) for name, runs in models.items()
+                 for run in runs]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path}: is no temperature.json of tools/analysis_tools/report.py '
+                         '--calibrate-on. Make one, or give the temperature as a number') from error
+    if len(found) != 1:
+        listed = ', '.join(f'{name} {temperature:.4g}' for name, temperature in found)
+        raise ValueError(f'{path}: holds {len(found)} temperatures ({listed}). Give the one of '
+                         'your weights as a number')
+    return found[0][1]

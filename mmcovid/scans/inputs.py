@@ -1,0 +1,111 @@
+"""What is one scan: a volume, a DICOM series, or the pictures of a folder."""
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mmdet.apis.det_inferencer import IMG_EXTENSIONS
+
+from mmcovid.apis.input_files import name_outputs
+from mmcovid.ct import SlicePath, find_volumes, has_dicom, is_ct, list_series, volume_suffix
+
+
+class Scan(NamedTuple):
+    """A scan to predict."""
+
+    path: str  #: volume, folder or file of DICOM (``folder#UID`` where it has several series)
+    pictures: tuple[str, ...] = ()  #: of a scan that is no volume, in its order
+
+
+def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], list[dict]]:
+    """The scans that inputs stand for.
+
+    Args:
+        inputs (Sequence[str | PathLike]): Each a picture, a DICOM file, a volume, a folder of
+            pictures (one scan), of DICOM files (one scan for each series), or of volumes and
+            DICOM folders (one scan each).
+
+    Returns:
+        tuple[dict[str, Scan], list[dict]]: Scans by a name that is theirs alone, and ``input``
+        and ``reason`` of the inputs that are none. What is given twice is one scan.
+    """
+    scans, failures = [], []
+    queue = list(dict.fromkeys(map(os.fspath, inputs)))
+    for item in queue:
+        try:
+            found = _scans_of(item)
+        except (OSError, ValueError) as error:
+            failures.append(dict(input=item, reason=str(error)))
+        else:
+            scans += [each for each in found if isinstance(each, Scan)]
+            queue += [each for each in found if not isinstance(each, Scan)]
+    return _name(list(dict.fromkeys(scans))), failures
+
+
+def _scans_of(item: str) -> list[Scan | str]:
+    """The scans of an input, or the volumes and DICOM folders in it."""
+    path = SlicePath.parse(item)
+    if not path.exists():
+        raise FileNotFoundError(f'{path.path}: no such file or folder. Correct its path.')
+    if path.index is not None:
+        raise ValueError(f'{item}: is one slice. Give the whole scan, {path._replace(index=None)}.')
+    if not os.path.isdir(path.path):
+        return [Scan(str(path))] if is_ct(path.path) else [Scan(str(path), (str(path),))]
+    if path.series_uid:
+        return [Scan(str(path))]
+    if has_dicom(path.path):
+        series = list_series(path.path)
+        return [Scan(str(path._replace(series_uid=each.uid if len(series) > 1 else None)))
+                for each in series]
+    volumes, pictures = find_volumes(path.path), _pictures_in(path.path)
+    if volumes and pictures:
+        raise ValueError(f'{item}: holds {len(pictures)} pictures beside {len(volumes)} volumes or '
+                         'DICOM folders. Give the volumes one by one, and the pictures in a '
+                         'folder of their own.')
+    if not volumes and not pictures:
+        raise FileNotFoundError(f'{item}: holds no picture, volume or DICOM file; sub-folders '
+                                'with pictures are scans of their own: give each of them.')
+    return [Scan(str(path), tuple(pictures))] if pictures else volumes
+
+
+def _pictures_in(folder: str) -> list[str]:
+    """Pictures directly in a folder, by name, numbers in it by value: 2.png before 10.png."""
+    found = [str(path) for path in Path(folder).iterdir()
+             if path.is_file() and not path.name.startswith('.')
+             and path.suffix.lower() in IMG_EXTENSIONS]
+    return sorted(found, key=_by_number)
+
+
+def _by_number(path: str) -> tuple:
+    parts = re.split(r'(\d+)', os.path.basename(path))
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts], path
+
+
+def _name(scans: list[Scan]) -> dict[str, Scan]:
+    """A folder name for each scan: that of its file or folder, with those above where need be."""
+    files = {scan.path: _stem(scan.path) for scan in scans}
+    if len(set(files.values())) < len(files):  # scan.nii beside scan.nrrd
+        files = {path: path.replace('#', '_') for path in files}
+    # a suffix to be cut off, so that dots in names stay
+    names = name_outputs([f'{file}.scan' for file in files.values()])
+    flat = [names[f'{files[scan.path]}.scan'].removesuffix('.scan').replace(os.sep, '__')
+            for scan in scans]
+    seen, named = Counter(), {}
+    for name, scan in zip(flat, scans):
+        while not name or name in named:
+            seen[name] += 1
+            name = f'{name}-{seen[name] + 1}'
+        named[name] = scan
+    return named
+
+
+def _stem(path: str) -> str:
+    """A path without what makes it one of a volume or picture, whole for a folder."""
+    place = SlicePath.parse(path)
+    uid = f'_{place.series_uid}' if place.series_uid else ''
+    if os.path.isdir(place.path):
+        return os.path.abspath(place.path) + uid
+    suffix = volume_suffix(place.path) or Path(place.path).suffix
+    return place.path[:len(place.path) - len(suffix)]

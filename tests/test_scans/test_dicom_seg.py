@@ -1,0 +1,88 @@
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from ct_utils import chest, write_series
+from pydicom import dcmread
+from scans_utils import CLASSES
+
+from mmcovid.ct import read_volume
+from mmcovid.scans import Scan
+from mmcovid.scans.dicom_seg import check_dicom_seg, check_series, write_dicom_seg
+
+PALETTE = dict(zip(CLASSES, [(86, 180, 233), (255, 176, 0), (230, 51, 153)]))
+TURNS = {'straight': [1, 0, 0, 0, 1, 0], 'prone': [-1, 0, 0, 0, -1, 0],
+         'swapped': [0, 1, 0, 1, 0, 0], 'oblique': [.8, .6, 0, -.6, .8, 0]}
+
+
+def write(folder, labels, palette=PALETTE):
+    volume = read_volume(folder)
+    write_dicom_seg(labels, volume, palette, 'model', 'ab' * 32, folder.parent / 'seg.dcm')
+    return volume, folder.parent / 'seg.dcm'
+
+
+@pytest.mark.parametrize('turn', TURNS)
+def test_voxels_and_their_place_in_the_patient(tmp_path, turn):
+    hd = pytest.importorskip('highdicom')
+    series = write_series(tmp_path / 'series', chest(4, 16), FrameOfReferenceUID='1.2.5',
+                          ImageOrientationPatient=TURNS[turn], Rows=16)
+    labels = np.random.default_rng(0).integers(0, 4, (4, 16, 16)).astype(np.uint8)
+    labels[2] = 0
+    volume, path = write(series, labels)
+
+    seg = hd.seg.segread(path)
+    for number, name in enumerate(CLASSES, 1):
+        segment = seg.get_volume(segment_numbers=[number], combine_segments=False)
+        voxels = np.argwhere(np.asarray(segment.array)[..., 0])
+        place = voxels @ segment.affine[:3, :3].T + segment.affine[:3, 3]
+        expected = np.argwhere(labels > 0 if name == 'lung' else labels == number)[:, ::-1]
+        expected = volume.grid.origin + expected * volume.grid.spacing @ volume.grid.direction.T
+        assert len(place) == len(expected) > 0
+        assert {tuple(p) for p in place.round(2) + 0.} == {
+            tuple(p) for p in expected.round(2) + 0.}
+
+
+def test_what_it_refers_to_and_what_it_says(tmp_path):
+    pytest.importorskip('highdicom')
+    series = write_series(tmp_path / 'series', chest(3, 16), FrameOfReferenceUID='1.2.5')
+    _, path = write(series, np.ones((3, 16, 16), np.uint8))
+    seg = dcmread(path)
+    assert seg.SOPClassUID.name == 'Segmentation Storage' and seg.PatientID == 'p1'
+    assert seg.FrameOfReferenceUID == '1.2.5' and seg.StudyInstanceUID == '1.2.3'
+    referenced = {item.ReferencedSOPInstanceUID
+                  for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+    assert referenced == {dcmread(file).SOPInstanceUID for file in series.iterdir()}
+    types = [segment.SegmentedPropertyTypeCodeSequence[0] for segment in seg.SegmentSequence]
+    assert [(each.CodeValue, each.CodingSchemeDesignator) for each in types] == [
+        ('39607008', 'SCT'), ('112120', 'DCM'), ('95436008', 'SCT')]
+    algorithm = seg.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+    assert 'ab' * 32 in algorithm.AlgorithmParameters
+
+
+def test_empty_mask_and_merged_class(tmp_path):
+    hd = pytest.importorskip('highdicom')
+    series = write_series(tmp_path / 'series', chest(3, 16), FrameOfReferenceUID='1.2.5')
+    merged = dict(lung=(0, 0, 255), lesion=(255, 0, 0))
+    _, path = write(series, np.zeros((3, 16, 16), np.uint8), merged)
+    seg = hd.seg.segread(path)
+    assert seg.number_of_segments == 2 and not seg.pixel_array.any()
+
+
+def test_what_cannot_be_written(tmp_path, monkeypatch):
+    pytest.importorskip('highdicom')
+    series = write_series(tmp_path / 'series', chest(3, 16))
+    with pytest.raises(ValueError, match=r'series: no DICOM segmentation can .*Frame Of Reference'):
+        write(series, np.ones((3, 16, 16), np.uint8))
+    assert not (tmp_path / 'seg.dcm').exists()
+    sitk.WriteImage(sitk.GetImageFromArray(chest(2, 8)), str(tmp_path / 'a.nrrd'))
+    for scan in (Scan(str(tmp_path / 'a.nrrd')), Scan('folder', ('a.png',))):
+        with pytest.raises(ValueError, match='no DICOM series'):
+            check_series(scan)
+    check_series(Scan(str(series)))
+    check_dicom_seg(CLASSES)
+    with pytest.raises(ValueError, match='no DICOM code'):
+        check_dicom_seg(['lung', 'effusion'])
+    monkeypatch.setitem(sys.modules, 'highdicom', None)
+    with pytest.raises(ValueError, match='pip install highdicom'):
+        check_dicom_seg(CLASSES)

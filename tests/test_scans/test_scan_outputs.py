@@ -1,0 +1,93 @@
+import csv
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from ct_utils import chest, write_series
+from PIL import Image
+from scans_utils import CLASSES, KnownInferencer
+
+from mmcovid.scans import find_scans
+from mmcovid.scans.outputs import write_masks, write_slice_table
+from mmcovid.scans.predict import Prediction, Slice, predict_scan
+
+PALETTE = [(86, 180, 233), (255, 176, 0), (230, 51, 153)]
+DIRECTIONS = {
+    'straight': np.eye(3),
+    'NIfTI': np.diag([-1., -1, 1]),
+    'head first': np.diag([1., 1, -1]),
+    'sagittal': np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]], float),
+    'oblique': np.array([[.98, .199, 0], [-.199, .98, 0], [0, 0, -1]]),
+}
+
+
+@pytest.mark.parametrize('suffix', ['.nrrd', '.nii.gz', '.mha'])
+@pytest.mark.parametrize('direction', DIRECTIONS)
+def test_masks_come_back_voxel_by_voxel(tmp_path, direction, suffix):
+    """Known labels on the grid of a turned file, through the same code as a model's masks."""
+    axes = DIRECTIONS[direction]
+    axes = np.linalg.qr(axes)[0] * np.sign(np.diag(np.linalg.qr(axes)[1]))
+    stored = np.random.default_rng(0).integers(0, 4, (7, 9, 11)).astype(np.uint8)
+    for name, array in (('scan', stored.astype(np.int16) * 100 - 900), ('known', stored)):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing((.7, .9, 2.5))
+        image.SetOrigin((-100, 20, 33.5))
+        image.SetDirection(axes.ravel().tolist())
+        sitk.WriteImage(image, str(tmp_path / f'{name}{suffix}'))
+    scan, = find_scans([tmp_path / f'scan{suffix}'])[0].values()
+    found = predict_scan(KnownInferencer(tmp_path / f'known{suffix}'), scan)
+    files = write_masks(tmp_path, found, CLASSES, PALETTE)
+
+    assert list(files) == ['labels.nii.gz', *(f'{name}.nii.gz' for name in CLASSES)]
+    source = sitk.ReadImage(str(tmp_path / f'scan{suffix}'))
+    expected = [stored, stored > 0, stored == 2, stored == 3]
+    for name, mask in zip(files, expected):
+        image = sitk.ReadImage(str(tmp_path / name))
+        assert image.GetSize() == source.GetSize()
+        for part in ('Spacing', 'Origin', 'Direction'):
+            assert getattr(image, f'Get{part}')() == pytest.approx(
+                getattr(source, f'Get{part}')(), abs=1e-5)
+        assert np.array_equal(sitk.GetArrayFromImage(image), mask)
+
+
+def test_instances_below_the_threshold_are_left_out(tmp_path):
+    labels = np.full((2, 8, 8), 3, np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / 'known.nrrd'))
+    series = write_series(tmp_path / 'series', chest(2, 8))
+    scan, = find_scans([series])[0].values()
+    model = KnownInferencer(tmp_path / 'known.nrrd')
+    assert len(predict_scan(model, scan, score_thr=.3).slices[0].instances) == 3
+    found = predict_scan(model, scan, score_thr=.75).slices[0]
+    assert [each['label'] for each in found.instances] == [0, 1]
+    assert not found.labels.any()  # it was consolidation, of 0.7
+    model.scores = [[.1, float('nan'), .2]] * 2
+    with pytest.raises(ValueError, match=r'series#000: its scores are not finite'):
+        predict_scan(model, scan)
+
+
+def test_label_maps_of_pictures(tmp_path):
+    rng = np.random.default_rng(1)
+    labels = [rng.integers(0, 4, size).astype(np.uint8) for size in ((5, 6), (8, 3))]
+    slices = [Slice(i, f'x/{name}', labels[i], [], None, None)
+              for i, name in enumerate(('a.png', 'a.jpg'))]
+    files = write_masks(tmp_path, Prediction(slices, 2, None, None), CLASSES, PALETTE)
+    assert files == {'labels/': '0 background, 1 lung, 2 ggo, 3 consolidation'}
+    written = sorted((tmp_path / 'labels').iterdir())
+    for path, expected in zip(written, labels[::-1]):
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image), expected)
+            assert np.asarray(image.convert('RGB'))[expected == 2].tolist() == (
+                [list(PALETTE[1])] * (expected == 2).sum())
+    assert len(written) == 2
+
+
+def test_slice_table(tmp_path):
+    write_slice_table(tmp_path / 'slices.csv', [
+        {'index': 0, 'path': 'a,b.png', 'z_mm': None, 'in_region': True, 'class': 'cp',
+         'leading_class': 'cp', 'score': .5, 'scores': dict(normal=.2, cp=.5, covid19=.3),
+         'lesions': [{}, {}], 'pixels': dict(lung=9, ggo=1, consolidation=0),
+         'area_mm2': dict.fromkeys(CLASSES)}])
+    with open(tmp_path / 'slices.csv', newline='') as file:
+        row, = csv.DictReader(file)
+    assert row['path'] == 'a,b.png' and row['lesions'] == '2' and row['score_cp'] == '0.5'
+    assert row['ggo_pixels'] == '1' and row['ggo_mm2'] == row['z_mm'] == ''
