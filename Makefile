@@ -1,4 +1,4 @@
-# make demo    install everything into .venv, then generate, train, test and draw
+# make demo    install everything into .venv, then generate, train, test, draw, report, read scans
 # make test    the test suite            make lint   style
 # make docs    the documentation        make clean  what was built
 #
