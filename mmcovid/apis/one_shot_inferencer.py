@@ -272,6 +272,7 @@ class OneShotInferencer(DetInferencer):
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model; a checkpoint that could run code when it is loaded is refused."""
         self.weights, self.device = weights, device
+        self.config_hash = config_hash(cfg)  # MMDetection's detectors write into their config
         try:
             with safe_checkpoints():
                 return super()._init_model(cfg, weights, device)
@@ -294,7 +295,6 @@ class OneShotInferencer(DetInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline, files read by the config's own loader: MMDetection puts in MMCV's."""
-        self.config_hash = config_hash(cfg)  # before anything in it is changed
         steps = cfg.test_dataloader.dataset.pipeline
         index = self._get_transform_idx(steps, ('LoadImageFromFile', 'LoadCTSlice'))
         loader = copy.deepcopy(steps[index])

@@ -20,6 +20,7 @@ from mmengine.utils import digit_version
 from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
 from mmcovid.apis.input_files import name_outputs
 from mmcovid.ct import apply_window
+from mmcovid.utils.provenance import config_hash
 
 CONFIG = 'one_shot/one-shot_r18_fpn_lstm2_cncb.py'
 SIZE = 64
@@ -36,15 +37,18 @@ def small(config):
     return config
 
 
+def own_config():
+    config = small(Config.fromfile(Path(__file__).parents[2] / 'configs' / CONFIG))
+    config.model.backbone.init_cfg = None
+    return config
+
+
 @pytest.fixture(scope='module')
 def inferencer():
-    path = Path(__file__).parents[2] / 'configs' / CONFIG
-    config = small(Config.fromfile(path))
-    config.model.backbone.init_cfg = None
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return OneShotInferencer(config, device='cpu', show_progress=False)
+        return OneShotInferencer(own_config(), device='cpu', show_progress=False)
 
 
 @pytest.fixture(scope='module')
@@ -194,6 +198,10 @@ def test_classes_come_from_the_config(inferencer):
     assert meta['classes'] == ('lung', 'ggo', 'consolidation')
     assert meta['image_classes'] == ('normal', 'cp', 'covid19')
     assert len(meta['palette']) == 3
+
+
+def test_config_hash_is_that_of_the_config_as_given(inferencer):
+    assert inferencer.config_hash == config_hash(own_config())
 
 
 def test_base_name_and_weights(inferencer, load_config, tmp_path):
