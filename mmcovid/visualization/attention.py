@@ -103,7 +103,7 @@ def tell_attention(panel: SidePanel, rois: WeightedRoIs, name_of: Callable[[int]
              for weight, rank in zip(rois.weights[i], ranks[i])],
             color=TEXT, swatch=None if label is None else palette[label],
             cell_colors=[_lighter(own[i]) for own in colors], cell_width=4.7)
-    panel.text(f'1 is nearest to the origin; even: {1 / rois.length:.3f}', color=DIM, scale=0.9)
+    panel.text(f'number: place in sequence; even: {1 / rois.length:.3f}', color=DIM, scale=0.9)
     if num < rois.length:
         panel.text(f'{rois.length - num} repeats added up', color=DIM, scale=0.9)
 
