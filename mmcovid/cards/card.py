@@ -1,13 +1,12 @@
 """The model card of a work dir: ``model_card.json``, and ``model_card.md`` made of it."""
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmcovid.datasets.conversion import NOT_STATED
 from mmcovid.utils.files import sha256, to_plain, write_json, write_text
-from mmcovid.utils.provenance import config_hash
+from mmcovid.utils.provenance import config_hash, now
 
 from .facts import data_facts, software_facts
 from .markdown import to_markdown
@@ -29,11 +28,6 @@ CITATION = (
     'A. Ter-Sarkisov, "One Shot Model For COVID-19 Classification and Lesions Segmentation In '
     'Chest CT Scans Using LSTM With Attention Mechanism", IEEE Intelligent Systems, 2022, '
     'doi:10.1109/MIS.2021.3135474')
-
-
-def now() -> str:
-    """The time as the card writes it, in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
 
 def describe_config(cfg: Config) -> dict:

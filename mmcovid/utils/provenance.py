@@ -4,6 +4,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def config_hash(cfg: Config) -> str:
     values = {key: value for key, value in cfg.to_dict().items() if key not in _OF_THE_RUN}
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def now() -> str:
+    """The time as records write it, in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
 
 def git_state() -> dict | None:
