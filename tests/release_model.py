@@ -16,12 +16,63 @@ SIZES, RATIOS = (2, 4, 8, 16, 32), (0.1, 0.25, 0.5, 1, 1.5, 2)
 def predict(weights, image):
     """Boxes of the RoI sequence, (16, 4), and image logits, (3,), of a slice (3, H, W)."""
     net = Network(weights)
-    image = (image - image.mean((1, 2), keepdim=True)) / image.std((1, 2), keepdim=True)
-    size = image.shape[-1]
-    features = net.features(image[None])
-    proposals = net.proposals(features, size)
-    boxes = net.roi_sequence(features, proposals, size)
+    features = net.features(standardize(image))
+    boxes = net.roi_sequence(features, net.proposals(features))
     return boxes, net.classify(net.mask_features(features, boxes))
+
+
+def image_loss(weights, image, label):
+    """Loss of the class, 0 to 2, of a slice (3, H, W)."""
+    net = Network(weights)
+    features = net.features(standardize(image))
+    with torch.no_grad():
+        boxes = net.roi_sequence(features, net.proposals(features))
+    logits = net.classify(net.mask_features(features, boxes))
+    return F.binary_cross_entropy_with_logits(logits, F.one_hot(torch.tensor(label), 3).float())
+
+
+def detection_losses(weights, image, true_boxes, true_labels, true_masks):
+    """Losses of a slice (3, H, W) with G objects, if all anchors and all proposals are sampled.
+
+    Boxes are (G, 4) in pixels, labels (G,) 1 lung, 2 GGO, 3 consolidation, masks (G, H, W).
+    """
+    net = Network(weights)
+    features = net.features(standardize(image))
+    logits, deltas, anchors = net.region_proposals(features)
+
+    overlaps = iou(true_boxes, anchors)
+    best, own = overlaps.max(0)
+    positive = (best >= 0.7) | (overlaps == overlaps.amax(1, keepdim=True)).any(0)
+    used = positive | (best < 0.3)
+    losses = dict(rpn_cls=F.binary_cross_entropy_with_logits(logits[used], positive[used].float()))
+    targets = encode(anchors[positive], true_boxes[own[positive]])
+    losses['rpn_bbox'] = (deltas[positive] - targets).abs().sum() / used.sum()
+
+    with torch.no_grad():
+        proposals = torch.cat([net.proposals(features), true_boxes])
+    best, own = iou(true_boxes, proposals).max(0)
+    positive = best >= 0.75
+    used = positive | (best < 0.5)
+    labels = torch.where(positive, true_labels[own], 0)
+    scores, deltas = net.box_head(features, proposals, '')
+    losses['cls'] = F.cross_entropy(scores[used], labels[used])
+    boxes, own, labels = proposals[positive], own[positive], labels[positive]
+    found = deltas[positive].gather(1, labels.view(-1, 1, 1).expand(-1, -1, 4))[:, 0]
+    targets = encode(boxes, true_boxes[own], (10, 10, 5, 5))
+    losses['bbox'] = F.smooth_l1_loss(found, targets, reduction='sum') / used.sum()
+
+    found = net.mask_logits(features, boxes)[torch.arange(len(boxes)), labels]
+    targets = torch.stack([
+        roi_align(true_masks[i][None].float(), box[None], 28, 1, samples=None)[0, 0]
+        for i, box in zip(own, boxes)
+    ])
+    losses['mask'] = F.binary_cross_entropy_with_logits(found, targets)
+    return losses
+
+
+def standardize(image):
+    image = (image - image.mean((1, 2), keepdim=True)) / image.std((1, 2), keepdim=True)
+    return image[None]
 
 
 class Network:
@@ -72,7 +123,8 @@ class Network:
                                                             stride=stride))
         return (out + x).relu()
 
-    def proposals(self, features, size):
+    def region_proposals(self, features):
+        """Logits (n,) and deltas (n, 4) of all anchors (n, 4)."""
         x = self.conv('rpn.head.conv', features, padding=1).relu()
         logits = self.conv('rpn.head.cls_logits', x)[0].permute(1, 2, 0).flatten()
         deltas = self.conv('rpn.head.bbox_pred', x)[0].permute(1, 2, 0).reshape(-1, 4)
@@ -80,16 +132,26 @@ class Network:
             base_anchors() + torch.tensor([column, row, column, row]) * STRIDE
             for row in range(features.shape[2]) for column in range(features.shape[3])
         ])
+        return logits, deltas, anchors
+
+    def proposals(self, features):
+        logits, deltas, anchors = self.region_proposals(features)
         best = logits.topk(400).indices
-        boxes = decode(anchors[best], deltas[best]).clamp(0, size)
+        boxes = decode(anchors[best], deltas[best]).clamp(0, features.shape[-1] * STRIDE)
         return boxes[nms(boxes, logits[best].sigmoid(), 0.75)][:200]
 
-    def roi_sequence(self, features, proposals, size):
-        x = roi_align(features[0], proposals, 7).flatten(1)
-        x = self.linear('roi_heads.box_head_s2.fc6', x).relu()
-        x = self.linear('roi_heads.box_head_s2.fc7', x).relu()
-        scores = self.linear('roi_heads.box_predictor_s2.cls_score', x).softmax(1)
-        deltas = self.linear('roi_heads.box_predictor_s2.bbox_pred', x).view(-1, 4, 4)
+    def box_head(self, features, boxes, branch):
+        """Class logits (n, 4), background first, and deltas (n, 4, 4)."""
+        x = roi_align(features[0], boxes, 7).flatten(1)
+        x = self.linear(f'roi_heads.box_head{branch}.fc6', x).relu()
+        x = self.linear(f'roi_heads.box_head{branch}.fc7', x).relu()
+        scores = self.linear(f'roi_heads.box_predictor{branch}.cls_score', x)
+        return scores, self.linear(f'roi_heads.box_predictor{branch}.bbox_pred', x).view(-1, 4, 4)
+
+    def roi_sequence(self, features, proposals):
+        size = features.shape[-1] * STRIDE
+        scores, deltas = self.box_head(features, proposals, '_s2')
+        scores = scores.softmax(1)
         boxes, best = [], []
         for label in (1, 2, 3):  # 0 is the background
             found = decode(proposals, deltas[:, label], (10, 10, 5, 5)).clamp(0, size)
@@ -101,6 +163,12 @@ class Network:
             best.append(found_scores[kept])
         boxes = torch.cat(boxes)[torch.cat(best).argsort(descending=True, stable=True)[:16]]
         return boxes[boxes[:, :2].norm(dim=1).argsort(stable=True)]
+
+    def mask_logits(self, features, boxes):
+        x = self.conv('roi_heads.mask_head.mask_fcn1', roi_align(features[0], boxes, 14),
+                      padding=1).relu()
+        x = self.deconv('roi_heads.mask_predictor.conv_mask', x).relu()
+        return self.conv('roi_heads.mask_predictor.mask_fcn_logits', x)
 
     def mask_features(self, features, boxes):
         x = self.conv('roi_heads.mask_head_s2.mask_fcn1', roi_align(features[0], boxes, 14),
@@ -160,15 +228,26 @@ def decode(boxes, deltas, weights=(1, 1, 1, 1)):
     return torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1)
 
 
+def encode(boxes, true_boxes, weights=(1, 1, 1, 1)):
+    """Deltas that :func:`decode` turns into the true boxes."""
+    size, true_size = boxes[:, 2:] - boxes[:, :2], true_boxes[:, 2:] - true_boxes[:, :2]
+    shift = (true_boxes[:, :2] + true_boxes[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2 / size
+    return torch.cat([shift, (true_size / size).log()], 1) * torch.tensor(weights)
+
+
+def iou(boxes, others):
+    """(n, m); nan where both are empty."""
+    corner = torch.maximum(boxes[:, None, :2], others[None, :, :2])
+    opposite = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    inter = (opposite - corner).clamp(min=0).prod(2)
+    areas = [(each[:, 2:] - each[:, :2]).prod(1) for each in (boxes, others)]
+    return inter / (areas[0][:, None] + areas[1][None] - inter)
+
+
 def nms(boxes, scores, threshold):
     """Indices of the boxes that are kept, best first."""
     order = scores.argsort(descending=True, stable=True)
-    boxes = boxes[order]
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    corner = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    other = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    inter = (other - corner).clamp(min=0).prod(2)
-    overlap = inter / (area[:, None] + area[None] - inter) > threshold  # empty boxes: nan, kept
+    overlap = iou(boxes[order], boxes[order]) > threshold  # empty boxes: nan, kept
     alive = torch.ones(len(boxes), dtype=torch.bool)
     for i in range(len(boxes)):
         if alive[i]:
@@ -176,16 +255,20 @@ def nms(boxes, scores, threshold):
     return order[alive]
 
 
-def roi_align(features, boxes, size):
-    """RoIAlign without the half-pixel shift, 2×2 samples in each of size × size bins."""
-    boxes = boxes / STRIDE
+def roi_align(features, boxes, size, stride=STRIDE, samples=2):
+    """RoIAlign without the half-pixel shift, ``samples``² in each of size × size bins.
+
+    Without a number, as many samples as a bin has pixels, which is for one box only.
+    """
+    boxes = boxes / stride
     extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
-    steps = (torch.arange(2 * size) + 0.5) / (2 * size)
-    xs = boxes[:, :1] + extent[:, :1] * steps
-    ys = boxes[:, 1:2] + extent[:, 1:] * steps
+    counts = [samples or math.ceil(extent[0, axis] / size) for axis in (0, 1)]
+    xs, ys = (
+        boxes[:, axis, None] + extent[:, axis, None] *
+        (torch.arange(count * size) + 0.5) / (count * size) for axis, count in enumerate(counts))
     column, row = interpolation(xs, features.shape[2]), interpolation(ys, features.shape[1])
-    samples = torch.einsum('niy,cyx,njx->ncij', row, features, column)
-    return F.avg_pool2d(samples, 2)
+    values = torch.einsum('niy,cyx,njx->ncij', row, features, column)
+    return F.avg_pool2d(values, counts[::-1])
 
 
 def interpolation(places, size):

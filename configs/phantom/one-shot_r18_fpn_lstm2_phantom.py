@@ -17,7 +17,7 @@ model = dict(
         anchor_generator=dict(scales=[6, 12, 24, 36, 48], ratios=[0.5, 1.0, 2.0])),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=channels),
-        bbox_head=dict(in_channels=channels, init_cfg=None),  # MMDetection's small weights
+        bbox_head=dict(in_channels=channels),
         mask_roi_extractor=dict(out_channels=channels),
         mask_head=dict(in_channels=channels, conv_out_channels=channels),
         roi_sequence=dict(num_rois=8)),

@@ -22,18 +22,18 @@ model = dict(
         in_channels=[512],
         out_channels=256,
         num_outs=1,
-        init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_out', bias=0.01)),
+        init_cfg=dict(type='Caffe2Xavier', layer='Conv2d')),
     rpn_head=dict(
-        type='RPNHead',
+        type='mmcovid.LogitRankedRPNHead',
         in_channels=256,
         feat_channels=256,
         anchor_generator=dict(
-            type='AnchorGenerator',
+            type='mmcovid.RoundedAnchorGenerator',
             base_sizes=[2],
             scales=[1, 2, 4, 8, 16],
             ratios=[0.1, 0.25, 0.5, 1.0, 1.5, 2.0],
             strides=[32]),
-        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+        bbox_coder=dict(type='mmcovid.GrowthLimitedBBoxCoder'),
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True),
         loss_bbox=dict(type='L1Loss')),
     roi_head=dict(
@@ -51,17 +51,18 @@ model = dict(
             num_classes=3,
             reg_class_agnostic=False,
             reg_predictor_cfg=dict(type='mmcovid.LinearWithBackground'),
-            bbox_coder=dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]),
+            bbox_coder=dict(
+                type='mmcovid.GrowthLimitedBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]),
             loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False),
             loss_bbox=dict(type='SmoothL1Loss', beta=1.0),
-            init_cfg=dict(type='Kaiming', layer='Linear', mode='fan_out', bias=0.01)),
+            init_cfg=[]),  # PyTorch's own weights
         mask_roi_extractor=dict(
             type='SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=2, aligned=False),
             out_channels=256,
             featmap_strides=[32]),
         mask_head=dict(
-            type='FCNMaskHead',
+            type='mmcovid.OneShotMaskHead',
             num_convs=1,
             in_channels=256,
             conv_out_channels=256,
@@ -74,7 +75,7 @@ model = dict(
     train_cfg=dict(
         rpn=dict(
             assigner=dict(
-                type='MaxIoUAssigner',
+                type='mmcovid.OwnBestMaxIoUAssigner',
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
                 min_pos_iou=1e-6,  # every object keeps its best anchors

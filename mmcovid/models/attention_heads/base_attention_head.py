@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from mmcovid.models.image_heads import BaseImageHead
 from mmcovid.models.layers import RoIRefinement, RoIVectorization
 
+# of refinement and vectorisation; linear layers and LSTMs keep PyTorch's own
 _INIT_CFG = dict(
     type='Kaiming',
-    layer=['Conv2d', 'ConvTranspose2d', 'Linear'],
+    layer=['Conv2d', 'ConvTranspose2d'],
     mode='fan_out',
     distribution='normal',
     bias=0.01)
@@ -40,7 +41,8 @@ class BaseAttentionHead(BaseImageHead):
             vectorisation. By default the RoIs of each slice are normalised
             by their own statistics.
         init_cfg (dict, optional): Initialisation of the weights. Defaults to
-            Kaiming normal, fan-out, with biases 0.01.
+            Kaiming normal, fan-out, with biases 0.01, for convolutions;
+            linear layers and LSTMs keep PyTorch's.
         **kwargs: Arguments of :class:`BaseImageHead`.
     """
 

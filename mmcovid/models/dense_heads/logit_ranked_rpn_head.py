@@ -1,3 +1,4 @@
+import torch
 from mmdet.models.dense_heads import RPNHead
 from mmdet.utils import InstanceList
 from torch import Tensor
@@ -15,11 +16,14 @@ class LogitRankedRPNHead(RPNHead):
 
     def predict_by_feat(self, cls_scores: list[Tensor], *args, **kwargs) -> InstanceList:
         """Proposals of each image, whose scores tell their rank only."""
-        return super().predict_by_feat(list(map(_logits_of_ranks, cls_scores)), *args, **kwargs)
+        return super().predict_by_feat(_logits_of_ranks(cls_scores), *args, **kwargs)
 
 
-def _logits_of_ranks(logits: Tensor) -> Tensor:
-    """Logits (B, A, H, W) in the same order, whose sigmoids are spread over 0 to 1 evenly."""
-    flat = logits.flatten(1)
+def _logits_of_ranks(logits: list[Tensor]) -> list[Tensor]:
+    """Logits of all levels, (B, A, H, W) each, in the same order from the lowest to the highest of
+    an image, whose sigmoids are spread over 0 to 1 evenly."""
+    flat = torch.cat([level.flatten(1) for level in logits], dim=1)
     ranks = flat.argsort(stable=True).argsort()
-    return ((ranks + 1) / (flat.size(1) + 1)).logit().view_as(logits)
+    spread = ((ranks + 1) / (flat.size(1) + 1)).logit()
+    parts = spread.split([level[0].numel() for level in logits], dim=1)
+    return [part.view_as(level) for part, level in zip(parts, logits)]

@@ -1,10 +1,12 @@
 from .attention import LSTMAttention, RoIAttention, attention_pool
 from .background_predictors import ConvWithBackground, LinearWithBackground
 from .fused_upsample import upsample_conv
+from .initialization import kaiming_weights, set_biases
 from .per_image_norm import PerImageBatchNorm2d
 from .roi_features import RoIRefinement, RoIVectorization
 
 __all__ = [
     'ConvWithBackground', 'LSTMAttention', 'LinearWithBackground', 'PerImageBatchNorm2d',
-    'RoIAttention', 'RoIRefinement', 'RoIVectorization', 'attention_pool', 'upsample_conv'
+    'RoIAttention', 'RoIRefinement', 'RoIVectorization', 'attention_pool', 'kaiming_weights',
+    'set_biases', 'upsample_conv'
 ]

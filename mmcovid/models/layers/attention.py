@@ -1,5 +1,7 @@
 from torch import Tensor, nn
 
+from .initialization import set_biases
+
 
 def attention_pool(features: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
     """Weigh a sequence of features by their similarity to a query.
@@ -30,6 +32,7 @@ class RoIAttention(nn.Module):
         super().__init__()
         self.query = nn.Linear(num_rois * channels, channels)
         self.context_filter = nn.Linear(channels, channels)
+        set_biases(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map X (B, β, C) to the features o (B, C) and weights a* (B, β)."""
@@ -54,6 +57,7 @@ class LSTMAttention(nn.Module):
         self.query = nn.Linear(lstm_channels, lstm_channels)
         self.context_filter = (
             nn.Linear(lstm_channels, lstm_channels) if context_filter else nn.Identity())
+        set_biases(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map X (B, β, C) to the features p (B, C*) and weights b* (B, β)."""

@@ -3,6 +3,8 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from .initialization import set_biases
+
 
 class RoIRefinement(BaseModule):
     """One refinement stage: RoIs are downsized, then upsized again.
@@ -20,6 +22,7 @@ class RoIRefinement(BaseModule):
         self.bn = build_norm_layer(norm_cfg, channels // 2)[1]
         self.relu = nn.ReLU(inplace=True)
         self.conv_up = nn.ConvTranspose2d(channels // 2, channels, 2, stride=2)
+        set_biases(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine RoIs; (n, C, H, W) in and out."""
@@ -51,6 +54,7 @@ class RoIVectorization(BaseModule):
         self.conv3 = nn.Conv2d(channels, channels, roi_size // 4)
         self.bn3 = build_norm_layer(norm_cfg, channels)[1]
         self.relu = nn.ReLU(inplace=True)
+        set_biases(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map RoIs (n, C, H, W) to vectors (n, C)."""

@@ -5,6 +5,7 @@ from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor
 
+from mmcovid.models.layers import set_biases
 from mmcovid.registry import MODELS
 
 from .classification_branch import ClassificationBranch
@@ -41,9 +42,10 @@ class OneShotRoIHead(StandardRoIHead):
         return self.roi_sequence['num_rois']
 
     def init_weights(self) -> None:
-        """Initialise the weights, the same in both branches."""
+        """Initialise the weights, the same in both branches but for a bias of the release."""
         super().init_weights()
         self.sync_classification_branch()
+        set_biases(self.classification_branch.upsample)
 
     def sync_classification_branch(self) -> None:
         """Copy the segmentation branch's weights into the classification branch."""

@@ -1,4 +1,5 @@
 from .anchor_generator import RoundedAnchorGenerator
+from .assigner import OwnBestMaxIoUAssigner
 from .bbox_coder import GrowthLimitedBBoxCoder
 
-__all__ = ['GrowthLimitedBBoxCoder', 'RoundedAnchorGenerator']
+__all__ = ['GrowthLimitedBBoxCoder', 'OwnBestMaxIoUAssigner', 'RoundedAnchorGenerator']

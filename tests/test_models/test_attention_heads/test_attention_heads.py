@@ -152,7 +152,13 @@ def test_initial_weights():
     head = MODELS.build(
         dict(type='mmcovid.LSTMAttentionHead', num_rois=4, in_channels=8, roi_size=8))
     head.init_weights()
-    assert (head.vectorization.conv1.bias == 0.01).all()
-    assert (head.classifiers[0][0].bias == 0.01).all()
+    branch = head.branches[0]
+    for layer in (head.vectorization.conv1, head.vectorization.bn1, branch.query,
+                  branch.context_filter):
+        assert (layer.bias == 0.01).all()
+    assert (branch.lstm.bias_ih_l0 == 0.01).all() and (branch.lstm.bias_hh_l0 == 0.01).all()
+    for linear in (branch.query, head.classifiers[0][0]):  # PyTorch's own
+        assert linear.weight.abs().max() <= linear.in_features**-0.5
+    assert head.classifiers[0][0].bias.unique().numel() > 1
     std = head.vectorization.conv3.weight.std().item()  # fan-out of 8 channels × 2 × 2
     assert std == pytest.approx((2 / 32)**0.5, rel=0.2)

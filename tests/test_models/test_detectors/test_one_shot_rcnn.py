@@ -128,8 +128,12 @@ def _branch_is_in_sync(model):
                for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
-def test_branches_start_alike(build):
-    assert _branch_is_in_sync(build())
+def test_branches_start_alike_but_for_one_bias(build):
+    model = build()
+    assert not _branch_is_in_sync(model)
+    assert (model.roi_head.classification_branch.upsample.bias == 0.01).all()
+    model.roi_head.classification_branch.upsample.bias.copy_(model.roi_head.mask_head.upsample.bias)
+    assert _branch_is_in_sync(model)
 
 
 @pytest.mark.parametrize('policy,last_loss,copied', [

@@ -1,0 +1,2 @@
+_base_ = ['./one-shot_r18_fpn_lstm2_phantom.py', '../_base_/models/finer_fpn.py']
+model = _base_.stride8
