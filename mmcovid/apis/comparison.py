@@ -91,11 +91,12 @@ class Comparison:
         Raises:
             ValueError: If there is no system of such a name.
         """
-        unknown = [name for name in only if name not in self.jobs]
+        rows = dict.fromkeys(job.system.row for job in self.jobs.values())
+        unknown = [name for name in only if name not in rows]
         if unknown:
             raise ValueError(f'there is no system {", ".join(map(repr, unknown))}; '
-                             f'there are: {", ".join(self.jobs)}')
-        wanted = set(only or self.jobs)
+                             f'there are: {", ".join(rows)}')
+        wanted = {name for name, job in self.jobs.items() if job.system.row in (only or rows)}
         for job in reversed(self.jobs.values()):  # what a system needs stands above it
             if job.system.name in wanted:
                 wanted.update(job.system.checkpoint_options.values())
@@ -110,7 +111,7 @@ class Comparison:
         """Train and test what is not done.
 
         Args:
-            only (Sequence[str]): Names of systems; all by default.
+            only (Sequence[str]): Names of systems, without seeds; all by default.
 
         Returns:
             dict[str, str]: The systems that failed, and why.
@@ -134,8 +135,14 @@ class Comparison:
     def write_table(self) -> None:
         """Write the table of all systems, whatever is known of them."""
         write_comparison(
-            [dict(job.result.figures(), system=job.system.name, status=job.result.status)
+            [dict(job.result.figures(), system=job.system.row, seed=job.system.seed,
+                  status=job.result.status)
              for job in self.jobs.values()], self.out_dir / 'comparison')
+
+    def predictions(self, rows: Sequence[str]) -> list[str]:
+        """What is dumped of these rows, a file of each training, as ``NAME=FILE``."""
+        return [f'{row}={job.predictions}' for row in rows for job in self.jobs.values()
+                if job.system.row == row and job.done]
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -199,7 +206,8 @@ class Comparison:
     def _test(self, job: Job, title: str, left: int) -> None:
         # a folder of its own: the script writes its config, too
         test_dir = job.work_dir / 'test'
-        command = ['test.py', job.config, job.trained, '--work-dir', test_dir]
+        command = ['test.py', job.config, job.trained, '--work-dir', test_dir,
+                   '--out', job.predictions]
         self._run(job, command, title, left)
         job.result.metrics = json.loads((test_dir / 'test_results.json').read_text())
 

@@ -1,6 +1,6 @@
 """The systems of a comparison, and what is known of each."""
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -11,19 +11,27 @@ from mmcovid.utils.files import write_json
 
 @dataclass(frozen=True)
 class System:
-    """A row of the comparison.
+    """What is trained and tested: a row of the comparison, or one of its trainings.
 
     Args:
-        name (str): What the table calls it.
+        name (str): Its name, which no other has.
         config (Path): Its config.
         cfg_options (dict): Entries of the config to change, such as ``{'randomness.seed': 1}``.
         checkpoint_options (dict[str, str]): Entries of the config that are to name the checkpoint
             of another system, with that system's name: the second stage of a two-stage training.
+        seed (int, optional): Seed of the training, if it is one of several.
+        row (str): What the table calls it; trainings of one row differ in their seeds. Defaults to
+            the name.
     """
     name: str
     config: Path
     cfg_options: dict = field(default_factory=dict)
     checkpoint_options: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    row: str = ''
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'row', self.row or self.name)
 
 
 def read_systems(paths: Sequence[str | Path]) -> list[System]:
@@ -64,6 +72,38 @@ def read_systems(paths: Sequence[str | Path]) -> list[System]:
     return systems
 
 
+def with_seeds(systems: Sequence[System], seeds: Sequence[int]) -> list[System]:
+    """Several trainings of each system, one for each seed.
+
+    Args:
+        systems (Sequence[System]): What to train.
+        seeds (Sequence[int]): Seeds. A second stage takes the first stage of its own seed.
+
+    Returns:
+        list[System]: All of the first seed, then all of the second, and so on.
+
+    Raises:
+        ValueError: If a seed is there twice, or a system sets one itself.
+    """
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f'seeds {list(seeds)}: give each once')
+    own = [system.name for system in systems if 'randomness.seed' in system.cfg_options]
+    if own:
+        raise ValueError(f'{", ".join(own)}: sets randomness.seed itself; leave that or --seeds '
+                         'out')
+
+    def name_of(name: str, seed: int) -> str:
+        return f'{name}, seed {seed}'
+
+    return [
+        replace(
+            system, name=name_of(system.name, seed), row=system.name, seed=seed,
+            cfg_options={**system.cfg_options, 'randomness.seed': seed},
+            checkpoint_options={option: name_of(name, seed)
+                                for option, name in system.checkpoint_options.items()})
+        for seed in seeds for system in systems]
+
+
 def _read_list(path: Path) -> Iterator[System]:
     try:
         entries = yaml.safe_load(path.read_text(encoding='utf-8'))
@@ -73,8 +113,10 @@ def _read_list(path: Path) -> Iterator[System]:
         raise ValueError(f'{path} must be a list of systems, each with a name and a config')
     for entry in entries:
         try:
-            system = System(**dict(entry, name=str(entry['name']),
-                                   config=path.parent / entry['config']))
+            options = {key: entry[key] for key in entry if key not in ('name', 'config')}
+            if not options.keys() <= {'cfg_options', 'checkpoint_options'}:
+                raise TypeError(f'unknown entries in {list(options)}')
+            system = System(str(entry['name']), path.parent / entry['config'], **options)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{path}: {entry!r} must have a name and a config, and may have '
                              'cfg_options and checkpoint_options') from error
@@ -155,6 +197,11 @@ class Job:
         """The checkpoint of the complete training, if it is still there."""
         checkpoint = self.work_dir / (self.result.checkpoint or 'none')
         return checkpoint if checkpoint.is_file() else None
+
+    @property
+    def predictions(self) -> Path:
+        """Where the test dumps the predictions."""
+        return self.work_dir / 'test' / 'predictions.pkl'
 
     @property
     def done(self) -> bool:

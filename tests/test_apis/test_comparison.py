@@ -8,9 +8,10 @@ import torch
 from mmengine.config import Config
 
 from mmcovid.apis.comparison import Comparison, estimate_rest
-from mmcovid.apis.systems import System
+from mmcovid.apis.systems import System, with_seeds
 
 CONFIG = '''
+randomness = dict(seed=0)
 model = dict(type='FPN', in_channels=[4], out_channels=2, num_outs=1)
 stage1 = None
 max_iters = 2
@@ -67,8 +68,9 @@ def compare(tmp_path, scripts):
         System('b', tmp_path / 'b.py', cfg_options={'max_iters': 3}),
         System('c', tmp_path / 'c.py', checkpoint_options={'stage1': 'a'})]
 
-    def make(**kwargs):
-        return Comparison(systems, tmp_path / 'out', 'tools', run=scripts, **kwargs)
+    def make(seeds=(), **kwargs):
+        chosen = with_seeds(systems, seeds) if seeds else systems
+        return Comparison(chosen, tmp_path / 'out', 'tools', run=scripts, **kwargs)
 
     return make
 
@@ -216,6 +218,23 @@ def test_one_comparison_at_a_time(compare):
         with pytest.raises(RuntimeError, match='another comparison'):
             comparison.run()
     assert comparison.run() == {}
+
+
+def test_several_seeds(compare, scripts):
+    comparison = compare(seeds=[0, 1])
+    assert comparison.run(['c']) == {}
+    assert scripts.take() == [
+        (script, name) for name in 'acac' for script in ('train', 'test')]
+    assert statuses(comparison) == ['2 done', '2 not run', '2 done']
+    configs = {name: Config.fromfile(job.config) for name, job in comparison.jobs.items()
+               if job.done}
+    assert {name: config.randomness.seed for name, config in configs.items()} == {
+        'a, seed 0': 0, 'c, seed 0': 0, 'a, seed 1': 1, 'c, seed 1': 1}
+    assert configs['c, seed 1'].stage1 == str(comparison.jobs['a, seed 1'].trained.resolve())
+    dumps = [f'c={comparison.jobs[f"c, seed {seed}"].predictions}' for seed in (0, 1)]
+    assert comparison.predictions(['c', 'b']) == dumps
+    with pytest.raises(ValueError, match="no system 'a, seed 0'; there are: a, b, c"):
+        comparison.select(['a, seed 0'])
 
 
 def test_bad_configs(compare, tmp_path):

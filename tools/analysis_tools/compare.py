@@ -1,4 +1,4 @@
-"""Train and test several systems and write one table of their figures.
+"""Train and test several systems, with several seeds, and write one table of their figures.
 
 What is done is not repeated: the same command goes on where it was stopped. A
 changed config is trained anew, in another folder.
@@ -11,7 +11,8 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmcovid.apis.comparison import Comparison
-from mmcovid.apis.systems import read_systems
+from mmcovid.apis.systems import read_systems, with_seeds
+from mmcovid.evaluation.report import Settings, load_models, write_report
 
 TOOLS = Path(__file__).resolve().parents[1]
 
@@ -28,6 +29,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--only', nargs='+', default=[], metavar='NAME',
         help='only these systems, and those whose checkpoints they need')
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[], metavar='SEED',
+        help='train each system with each of these seeds; the table has mean and standard '
+        'deviation')
+    parser.add_argument(
+        '--report', nargs='+', default=[], metavar='NAME',
+        help='also write a report (tools/analysis_tools/report.py) of these systems to '
+        'OUT/report, with the paired differences of the others from the first')
     parser.add_argument('--dry-run', action='store_true', help='say what would be done')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
     parser.add_argument(
@@ -41,13 +50,19 @@ def main(argv: list[str] | None = None) -> None:
     # as on Ctrl-C: the script that runs is ended and what is known is written
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        comparison = Comparison(
-            read_systems(args.systems), args.out, TOOLS, args.cfg_options, args.amp)
+        systems = read_systems(args.systems)
+        if args.seeds:
+            systems = with_seeds(systems, args.seeds)
+        comparison = Comparison(systems, args.out, TOOLS, args.cfg_options, args.amp)
+        comparison.select(args.report)
         if args.dry_run:
             print(comparison.plan(args.only))
             return
         failed = comparison.run(args.only)
-    except (ValueError, RuntimeError) as error:
+        if args.report:
+            models = load_models(comparison.predictions(args.report))
+            write_report(models, Path(args.out, 'report'), Settings())
+    except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'error: {error}') from error
     except KeyboardInterrupt:
         raise SystemExit('stopped; the same command goes on from here') from None
