@@ -5,6 +5,7 @@ named with their scope, ``type='mmcovid.OneShotRCNN'``: MMEngine then imports
 the listed locations by itself, so that no ``custom_imports`` is needed, and
 the prefix shows what is new.
 """
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import EVALUATOR as MMENGINE_EVALUATOR
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -17,6 +18,8 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
 
+DATA_SAMPLERS = Registry(
+    'data sampler', parent=MMENGINE_DATA_SAMPLERS, locations=['mmcovid.datasets'])
 DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, locations=['mmcovid.datasets'])
 TRANSFORMS = Registry(
     'transform', parent=MMENGINE_TRANSFORMS, locations=['mmcovid.datasets.transforms'])

@@ -6,6 +6,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=3_000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    iteration_seed=dict(type='mmcovid.IterationSeedHook'),
     visualization=dict(type='mmcovid.SliceVisualizationHook'),
     model_card=dict(type='mmcovid.ModelCardHook'))
 
@@ -19,6 +20,8 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='mmcovid.OneShotVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 
+# with the seed a resumed training goes on as an unbroken one
+randomness = dict(seed=0)
 log_level = 'INFO'
 load_from = None
 resume = False

@@ -1,5 +1,6 @@
 from .bf16_optim_wrapper import BF16OptimWrapper
+from .iteration_seed_hook import IterationSeedHook
 from .model_card_hook import ModelCardHook
 from .slice_visualization_hook import SliceVisualizationHook
 
-__all__ = ['BF16OptimWrapper', 'ModelCardHook', 'SliceVisualizationHook']
+__all__ = ['BF16OptimWrapper', 'IterationSeedHook', 'ModelCardHook', 'SliceVisualizationHook']

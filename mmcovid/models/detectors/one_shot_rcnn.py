@@ -70,6 +70,9 @@ class OneShotRCNN(TwoTaskDetector):
         self.roi_head.classification_branch.bbox_head.register_forward_hook(float_outputs)
         # in the state dict, so that a resumed training goes on as it would have
         self.register_buffer('last_seg_loss', torch.tensor(float('inf')))
+        # of the batches since the last step, if gradients are accumulated
+        self._seg_losses: list[Tensor] = []
+        self._waiting: list[tuple[dict, dict]] = []
 
     # training
 
@@ -82,6 +85,11 @@ class OneShotRCNN(TwoTaskDetector):
                optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Update the weights by the update policy.
 
+        With ``accumulative_counts`` N of the optimiser wrapper each branch makes its step on the
+        gradients of N batches: batches of ``cls`` wait until the step on the detection losses is
+        made, so that N batches give what one of N times the size does. The mean detection loss of
+        the N batches decides on the synchronisation.
+
         Args:
             forward (Callable): This model, or the wrapper it is trained in.
             data (dict): Preprocessed batch, with ``inputs`` and
@@ -89,28 +97,48 @@ class OneShotRCNN(TwoTaskDetector):
             optim_wrapper (:obj:`OptimWrapper`): Updates the parameters.
 
         Returns:
-            dict[str, Tensor]: Losses to log.
+            dict[str, Tensor]: Losses to log; those of waiting batches, as
+            their mean, once these are used.
 
         Raises:
             TypeError: If the batch lacks a branch or has others.
         """
         inputs, samples = data['inputs'], data['data_samples']
         self._check_branches(inputs, at_least={'seg', 'cls'})
-        steps = [['seg'], ['cls']] if self.update_policy == 'alternate' else [['seg', 'cls']]
-        log_vars: dict[str, Tensor] = {}
-        for branches in steps:
-            with optim_wrapper.optim_context(forward):
-                losses = forward({b: inputs[b] for b in branches},
-                                 {b: samples[b] for b in branches}, mode='loss')
-            loss, step_vars = self.parse_losses(losses)
-            if branches == ['seg']:
-                self._sync(losses)
-            optim_wrapper.update_params(loss)
-            if branches == ['seg', 'cls']:
-                self._sync(losses)  # not before: the backward pass needs the old copy
-            # both steps name their sum 'loss': the log shows the sum of both
-            step_vars['loss'] = step_vars['loss'] + log_vars.get('loss', 0)
-            log_vars.update(step_vars)
+        if self.update_policy == 'joint':
+            return self._backward(forward, (inputs, samples), optim_wrapper)
+        seg, cls = (({branch: inputs[branch]}, {branch: samples[branch]})
+                    for branch in ('seg', 'cls'))
+        log_vars = self._backward(forward, seg, optim_wrapper)
+        self._waiting.append(cls)
+        if optim_wrapper.should_update():  # the step on the detection losses is made
+            # as many batches of the same iterations again, of the other branch
+            optim_wrapper._inner_count -= len(self._waiting)
+            steps = [self._backward(forward, batch, optim_wrapper) for batch in self._waiting]
+            self._waiting.clear()
+            means = {key: torch.stack([torch.as_tensor(step[key]) for step in steps]).mean(dim=0)
+                     for key in steps[0]}
+            # both name their sum 'loss': the log shows the sum of both
+            log_vars.update(means, loss=log_vars['loss'] + means['loss'])
+        return log_vars
+
+    def _backward(self, forward: Callable, batch: tuple[dict, dict],
+                  optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Gradients of a batch, with a step and a synchronisation when they are due."""
+        steps = optim_wrapper.should_sync()  # whether this batch completes a step
+        with optim_wrapper.optim_context(forward):
+            losses = forward(*batch, mode='loss')
+        loss, log_vars = self.parse_losses(losses)
+        detects = 'seg' in batch[0]
+        if detects:
+            seg_loss, _ = self.parse_losses(
+                {k: v for k, v in losses.items() if k.startswith('seg_')})
+            self._seg_losses.append(seg_loss.detach().float())
+        if detects and steps and self.update_policy == 'alternate':
+            self._sync()
+        optim_wrapper.update_params(loss)
+        if detects and steps and self.update_policy == 'joint':
+            self._sync()  # not before: the backward pass needs the old copy
         return log_vars
 
     def loss(self, batch_inputs: dict[str, Tensor],
@@ -154,10 +182,10 @@ class OneShotRCNN(TwoTaskDetector):
         roi_feats, _ = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
         return self.attention_head.loss(roi_feats, batch_data_samples)
 
-    def _sync(self, losses: dict) -> None:
+    def _sync(self) -> None:
         """Refresh the classification branch by the synchronisation policy."""
-        seg_loss, _ = self.parse_losses({k: v for k, v in losses.items() if k.startswith('seg_')})
-        seg_loss = seg_loss.detach().float().clone()
+        seg_loss = torch.stack(self._seg_losses).mean()
+        self._seg_losses.clear()
         all_reduce(seg_loss, op='mean')  # all ranks decide the same
         improved = seg_loss < self.last_seg_loss
         self.last_seg_loss.copy_(seg_loss)

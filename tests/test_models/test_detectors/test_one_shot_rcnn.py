@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from mmdet.models.task_modules.samplers import RandomSampler
 from mmdet.registry import MODELS
 from mmengine.optim import OptimWrapper
 from models_utils import SIZE, cls_sample, seg_sample, slices, test_batch, train_batch
@@ -225,6 +226,63 @@ def test_gradient_accumulation_and_clipping(build):
     model.train_step(train_batch(), optim_wrapper)
     moved = sum((p.detach() - before[n]).norm()**2 for n, p in model.named_parameters())**0.5
     assert 0 < moved < 2.1e-3  # two clipped steps
+
+
+def _first_boxes(self, gallery, num):
+    """Instead of random ones, which differ by the size of the batch."""
+    return gallery[:num]
+
+
+# losses are means over the same number of boxes for every slice
+EVEN = {'model.train_cfg.rpn.sampler.num': 32, 'model.train_cfg.rcnn.sampler.num': 16,
+        'model.train_cfg.rcnn.sampler.pos_fraction': 0.125}
+
+
+def _parts(batch, num):
+    """A batch as so many batches of one slice of each set."""
+    return [{field: dict(seg=[values['seg'][i], None], cls=[None, values['cls'][num + i]])
+             for field, values in batch.items()} for i in range(num)]
+
+
+@pytest.mark.parametrize('update_policy', ['alternate', 'joint'])
+@pytest.mark.parametrize('num,counts', [(2, {}), (3, dict(init_counts=4, max_counts=7))])
+def test_accumulated_gradients_are_those_of_one_large_batch(
+        build, monkeypatch, update_policy, num, counts):
+    """The last three of seven batches, accumulated by four, make a step, too."""
+    monkeypatch.setattr(RandomSampler, 'random_choice', _first_boxes)
+    options = {**EVEN, 'model.update_policy': update_policy}
+    batch = train_batch(num, num)
+    large, model = build(**options), build(**options)
+    before = _snapshot(model)
+    optimizer = torch.optim.SGD(large.parameters(), lr=1e-3)
+    expected = large.train_step(copy.deepcopy(batch), OptimWrapper(optimizer))
+
+    optim_wrapper = OptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=1e-3), accumulative_counts=4 if counts else num)
+    if counts:
+        optim_wrapper.initialize_count_status(model, **counts)
+    for part in _parts(batch, num):
+        assert not _changed(model, before)
+        log_vars = model.train_step(part, optim_wrapper)
+    moves = [torch.cat([(p.detach() - before[n]).flatten() for n, p in each.named_parameters()])
+             for each in (model, large)]
+    assert (moves[0] - moves[1]).norm() < 1e-2 * moves[1].norm()
+    torch.testing.assert_close(model.last_seg_loss, large.last_seg_loss)
+    if update_policy == 'alternate':
+        torch.testing.assert_close(log_vars['cls_loss_image'], expected['cls_loss_image'])
+
+
+def test_image_gradients_of_waiting_batches_do_not_enter_the_other_step(build):
+    model = build(**{'model.sync_policy': 'never'})
+    steps = []
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    optimizer.register_step_pre_hook(lambda *args: steps.append(
+        {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}))
+    optim_wrapper = OptimWrapper(optimizer, accumulative_counts=2)
+    for part in _parts(train_batch(4, 4), 4):
+        model.train_step(part, optim_wrapper)
+    assert [_prefixes(reached) & {'rpn_head', 'attention_head'} for reached in steps] == [
+        {'rpn_head'}, {'attention_head'}] * 2
 
 
 # testing
