@@ -27,10 +27,9 @@ def per_image_ap(gt_masks: np.ndarray,
     Unlike in COCO's evaluation, several objects may take the same prediction; it is then one true
     positive, and the recall stays below 1.
 
-    Inferred from vectors of the release and not from its description: of predictions of equal IoU
-    an object takes that of lowest score. The vectors also show that the inequality is strict.
-    They do not show a prediction that several objects take, nor equal scores; the latter keep
-    their order here.
+    That of predictions of equal IoU an object takes the one of lowest score is inferred from
+    slices that a release evaluated; they show, too, that the inequality is strict. They do not show
+    a prediction that several objects take, nor equal scores, which keep their order here.
 
     Args:
         gt_masks (np.ndarray): True masks, (G, H, W): bool, or numbers that are cut at 0.5.
