@@ -102,7 +102,7 @@ def rle_average_precision(gt_masks: Sequence[dict],
 
     order = np.argsort(-scores, kind='stable')
     ious = mask_utils.iou([pred_masks[i] for i in order], gt_masks, [False] * num_gt)
-    ious = np.where(pred_labels[order, None] == gt_labels, np.nan_to_num(ious), 0)  # (P, G)
+    ious = np.where(pred_labels[order, None] == gt_labels, ious, 0)  # (P, G)
     taken = num_pred - 1 - ious[::-1].argmax(axis=0)  # the last of equal ones
     highest = np.zeros(num_pred, np.float32)  # IoU with an object that takes the prediction
     np.maximum.at(highest, taken, ious.max(axis=0))

@@ -2,12 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcovid.evaluation import per_image_ap
 
 VECTORS = Path(__file__).parents[1] / 'data' / 'average_precision.npz'
+untimed = settings(deadline=None)
 KEYS = ('gt_masks', 'gt_labels', 'pred_masks', 'pred_labels', 'pred_scores')
 SIZE = 12
 
@@ -71,6 +72,7 @@ def test_reproduces_the_release(i):
         np.testing.assert_allclose(per_image_ap(*arguments, thresholds), expected, atol=1e-6)
 
 
+@untimed
 @given(slices(), st.lists(st.sampled_from([0.1, 0.25, 0.5, 0.6, 0.75, 0.95]), max_size=4))
 def test_follows_the_rule(arguments, thresholds):
     found = per_image_ap(*arguments, thresholds)
@@ -78,6 +80,7 @@ def test_follows_the_rule(arguments, thresholds):
     assert found == pytest.approx([in_plain_loops(*arguments, t) for t in thresholds])
 
 
+@untimed
 @given(slices())
 def test_is_a_share_that_falls_with_the_threshold(arguments):
     found = per_image_ap(*arguments)
@@ -86,6 +89,7 @@ def test_is_a_share_that_falls_with_the_threshold(arguments):
     assert (np.diff(found) <= 1e-12).all()
 
 
+@untimed
 @given(slices(min_size=1), st.randoms())
 def test_order_of_the_predictions_does_not_matter(arguments, random):
     order = random.sample(range(len(arguments[4])), len(arguments[4]))
@@ -93,6 +97,7 @@ def test_order_of_the_predictions_does_not_matter(arguments, random):
     assert per_image_ap(*shuffled) == pytest.approx(per_image_ap(*arguments))
 
 
+@untimed
 @given(slices(min_size=1))
 def test_with_only_one_of_truth_and_prediction_it_is_zero(arguments):
     masks, labels, found, classes, scores = arguments
@@ -105,6 +110,7 @@ def test_without_both_it_is_one():
     assert (per_image_ap(*nothing, *nothing, np.zeros(0)) == 1).all()
 
 
+@untimed
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=4), st.integers(0, 4), st.integers(0, 3))
 def test_objects_that_are_all_there(labels, missed, made_up):
     """Apart from each other; made-up ones of lower score change nothing."""
@@ -124,6 +130,15 @@ def test_several_objects_may_take_the_same_prediction():
     one, part = (0, 0, 10, 10), (0, 0, 10, 9)
     assert per_image_ap(box_masks([one, part]), [1, 1], box_masks([one]), [1], [0.9],
                         [0.5]) == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+@pytest.mark.parametrize('twentieths', range(10, 20))
+def test_an_iou_of_exactly_the_threshold_is_not_enough(twentieths, dtype):
+    truth, found = np.zeros((2, 1, 4, 5), bool)
+    truth[:], found.flat[:twentieths] = True, True
+    thresholds = np.array([twentieths - 1, twentieths], dtype) / dtype(20)
+    assert per_image_ap(truth, [0], found, [0], [0.9], thresholds).tolist() == [1, 0]
 
 
 def test_probabilities_are_cut_at_a_half():
