@@ -34,6 +34,20 @@ def test_config_builds(path):
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_lesions_are_scored_by_both_rulers_on_the_set_that_is_tested(path):
+    config = Config.fromfile(path)
+    for split in ('val', 'test'):
+        lesions = config[f'{split}_dataloader'].dataset.seg
+        metrics = config[f'{split}_evaluator'].metrics.get('seg')
+        if lesions is None:
+            assert metrics is None
+            continue
+        coco, per_image = metrics
+        assert (coco.type, per_image.type) == ('mmcovid.LesionMetric', 'mmcovid.PerImageAP')
+        assert coco.ann_file == lesions.data_root + lesions.ann_file
+
+
 @pytest.mark.parametrize(('name', 'expected'), [
     (f'one-shot_{backbone}_fpn_{variant}', number) for backbone, numbers in NUM_PARAMETERS.items()
     for variant, number in zip(VARIANTS, numbers, strict=True)

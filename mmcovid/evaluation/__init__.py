@@ -1,4 +1,7 @@
-from .metrics import DumpSlices, ImageLevelMetric, LesionMetric
+from .lesion_ap import per_image_ap
+from .metrics import DumpSlices, ImageLevelMetric, LesionMetric, PerImageAP
 from .task_evaluator import TaskEvaluator
 
-__all__ = ['DumpSlices', 'ImageLevelMetric', 'LesionMetric', 'TaskEvaluator']
+__all__ = [
+    'DumpSlices', 'ImageLevelMetric', 'LesionMetric', 'PerImageAP', 'TaskEvaluator', 'per_image_ap'
+]

@@ -11,13 +11,17 @@ from mmcovid.utils.files import atomic_path, write_text
 # Figures as the metrics name them, and what the readable table calls them.
 COLUMNS = {
     'parameters': 'parameters',
-    'coco/segm_mAP': 'lesion mAP',
-    'coco/segm_mAP_50': 'lesion AP50',
-    'coco/segm_mAP_75': 'lesion AP75',
-    # systems need not have the same lesion classes, over which the above are means
-    'coco/segm_lung_precision': 'lung mAP',
-    'coco/segm_ggo_precision': 'GGO mAP',
-    'coco/segm_consolidation_precision': 'consolidation mAP',
+    # masks of lesions by two rulers: of each slice, as in the author's releases, and COCO's
+    'per_image/segm_mAP': 'mAP per slice',
+    'per_image/segm_mAP_50': 'AP50 per slice',
+    'per_image/segm_mAP_75': 'AP75 per slice',
+    'coco/segm_mAP': 'COCO mAP',
+    'coco/segm_mAP_50': 'COCO AP50',
+    'coco/segm_mAP_75': 'COCO AP75',
+    # systems need not have the same lesion classes, over which the above are taken
+    'coco/segm_lung_precision': 'COCO mAP, lung',
+    'coco/segm_ggo_precision': 'COCO mAP, GGO',
+    'coco/segm_consolidation_precision': 'COCO mAP, consolidation',
     'image/covid19_sensitivity': 'COVID-19 sensitivity',
     'image/cp_sensitivity': 'CP sensitivity',
     'image/normal_sensitivity': 'normal sensitivity',

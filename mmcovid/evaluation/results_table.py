@@ -5,7 +5,10 @@ from numbers import Real
 
 from terminaltables import AsciiTable
 
-TITLES = {'coco': 'Lesion segmentation', 'image': 'Classification of slices'}
+TITLES = {
+    'coco': "Lesion segmentation, COCO's average precision",
+    'per_image': "Lesion segmentation, average precision per slice, as in the author's releases",
+    'image': 'Classification of slices'}
 AP_COLUMNS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 CLASS_COLUMNS = ('precision', 'sensitivity', 'specificity', 'ppv', 'npv', 'f1', 'auroc')
 # "macro_f1" is a mean over classes, no figure of a class named "macro".

@@ -4,7 +4,8 @@ from mmcovid.evaluation.comparison_table import COLUMNS, write_comparison
 
 ROWS = [
     {'system': 'One-shot | LSTM-2', 'status': 'done', 'parameters': 23_488_392, 'iterations': 600,
-     'train_seconds': 571.4, 'coco/segm_mAP': 0.25, 'image/accuracy': 0.97549,
+     'train_seconds': 571.4, 'coco/segm_mAP': 0.25, 'per_image/segm_mAP': 0.375,
+     'image/accuracy': 0.97549,
      'image/cp_sensitivity': None, 'image/confusion_matrix': [[1, 2], [3, 4]]},
     {'system': 'Mask R-CNN', 'status': 'failed: RuntimeError: no memory'},
 ]
@@ -21,8 +22,8 @@ def test_markdown_is_rounded(tmp_path):
     first, second = read_markdown(tmp_path / 'table.md')
     assert first == dict.fromkeys(COLUMNS.values(), '-') | {
         'system': 'One-shot / LSTM-2', 'status': 'done', 'parameters': '23,488,392',
-        'iterations': '600', 'training time': '0:09:31', 'lesion mAP': '0.250',
-        'accuracy': '0.975', 'CP sensitivity': 'undefined'}
+        'iterations': '600', 'training time': '0:09:31', 'COCO mAP': '0.250',
+        'mAP per slice': '0.375', 'accuracy': '0.975', 'CP sensitivity': 'undefined'}
     assert second == dict.fromkeys(COLUMNS.values(), '-') | {
         'system': 'Mask R-CNN', 'status': 'failed: RuntimeError: no memory'}
 
@@ -34,6 +35,7 @@ def test_csv_is_as_measured(tmp_path):
     assert first == dict.fromkeys(COLUMNS, '-') | {
         'system': 'One-shot | LSTM-2', 'seed': '', 'status': 'done', 'parameters': '23488392',
         'iterations': '600', 'train_seconds': '571.4', 'coco/segm_mAP': '0.25',
+        'per_image/segm_mAP': '0.375',
         'image/accuracy': '0.97549', 'image/cp_sensitivity': 'undefined'}
     assert second['status'] == 'failed: RuntimeError: no memory'
 

@@ -20,6 +20,8 @@ METRICS = {
     'coco/segm_mAP_50': 0.7,
     'coco/segm_ggo_precision': 0.123,
     'coco/segm_lung_precision': math.nan,
+    'per_image/segm_mAP': 0.5813,
+    'per_image/segm_mAP_75': 0.6,
 }
 
 
@@ -27,6 +29,14 @@ def cells(text: str, name: str) -> list[str]:
     """The cells of the first table row that begins with ``name``."""
     line = next(line for line in text.splitlines() if line.startswith(f'| {name} '))
     return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+def test_each_ruler_of_lesions_has_a_block_that_names_it():
+    coco, image, per_image = format_results(METRICS).split('\n\n')
+    assert "COCO's" in coco.splitlines()[0] and '0.4683' in coco and '0.5813' not in coco
+    assert "author's releases" in per_image.splitlines()[0]
+    assert cells(per_image, 'type') == ['type', 'mAP', 'AP75']
+    assert cells(per_image, 'segm') == ['segm', '0.5813', '0.6000']
 
 
 def test_both_tasks_have_a_block():

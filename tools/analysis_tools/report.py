@@ -65,10 +65,10 @@ def main(argv: list[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     for level, by_model in results.data['figures'].items():
-        key = 'mAP' if level == 'lesion' else 'accuracy'
         for name, figures in by_model.items():
-            print(f'{name}, {key} by {level}: {figures[key]["value"]:.4f} '
-                  f'({figures[key]["low"]:.4f} to {figures[key]["high"]:.4f})')
+            for key in ('mAP', 'per_image_mAP') if level == 'lesion' else ('accuracy',):
+                print(f'{name}, {key} by {level}: {figures[key]["value"]:.4f} '
+                      f'({figures[key]["low"]:.4f} to {figures[key]["high"]:.4f})')
     for note in results.data['notes']:
         print(f'note: {note}')
     print(f'written to {args.out / "report.html"}')

@@ -83,11 +83,14 @@ test_dataloader = dict(
 val_evaluator = dict(
     type='mmcovid.TaskEvaluator',
     metrics=dict(
-        seg=dict(
-            type='mmcovid.LesionMetric',
-            ann_file=data_root + 'annotations/lesions_test.json',
-            metric=['bbox', 'segm'],
-            classwise=True,
-            format_only=False),
+        seg=[
+            dict(
+                type='mmcovid.LesionMetric',  # COCO's average precision
+                ann_file=data_root + 'annotations/lesions_test.json',
+                metric=['bbox', 'segm'],
+                classwise=True,
+                format_only=False),
+            dict(type='mmcovid.PerImageAP'),  # that of the author's releases
+        ],
         cls=dict(type='mmcovid.ImageLevelMetric')))
 test_evaluator = val_evaluator

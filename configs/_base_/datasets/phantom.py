@@ -34,7 +34,11 @@ test_dataloader = dict(
         seg=dict(data_root=data_root, ann_file='annotations/lesions_test.json'),
         cls=dict(data_root=data_root, ann_file='covidx_ct/test_phantom.txt')))
 
+coco, per_image = _base_.val_evaluator.metrics.seg
 val_evaluator = dict(
-    metrics=dict(seg=dict(ann_file=data_root + 'annotations/lesions_val.json')))
+    metrics=dict(
+        seg=[dict(coco, ann_file=data_root + 'annotations/lesions_val.json'), per_image]))
 test_evaluator = dict(
-    metrics=dict(seg=dict(ann_file=data_root + 'annotations/lesions_test.json')))
+    metrics=dict(
+        seg=[dict(coco, ann_file=data_root + 'annotations/lesions_test.json'), per_image]))
+del coco, per_image

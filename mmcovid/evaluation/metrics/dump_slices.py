@@ -49,7 +49,7 @@ class DumpSlices(DumpDetResults):
                 key: value if key == 'pred_instances' else _to_arrays(value)
                 for key, value in self.results[i].items()} | names
             if sample.get('task') == 'seg' and 'gt_instances' in sample:
-                dumped['instances'] = _instances(sample)
+                dumped['instances'] = true_lesions(sample)
 
 
 def _to_arrays(value: Any) -> Any:
@@ -61,8 +61,18 @@ def _to_arrays(value: Any) -> Any:
     return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
 
 
-def _instances(sample: dict) -> list[dict]:
-    """True lesions of a slice, as plain values."""
+def true_lesions(sample: dict) -> list[dict]:
+    """True lesions of a slice, as plain values.
+
+    Args:
+        sample (dict): With ``gt_instances`` and ``ori_shape``.
+
+    Returns:
+        list[dict]: ``instances``, see :class:`DumpSlices`.
+
+    Raises:
+        ValueError: If the true masks are not of the size of the original slice.
+    """
     truth = sample['gt_instances']
     masks = truth['masks'].to_ndarray().astype(np.uint8)
     if masks.shape[1:] != tuple(sample['ori_shape'][:2]):

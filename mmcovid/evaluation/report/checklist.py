@@ -13,7 +13,8 @@ OPEN = ''
 CLASS_MEASURES = ('Accuracy, sensitivity, specificity, PPV, NPV, F1, AUROC, AUPRC, confusion '
                   'matrix, Brier score, ECE, coverage against accuracy; ROC, precision-recall, '
                   'reliability and coverage plots.')
-LESION_MEASURES = 'Average precision and Dice of lesion masks.'
+LESION_MEASURES = ('Average precision of lesion masks as COCO defines it, and of each slice with '
+                   'all classes pooled, as a mean over slices; Dice of lesion masks.')
 #: Item and what it asks for, in our words.
 TRIPOD_AI = (
     ('1', 'Title: developing or evaluating a model, target population, outcome'),

@@ -14,10 +14,12 @@ LABELS = {
     'accuracy': 'accuracy', 'macro_f1': 'macro F1', 'weighted_f1': 'weighted F1',
     'macro_auroc': 'macro AUROC', 'sensitivity': 'sensitivity', 'specificity': 'specificity',
     'ppv': 'PPV', 'npv': 'NPV', 'f1': 'F1', 'auroc': 'AUROC', 'auprc': 'AUPRC',
-    'brier': 'Brier score', 'ece': 'ECE', 'nll': 'negative log-likelihood', 'mAP': 'AP',
-    'mAP_50': 'AP50', 'mAP_75': 'AP75', 'ap': 'AP', 'ap50': 'AP50', 'dice': 'Dice, mean of slices',
-    'dice_pooled': 'Dice, all pixels'}
-LESION_HEADLINES = ('mAP', 'mAP_50', 'mAP_75')
+    'brier': 'Brier score', 'ece': 'ECE', 'nll': 'negative log-likelihood', 'mAP': 'COCO AP',
+    'mAP_50': 'COCO AP50', 'mAP_75': 'COCO AP75', 'per_image_mAP': 'AP per slice',
+    'per_image_mAP_50': 'AP50 per slice', 'per_image_mAP_75': 'AP75 per slice', 'ap': 'COCO AP',
+    'ap50': 'COCO AP50', 'dice': 'Dice, mean of slices', 'dice_pooled': 'Dice, all pixels'}
+LESION_HEADLINES = (
+    'mAP', 'mAP_50', 'mAP_75', 'per_image_mAP', 'per_image_mAP_50', 'per_image_mAP_75')
 LESION_FIGURES = ('ap', 'ap50', 'dice', 'dice_pooled')
 CAPTIONS = {
     'roc': 'ROC curves, each class against the rest.',
@@ -94,7 +96,8 @@ def _summary(data: dict) -> str:
                      + f'<small>{counts}</small></div>')
     models = list(dict.fromkeys(entry['model'] for entry in data['inputs']))
     columns = [(level, key) for level in data['figures']
-               for key in (('mAP', 'mAP_50') if level == 'lesion' else ('accuracy', 'macro_auroc'))]
+               for key in (('mAP', 'mAP_50', 'per_image_mAP') if level == 'lesion'
+                           else ('accuracy', 'macro_auroc'))]
     header = ['model', *(f'{LABELS[key]}<small>{_by(level)}</small>' for level, key in columns)]
     rows = [[escape(model), *(number(data['figures'][level][model][key])
                               for level, key in columns)] for model in models]
@@ -138,8 +141,11 @@ def _confusion(matrix: list[list[int]], classes: Sequence[str]) -> str:
 
 
 def _lesions(data: dict) -> str:
-    parts = [f'<p>AP is COCO’s average precision of masks, at IoU 0.5 to 0.95. Dice counts '
-             f'instances of score {data["settings"]["score_thr"]:g} or more.</p>']
+    parts = ['<p>Average precision is of masks, at IoU 0.5 to 0.95. COCO AP is as COCO defines it, '
+             'the mean over classes. AP per slice is another ruler, that of the releases of the '
+             'one-shot model’s author: in each slice with all classes pooled, the mean over '
+             f'slices. Dice counts instances of score {data["settings"]["score_thr"]:g} or '
+             'more.</p>']
     for model, figures in data['figures']['lesion'].items():
         overall = ''.join(f'<div class="card">{LABELS[key]}<div>{number(figures[key])}</div></div>'
                           for key in LESION_HEADLINES)

@@ -8,6 +8,8 @@ import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmcovid.evaluation.lesion_ap import mean_average_precision, slice_average_precision
+
 from .bootstrap import weighted_sums
 from .classification import mean_over_classes
 
@@ -146,10 +148,12 @@ def lesion_figures(entries: Sequence[dict], classes: tuple[str, ...], cluster: n
         score_thr (float): Least score of an instance that counts for Dice.
 
     Returns:
-        dict[str, np.ndarray]: (R + 1,) each: average precision of masks, ``mAP`` (IoU 0.5 to
-        0.95), ``mAP_50`` and ``mAP_75``, means over the classes, and per class
-        ``<class>_ap`` and ``<class>_ap50``; ``<class>_dice``, the mean over the slices that have
-        the class in truth or prediction, and ``<class>_dice_pooled``, of all pixels together.
+        dict[str, np.ndarray]: (R + 1,) each: COCO's average precision of masks, ``mAP`` (IoU 0.5
+        to 0.95), ``mAP_50`` and ``mAP_75``, means over the classes, and per class
+        ``<class>_ap`` and ``<class>_ap50``; ``per_image_mAP``, ``per_image_mAP_50`` and
+        ``per_image_mAP_75``, means over the slices of their average precision, see
+        :func:`mmcovid.evaluation.per_image_ap`; ``<class>_dice``, the mean over the slices that
+        have the class in truth or prediction, and ``<class>_dice_pooled``, of all pixels together.
     """
     matches = match_lesions(entries, len(classes))
     precision = np.stack([average_precision(m, cluster, weights) for m in matches], axis=1)
@@ -157,6 +161,11 @@ def lesion_figures(entries: Sequence[dict], classes: tuple[str, ...], cluster: n
         mAP=mean_over_classes(precision.mean(2)),
         mAP_50=mean_over_classes(precision[:, :, 0]),
         mAP_75=mean_over_classes(precision[:, :, 5]))
+    per_image = np.array([slice_average_precision(entry) for entry in entries])
+    sums = weighted_sums(
+        np.column_stack([per_image, np.ones(len(entries))]), cluster, weights)
+    figures.update({f'per_image_{name}': values for name, values in
+                    mean_average_precision(sums[:, :-1] / sums[:, -1:]).items()})
     pixels = overlaps(entries, len(classes), score_thr)
     for k, name in enumerate(classes):
         both, found, true = pixels[:, k].T

@@ -38,6 +38,14 @@ def coco_precision(entries):
     return evaluation.eval['precision'][:, :, :, 0, -1]
 
 
+def evaluate(kind, entries, **kwargs):
+    """Figures of a metric of ``tools/test.py``."""
+    metric = METRICS.build(dict(type=kind, **kwargs))
+    metric.dataset_meta = dict(classes=LESION_CLASSES)
+    metric.process({}, copy.deepcopy(entries))
+    return metric.evaluate(len(entries))
+
+
 def decode_union(masks):
     return np.any([mask_utils.decode(m) for m in masks], axis=0) if masks else np.zeros(
         (SIZE, SIZE), bool)
@@ -68,6 +76,10 @@ def test_figures_of_a_resample_are_those_of_the_repeated_slices(seed):
         precision = coco_precision(again)
         assert found['mAP'][row] == pytest.approx(precision.mean())
         assert found['mAP_75'][row] == pytest.approx(precision[5].mean())
+        per_image = evaluate('mmcovid.PerImageAP', again)
+        for name in ('mAP', 'mAP_50', 'mAP_75'):
+            assert found[f'per_image_{name}'][row] == pytest.approx(
+                per_image[f'per_image/segm_{name}'])
         for k, name in enumerate(LESION_CLASSES):
             assert found[f'{name}_ap'][row] == pytest.approx(precision[:, :, k].mean())
             assert found[f'{name}_ap50'][row] == pytest.approx(precision[0, :, k].mean())
@@ -78,10 +90,7 @@ def test_figures_of_a_resample_are_those_of_the_repeated_slices(seed):
 
 def test_average_precision_is_that_of_the_metric():
     entries = simulate_lesions()
-    metric = METRICS.build(dict(type='mmcovid.LesionMetric', metric='segm', classwise=True))
-    metric.dataset_meta = dict(classes=LESION_CLASSES)
-    metric.process({}, copy.deepcopy(entries))
-    expected = metric.evaluate(len(entries))
+    expected = evaluate('mmcovid.LesionMetric', entries, metric='segm', classwise=True)
     found = lesion_figures(entries, LESION_CLASSES, np.zeros(len(entries), int),
                            resample_clusters(1, 1, 0), 0.3)
     assert found['mAP'][0] == pytest.approx(expected['coco/segm_mAP'], abs=5.1e-4)  # it rounds

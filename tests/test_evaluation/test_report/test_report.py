@@ -105,6 +105,9 @@ def test_page_needs_nothing_else(report):
     assert page.sources and all(s.startswith(('#', 'data:image/')) for s in page.sources)
     assert 'http' not in text.replace('http-equiv', '')
     assert '<lstm>' not in text and '<lstm>' in ''.join(page.text)
+    for part in ('Summary', 'Lesions', 'Comparison'):
+        section = text.split(f'<h2>{part}</h2>')[1].split('<h2>')[0]
+        assert 'COCO AP' in section and 'AP per slice' in section
     for name in ('Comparison', 'Calibration', 'Abstention', 'Subgroups', 'Errors',
                  'Lesion errors', 'Checklists'):
         assert f'<h2>{name}</h2>' in text
@@ -115,7 +118,8 @@ def test_figures_are_means_over_runs_and_differences_are_paired(report):
     folder, results = report
     table = {(r['level'], r['model'], r['figure']): r for r in rows(folder / 'one/figures.csv')}
     data = json.loads((folder / 'one/report.json').read_text(encoding='utf-8'))
-    for level, key in (('slice', 'accuracy'), ('patient', 'macro_auroc'), ('lesion', 'mAP')):
+    for level, key in (('slice', 'accuracy'), ('patient', 'macro_auroc'), ('lesion', 'mAP'),
+                       ('lesion', 'per_image_mAP')):
         one, other = (table[level, name, key] for name in ('attention', '<lstm>'))
         assert float(one['low']) <= float(one['value']) <= float(one['high'])
         assert float(one['sd_of_runs']) > 0 and not other['sd_of_runs']
