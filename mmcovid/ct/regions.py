@@ -7,6 +7,8 @@ from .volume import CTVolume
 REGIONS = ('body', 'lung')
 #: Between air and lung on one side, soft tissue on the other, in HU.
 _TISSUE = -400
+#: Between lung and air or a table's foam, in HU, which tells by its median what the border cuts.
+_LUNG = -900
 #: Least areas in cm²: tables and wires are smaller than a body, windpipe and bowel than lungs.
 _LEAST_BODY, _LEAST_LUNG = 80, 15
 #: Pixels are thinned out to about this distance, in mm.
@@ -19,7 +21,7 @@ def find_region(volume: CTVolume, region: str) -> range:
     Args:
         volume (CTVolume): Chest CT.
         region (str): ``'body'``, soft tissue of 80 cm² or more, or ``'lung'``, air of 15 cm² or
-            more that tissue encloses. No segmentation: a rough range to leave out what is above
+            more that tissue and the image border enclose. No segmentation: a rough range to leave out what is above
             and below.
 
     Returns:
@@ -48,7 +50,8 @@ def _area(hu: np.ndarray, region: str) -> int:
     tissue = hu >= _TISSUE
     if region == 'body':
         return int(tissue.sum())
-    # a frame of air joins all that is outside the body
-    air = np.pad(~tissue, 1, constant_values=True).astype(np.uint8)
-    _, labels = cv2.connectedComponents(air, connectivity=4)
-    return int((air.astype(bool) & (labels != labels[0, 0])).sum())
+    _, labels = cv2.connectedComponents((~tissue).astype(np.uint8), connectivity=4)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    # a crop may cut the lungs, so not all that touches the border is outside the body
+    outside = [label for label in np.unique(border) if np.median(hu[labels == label]) < _LUNG]
+    return int((~tissue & ~np.isin(labels, outside)).sum())

@@ -148,3 +148,18 @@ def test_regions(tmp_path):
     assert find_region(volume, 'lung') == range(3, 8)
     with pytest.raises(ValueError, match='a region is one of'):
         find_region(volume, 'brain')
+
+
+@pytest.mark.parametrize('crop', [0, 12, 24])
+def test_lungs_that_the_border_cuts_are_lungs(tmp_path, crop):
+    """Two lungs in a body, in air, on foam; a crop of 24 pixels goes through both lungs."""
+    hu = np.full((6, 96, 96), -1000)
+    hu[:, 84:] = -920
+    hu[:, 12:84, 12:84] = 40
+    hu[2:5, 24:72, 20:40] = hu[2:5, 24:72, 56:76] = -850
+    inside = slice(crop, 96 - crop)
+    hu = hu[:, inside, inside] + np.random.default_rng(0).normal(0, 20, hu[:, inside, inside].shape)
+    image = sitk.GetImageFromArray(hu.astype(np.int16))
+    image.SetSpacing([2, 2, 5])
+    sitk.WriteImage(image, str(tmp_path / 'a.nrrd'))
+    assert find_region(read_volume(tmp_path / 'a.nrrd'), 'lung') == range(2, 5)

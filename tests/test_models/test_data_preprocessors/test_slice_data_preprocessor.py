@@ -25,10 +25,19 @@ def test_constant_slice_is_zero_and_finite():
 
 def test_slices_are_standardised_before_they_are_padded():
     preprocessor = SliceDataPreprocessor(pad_size_divisor=32)
-    small, large = torch.rand(3, 20, 30), torch.rand(3, 32, 40)
-    data = preprocessor(
-        dict(inputs=[small, large], data_samples=[DetDataSample(), DetDataSample()]))
-    assert data['inputs'].shape == (2, 3, 32, 64)
-    torch.testing.assert_close(data['inputs'][0, :, :20, :30], standardize(small))
+    img = torch.rand(3, 20, 40)
+    data = preprocessor(dict(inputs=[img], data_samples=[DetDataSample()]))
+    assert data['inputs'].shape == (1, 3, 32, 64)
+    torch.testing.assert_close(data['inputs'][0, :, :20, :40], standardize(img))
     assert (data['inputs'][0, :, 20:] == 0).all()
     assert data['data_samples'][0].batch_input_shape == (32, 64)
+
+
+def test_slices_of_different_shapes_are_refused_by_name():
+    preprocessor = SliceDataPreprocessor(pad_size_divisor=32)
+    samples = [DetDataSample(metainfo=dict(img_path=f'{name}.png')) for name in 'ab']
+    slices = dict(inputs=[torch.rand(3, 20, 30), torch.rand(3, 32, 40)], data_samples=samples)
+    with pytest.raises(ValueError, match=r'a\.png 20×30, b\.png 32×40: .*Resize'):
+        preprocessor(slices)
+    with pytest.raises(ValueError, match='a slice 20×30'):
+        preprocessor(dict(inputs=slices['inputs']))
