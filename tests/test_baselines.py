@@ -97,6 +97,10 @@ def train_and_test(name, **options):
            'work_dir': f'work_dirs/{name}'})
     runner = Runner.from_cfg(config)
     runner.train()
+    best = dict(seg='coco_segm_mAP', cls='image_weighted_f1')
+    assert {path.name for path in Path(config.work_dir).glob('best_*')} == {
+        f'best_{best[task]}_iter_2.pth' for task in ('seg', 'cls')
+        if config.val_dataloader.dataset[task]}
     saved = torch.load(f'work_dirs/{name}/iter_2.pth', weights_only=False)['meta']['dataset_meta']
     tested = runner.test_dataloader.dataset.metainfo
     for part in ('classes', 'palette', 'image_classes'):

@@ -6,6 +6,7 @@ import pytest
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import HOOKS
 
 from mmcovid.apis import OneShotInferencer
 from mmcovid.datasets import LesionDataset
@@ -56,6 +57,48 @@ def test_lesions_are_scored_by_both_rulers_on_the_set_that_is_tested(path):
 def test_number_of_parameters_is_the_published_one(name, expected):
     model = MODELS.build(Config.fromfile(REPO / f'configs/one_shot/{name}.py').model)
     assert sum(p.numel() for p in model.parameters()) == expected
+
+
+def sets_of(config, role):
+    """The options of the sets of a data loader, by task."""
+    dataset = config[f'{role}_dataloader'].dataset
+    return {task: dataset[task] for task in ('seg', 'cls') if dataset.get(task)}
+
+
+def files_of(config, role):
+    return {task: each.data_root + each.ann_file for task, each in sets_of(config, role).items()}
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_each_split_has_files_of_its_own(path):
+    """Validation chooses checkpoints: it is never the test set, nor what is trained on."""
+    config = Config.fromfile(path)
+    roles = 'train', 'val', 'test'
+    files = [file for role in roles for file in files_of(config, role).values()]
+    assert len(files) == len(set(files))
+    for role in ('val', 'test'):
+        metrics = config[f'{role}_evaluator'].metrics
+        assert set(metrics) == set(sets_of(config, role))
+        if 'seg' in metrics:
+            assert metrics.seg.ann_file == files_of(config, role)['seg']
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_best_checkpoints_are_of_the_tasks_that_are_validated(path):
+    config = Config.fromfile(path)
+    figures = dict(seg='coco/segm_mAP', cls='image/weighted_f1')
+    hook = HOOKS.build(config.default_hooks.checkpoint)
+    assert hook.save_best == [figures[task] for task in sets_of(config, 'val')]
+    assert set(hook.rules) == {'greater'}
+    assert config.train_cfg.val_interval % hook.interval == 0  # no more checkpoints for them
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_training_slices_are_not_augmented(path):
+    for options in sets_of(Config.fromfile(path), 'train').values():
+        assert {transform.type.removeprefix('mmcovid.') for transform in options.pipeline} <= {
+            'LoadImageFromFile', 'ToThreeChannels', 'LoadAnnotations', 'Resize', 'MultiBranch',
+            'PackSliceInputs'}
 
 
 @pytest.mark.slow

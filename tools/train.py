@@ -8,12 +8,12 @@ from pathlib import Path
 import mmcovid  # noqa: F401
 
 # isort: split
-import torch
 from mmengine.config import Config
 
 from mmcovid.utils.cli import (
     add_common_arguments,
     build_runner,
+    enable_amp,
     load_config,
     safe_checkpoints,
 )
@@ -41,20 +41,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--resume {args.resume}: no optimiser is in it. Begin with its weights: '
                      f'--cfg-options load_from={args.resume}')
     return args
-
-
-def enable_amp(cfg: Config) -> None:
-    """Train in float16 with a loss scale on CUDA, in bfloat16 on a CPU.
-
-    An optimiser wrapper that the config chose itself is kept.
-    """
-    chosen = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if chosen != 'OptimWrapper':
-        print(f'--amp: the config has chosen {chosen} itself, which is kept')
-    elif torch.cuda.is_available():
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
-    else:
-        cfg.optim_wrapper.type = 'mmcovid.BF16OptimWrapper'
 
 
 def stop_at_leakage(cfg: Config, allow: list[str]) -> None:

@@ -4,7 +4,13 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=3_000, max_keep_ckpts=3),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=3_000,
+        max_keep_ckpts=3,
+        save_best=['coco/segm_mAP', 'image/weighted_f1'],  # one of each task
+        rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     iteration_seed=dict(type='mmcovid.IterationSeedHook'),
     visualization=dict(type='mmcovid.SliceVisualizationHook'),

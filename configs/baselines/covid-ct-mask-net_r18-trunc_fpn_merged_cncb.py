@@ -1,7 +1,7 @@
 # Second stage; first train covid-ct-mask-net-stage1_r18-trunc_fpn_merged_cncb.py.
 _base_ = './covid-ct-mask-net_r50_fpn_merged_cncb.py'
 model = dict(
-    stage1='work_dirs/covid-ct-mask-net-stage1_r18-trunc_fpn_merged_cncb/iter_150000.pth',
+    stage1='work_dirs/covid-ct-mask-net-stage1_r18-trunc_fpn_merged_cncb/iter_30000.pth',
     backbone=dict(
         depth=18, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2, )),
     neck=dict(in_channels=[256], num_outs=1),

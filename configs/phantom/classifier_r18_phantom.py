@@ -9,4 +9,6 @@ test_dataloader = dict(dataset=dict(seg=None))
 val_evaluator = dict(metrics=dict(_delete_=True, cls=dict(type='mmcovid.ImageLevelMetric')))
 test_evaluator = val_evaluator
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=_base_.max_iters // 2, max_keep_ckpts=1))
+    logger=dict(interval=20),
+    checkpoint=dict(
+        interval=_base_.max_iters // 2, max_keep_ckpts=1, save_best='image/weighted_f1'))

@@ -25,4 +25,5 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=400, max_per_img=128), rcnn=dict(max_per_img=32)))
 
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=_base_.max_iters // 2, max_keep_ckpts=1))
+    logger=dict(interval=20),
+    checkpoint=dict(interval=_base_.max_iters // 2, max_keep_ckpts=1, save_best='coco/segm_mAP'))

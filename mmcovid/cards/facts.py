@@ -62,7 +62,8 @@ def set_facts(dataset: BaseDataset) -> dict:
         task=getattr(dataset, 'TASK', None),
         images=_below(folder, dataset.data_root) if folder else None,
         annotations=[_annotation_facts(Path(file), dataset.data_root) for file in files],
-        skip_list=getattr(dataset, 'skip_list', '') or None)
+        skip_list=getattr(dataset, 'skip_list', '') or None,
+        per_class=getattr(dataset, 'per_class', None))
     if getattr(dataset, '_fully_initialized', True):
         facts.update(_contents(dataset))
     return facts

@@ -124,6 +124,8 @@ def _set(title: str, each: dict) -> list[str]:
         lines.append(f'images in `{each["images"]}`')
     if each['skip_list']:
         lines.append(f'without the slices of `{each["skip_list"]}`')
+    if each.get('per_class'):  # not in the cards of former versions
+        lines.append(f'{each["per_class"]:,} slices of each class, a fixed draw')
     if 'slices' not in each:
         lines.append('not loaded in the training, and so not counted')
         return [f'**{title}**', _list(lines)]

@@ -11,7 +11,7 @@ from mmcovid.registry import DATASETS
 from mmcovid.utils.files import name_some
 
 from .files import check_inside, find_missing, leave_out
-from .slice_lists import SliceEntry, check_unique, entry_of, read_slices
+from .slice_lists import SliceEntry, check_unique, entry_of, read_slices, sample_balanced
 from .slice_names import IMAGE_CLASSES
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.dcm')
@@ -40,12 +40,17 @@ class SliceDataset(BaseDataset):
             counts them, instead of raising. Defaults to False.
         skip_list (str): Text file of slices to leave out, below ``data_root``,
             as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
+        per_class (int, optional): Take this many slices of each class, from as
+            many patients as there are, always the same ones: see
+            :func:`~mmcovid.datasets.slice_lists.sample_balanced`. They are drawn
+            before any is skipped. Defaults to None, all slices.
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: A list file, the folder or an image is missing.
-        ValueError: A list or a file name cannot be read, or an image is
-            listed twice or outside ``data_prefix['img']``.
+        ValueError: A list or a file name cannot be read, an image is listed
+            twice or outside ``data_prefix['img']``, or a class has fewer than
+            ``per_class`` slices.
     """
 
     METAINFO = dict(classes=IMAGE_CLASSES, image_classes=IMAGE_CLASSES)
@@ -57,9 +62,11 @@ class SliceDataset(BaseDataset):
                  data_prefix: dict = dict(img=''),  # noqa: B006 (copied by the parent)
                  skip_missing: bool = False,
                  skip_list: str = '',
+                 per_class: int | None = None,
                  **kwargs) -> None:
         self.skip_missing = skip_missing
         self.skip_list = skip_list
+        self.per_class = per_class
         super().__init__(ann_file, *args, data_prefix=data_prefix, **kwargs)
 
     def _join_prefix(self) -> None:
@@ -82,6 +89,8 @@ class SliceDataset(BaseDataset):
         """
         entries = self.read_entries()
         check_unique(entries)
+        if self.per_class is not None:
+            entries = sample_balanced(entries, self.per_class)
         data_list = [
             dict(
                 img_path=join_path(self.data_prefix['img'], each.name),

@@ -1,6 +1,7 @@
-"""Read lists of slices with their classes, as text or as JSON."""
+"""Lists of slices with their classes: read them, as text or as JSON, and draw from them."""
 import json
 import os
+import random
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -63,6 +64,47 @@ def check_unique(entries: Iterable[SliceEntry]) -> None:
                 f'{each.place}: {each.name} was already listed in {seen[each.name]}. Remove one '
                 'of the two lines.')
         seen[each.name] = each.place
+
+
+def sample_balanced(entries: Sequence[SliceEntry], per_class: int,
+                    seed: int = 0) -> list[SliceEntry]:
+    """Draw as many slices of each class, from as many patients as there are.
+
+    One slice of each patient is drawn before a second one of any, so that the
+    patients of a class differ by one slice at most, unless they have no more.
+    A slice of an unknown patient counts as a patient of its own.
+
+    Args:
+        entries (Sequence[SliceEntry]): Slices to draw from.
+        per_class (int): Slices of each class that is there.
+        seed (int): Seed of the draw.
+
+    Returns:
+        list[SliceEntry]: Those drawn, in the order they had.
+
+    Raises:
+        ValueError: A class has too few slices.
+    """
+    chosen = set()
+    for label in sorted({each.label for each in entries}):
+        rng = random.Random(seed)
+        patients = {}
+        for each in entries:
+            if each.label == label:
+                key = each.name if each.patient == UNKNOWN else (each.patient, )
+                patients.setdefault(key, []).append(each)
+        available = sum(map(len, patients.values()))
+        if not 0 < per_class <= available:
+            raise ValueError(
+                f'{per_class} slices of class {label} cannot be drawn: there are {available}. '
+                'Give another --per-class (in a config `per_class`).')
+        groups = list(patients.values())
+        for group in [groups, *groups]:
+            rng.shuffle(group)
+        rounds = (group[turn] for turn in range(max(map(len, groups)))
+                  for group in groups if turn < len(group))
+        chosen.update(each for each, _ in zip(rounds, range(per_class)))
+    return [each for each in entries if each in chosen]
 
 
 def entry_of(name: str, label: int | None = None, box: Sequence[int] = (),

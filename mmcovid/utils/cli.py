@@ -69,6 +69,20 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def enable_amp(cfg: Config) -> None:
+    """Train in float16 with a loss scale on CUDA, in bfloat16 on a CPU.
+
+    An optimiser wrapper that the config chose itself is kept.
+    """
+    chosen = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if chosen != 'OptimWrapper':
+        print(f'--amp: the config has chosen {chosen} itself, which is kept')
+    elif torch.cuda.is_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    else:
+        cfg.optim_wrapper.type = 'mmcovid.BF16OptimWrapper'
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner; without CUDA, processes that torchrun started join by gloo.
 

@@ -69,6 +69,16 @@ def test_what_is_not_loaded_is_not_counted(phantom):
         assert facts['annotations'][0]['data_card']['source'] == 'phantom of mmcovid'
 
 
+def test_a_draw_is_told(phantom):
+    slices = SliceDataset(
+        'covidx_ct/train_phantom.txt', data_root=str(phantom),
+        data_prefix=dict(img='covidx_ct/2A_images/'), per_class=3)
+    facts = cards.data_facts(slices)
+    assert facts[0]['per_class'] == 3 and facts[0]['slices'] == 9
+    assert '3 slices of each class, a fixed draw' in cards.to_markdown(
+        make_card(data=dict(val=facts), updated='now'))
+
+
 def test_licences_are_those_of_the_data_cards(phantom, tmp_path):
     facts = cards.data_facts(two_sets(phantom))
     assert cards.licences(dict(data=dict(train=facts))) == {

@@ -74,6 +74,35 @@ def test_indices_and_lazy_init(root):
     assert lazy.metainfo['image_classes'] == ('normal', 'cp', 'covid19')
 
 
+def test_per_class_is_a_fixed_draw_from_all_patients(root):
+    """A subset of a list that is sorted by class and patient, as COVIDx-CT's are, is spread out."""
+    names = [f'{kind}_{10 * label + patient}_1_{number:04d}.png'
+             for label, kind in enumerate(('Normal', 'CP', 'NCP'))
+             for patient in range(3) for number in range(4)]
+    make_files(root / 'images', *names)
+    (root / 'val.txt').write_text(''.join(
+        f'{name} {("Normal", "CP", "NCP").index(name.split("_")[0])}\n' for name in names))
+    drawn = list(build(root, 'val.txt', per_class=3))
+    assert [info['gt_label'] for info in drawn] == [0] * 3 + [1] * 3 + [2] * 3
+    assert len({info['patient_id'] for info in drawn}) == 9
+    assert drawn == list(build(root, 'val.txt', per_class=3))
+    with pytest.raises(ValueError, match=r'13 slices of class 0 .*there are 12.*`per_class`'):
+        build(root, 'val.txt', per_class=13)
+
+
+def test_per_class_needs_no_image_that_it_does_not_take(root):
+    (root / 'train.txt').write_text('CP_2_12_0001.png 1\nCP_2_12_0009.png 1\nCP_2_12_0008.png 1\n')
+    make_files(root / 'images', 'CP_2_12_0008.png', 'CP_2_12_0009.png')
+    (taken, ) = build(root, 'train.txt', per_class=1)
+    for path in (root / 'images').iterdir():
+        if str(path) != taken['img_path']:
+            path.unlink()
+    assert [info['img_id'] for info in build(root, 'train.txt', per_class=1)] == [taken['img_id']]
+    (root / 'bad.txt').write_text(taken['img_id'])
+    with pytest.raises(FileNotFoundError, match='not one slice'):  # what is skipped stays drawn
+        build(root, 'train.txt', per_class=1, skip_list='bad.txt')
+
+
 def test_missing_images_are_counted_and_named(root):
     names = [f'CP_9_9_{number:04d}.png' for number in range(14)]
     (root / 'train.txt').write_text(''.join(f'{name} 1\n' for name in names))

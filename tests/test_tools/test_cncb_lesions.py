@@ -10,9 +10,14 @@ SCRIPT = 'tools/dataset_converters/cncb_lesions.py'
 
 
 @pytest.fixture
-def convert(repo, tmp_path, monkeypatch):
-    """Run the script in this process on four slices of patients a and b."""
-    for patient in 'ab':
+def patients():
+    return 'ab'
+
+
+@pytest.fixture
+def convert(repo, tmp_path, monkeypatch, patients):
+    """Run the script in this process on two slices of each patient."""
+    for patient in patients:
         for number in range(2):
             mask = np.zeros((20, 20), np.uint8)
             mask[2:14, 2:14] = 3
@@ -57,6 +62,45 @@ def test_split_files(convert, tmp_path, capsys):
     options = '--split', str(tmp_path / 'train.txt'), '--split', str(tmp_path / 'test.txt')
     assert sorted(convert(*options)) == ['test.json', 'train.json']
     assert '1 of 4 slices are in no split' in capsys.readouterr().out
+
+
+def patients_of(coco):
+    return {image['patient_id'] for image in coco['images']}
+
+
+@pytest.mark.parametrize('patients', ['abcdefgh'])
+def test_validation_is_held_out_of_the_first_split(convert, tmp_path):
+    """The author's lists, and a like set drawn without them, make the same files."""
+    lists = {'trainval': 'abcdef', 'test': 'gh'}
+    options = []
+    for name, members in lists.items():
+        file = tmp_path / f'author_{name}.txt'
+        file.write_text(''.join(f'{each}_0.jpg\n{each}_1.jpg\n' for each in members))
+        options += ['--split', f'lesions_{name}={file}']
+    written = convert(*options, '--val-fraction', '0.34')
+    drawn = convert('--test-fraction', '0.25', '--val-fraction', '0.34')
+    assert patients_of(written['lesions_trainval.json']) == set('abcdef')
+    assert patients_of(written['lesions_test.json']) == set('gh')
+    names = {f'lesions_{split}.json' for split in ('trainval', 'train', 'val', 'test')}
+    for splits in (written, drawn):
+        assert set(splits) == names
+        train, val, trainval, test = (
+            patients_of(splits[f'lesions_{split}.json'])
+            for split in ('train', 'val', 'trainval', 'test'))
+        assert (len(train), len(val), len(test)) == (4, 2, 2)
+        assert not train & val and train | val == trainval and not trainval & test
+    card = json.loads((tmp_path / 'out/dataset_card.json').read_text())
+    assert card['options']['test_fraction'] == 0.25 and card['options']['val_fraction'] == 0.34
+
+
+@pytest.mark.parametrize('patients', ['abcd'])
+def test_a_list_of_the_name_of_a_part_becomes_that_part(convert, tmp_path):
+    (tmp_path / 'lesions_train.txt').write_text('a_0.jpg\nb_0.jpg\nc_0.jpg\n')
+    (tmp_path / 'lesions_test.txt').write_text('d_0.jpg\n')
+    written = convert('--split', str(tmp_path / 'lesions_train.txt'), '--split',
+                      str(tmp_path / 'lesions_test.txt'), '--val-fraction', '0.3')
+    assert {name: len(coco['images']) for name, coco in written.items()} == {
+        'lesions_train.json': 2, 'lesions_val.json': 1, 'lesions_test.json': 1}
 
 
 def test_shared_patient(convert, tmp_path):

@@ -63,6 +63,20 @@ def test_balanced_set_is_drawn_cut_and_verified(run, images, tmp_path, capsys):
     assert lost.name in (tmp_path / 'report/quarantine.txt').read_text()
 
 
+def test_author_list_and_a_draw_make_the_same_file(run, images, tmp_path):
+    author = tmp_path / 'train_split_classification.txt'
+    author.write_text('0_0_0_0.png\n1_10_0_1.png\n2_22_0_0.png\n')
+    for source, options in ((author, ()), (tmp_path / 'train_COVIDx-CT.txt', ('--per-class', 1))):
+        out = tmp_path / f'of_{source.stem}'
+        run('dataset_converters/covidx_ct.py', f'train_3={source}', '--images', images,
+            '--out', out, *options)
+        data_list = json.loads((out / 'train_3.json').read_text())['data_list']
+        assert sorted(each['gt_label'] for each in data_list) == [0, 1, 2]
+        assert all((images / each['img_path']).is_file() for each in data_list)
+        card = json.loads((out / 'dataset_card.json').read_text())
+        assert list(card['lists']) == [source.name] and list(card['splits']) == ['train_3']
+
+
 def test_errors_are_one_line(run, images, tmp_path):
     with pytest.raises(SystemExit, match=r'^error: .*absent\.txt: no such list'):
         run('dataset_converters/covidx_ct.py', tmp_path / 'absent.txt', '--images', images,
@@ -80,8 +94,27 @@ def test_ictcf(run, images, tmp_path, capsys):
     assert run('dataset_converters/ictcf.py', images, '--out', tmp_path / 'out',
                '--train-per-class', 3) is None
     assert '4 slices that tell nothing (NiCT) are left out' in capsys.readouterr().out
-    train, test = (json.loads((tmp_path / f'out/ictcf_{split}.json').read_text())['data_list']
-                   for split in ('train', 'test'))
-    assert sorted(each['gt_label'] for each in train) == [0, 0, 0, 2, 2, 2]
-    assert sorted(each['gt_label'] for each in test) == [0, 2]
-    assert not {each['img_path'] for each in train} & {each['img_path'] for each in test}
+    assert labels(tmp_path / 'out') == dict(train=[0, 0, 0, 2, 2, 2], test=[0, 2])
+    (tmp_path / 'train_ictcf.txt').write_text('0_nCT1.jpg\n2_pCT2.jpg\n0_nCT0.jpg\n2_pCT0.jpg\n')
+    (tmp_path / 'test_ictcf.txt').write_text('0_nCT3.jpg\n2_pCT3.jpg\n')
+    run('dataset_converters/ictcf.py', images, '--out', tmp_path / 'lists', '--val-per-class', 1,
+        '--split', f'ictcf_trainval={tmp_path / "train_ictcf.txt"}',
+        '--split', f'ictcf_test={tmp_path / "test_ictcf.txt"}')
+    assert labels(tmp_path / 'lists') == dict(
+        train=[0, 2], val=[0, 2], trainval=[0, 0, 2, 2], test=[0, 2])
+    run('dataset_converters/ictcf.py', images, '--out', tmp_path / 'drawn', '--train-per-class', 3,
+        '--val-per-class', 1)
+    assert labels(tmp_path / 'drawn') == dict(train=[0, 0, 2, 2], val=[0, 2], test=[0, 2])
+
+
+def labels(out):
+    """Sorted labels of each JSON of iCTCF, of which no two but the undivided one share a slice."""
+    found, seen = {}, set()
+    for file in out.glob('ictcf_*.json'):
+        data_list = json.loads(file.read_text())['data_list']
+        found[file.stem.removeprefix('ictcf_')] = sorted(each['gt_label'] for each in data_list)
+        if file.stem != 'ictcf_trainval':
+            names = {each['img_path'] for each in data_list}
+            assert not names & seen
+            seen |= names
+    return found

@@ -12,10 +12,10 @@ def parse_args() -> argparse.Namespace:
         "paper's author have them, to JSON that SliceDataset reads. Every image is looked for and "
         'its size read. Images stay where they are, unless they are cut to their boxes.')
     parser.add_argument(
-        'lists', type=Path, nargs='+', metavar='LIST',
+        'lists', nargs='+', metavar='[NAME=]LIST',
         help='text file with lines "filename class [xmin ymin xmax ymax]" or '
-        '"<class>_<patient>_<scan>_<slice>.png", or JSON of this script; makes a JSON of the '
-        'same name')
+        '"<class>_<patient>_<scan>_<slice>.png", or JSON of this script; makes NAME.json, or a '
+        'JSON of the same name')
     parser.add_argument(
         '--images', type=Path, required=True, metavar='DIR', help='folder of the images')
     parser.add_argument(
@@ -49,8 +49,9 @@ def main() -> None:
             splits = {name: conversion.sample_balanced(entries, args.per_class, args.seed)
                       for name, entries in splits.items()}
         totals = conversion.write_slice_annotations(
-            args.out, splits, args.images, 'COVIDx-CT', args.crop, args.lists, options,
-            args.dry_run, args.workers)
+            args.out, splits, args.images, 'COVIDx-CT', args.crop,
+            list(conversion.name_splits(args.lists).values()), options, args.dry_run,
+            args.workers)
         if args.author_list and not args.dry_run:
             for name, entries in splits.items():
                 conversion.write_author_list(entries, args.out / f'{name}_author.txt')

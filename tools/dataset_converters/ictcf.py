@@ -14,15 +14,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('root', type=Path, help='folder into which iCTCF was unpacked')
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
-        '--split', type=Path, action='append', default=[], metavar='FILE',
-        help='text file of slices, one 2_pCT<n>.jpg or pCT<n>.jpg per line; makes a JSON of the '
-        'same name; repeat for each split')
+        '--split', action='append', default=[], metavar='[NAME=]FILE',
+        help='text file of slices, one 2_pCT<n>.jpg or pCT<n>.jpg per line; makes NAME.json, or a '
+        'JSON of the same name; repeat for each split')
     split.add_argument(
         '--train-per-class', type=int, metavar='N',
         help='draw N slices of each class for ictcf_train.json, the others go to ictcf_test.json; '
         'with neither option all slices go to ictcf_test.json. No patient is known: slices of '
         'one may be in both')
-    parser.add_argument('--seed', type=int, default=0, help='seed of that draw (default: 0)')
+    parser.add_argument(
+        '--val-per-class', type=int, metavar='N',
+        help='draw N slices of each class out of the first split, or of those that '
+        '--train-per-class drew, for ictcf_val.json; the rest of them is ictcf_train.json')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the draws (default: 0)')
     add_conversion_arguments(parser)
     return parser.parse_args()
 
@@ -30,13 +34,24 @@ def parse_args() -> argparse.Namespace:
 def choose_splits(args: argparse.Namespace, slices: list) -> dict:
     """Slices per JSON name, as the options say."""
     if args.split:
-        return {name: conversion.read_ictcf_split(file, slices)
-                for name, file in zip(conversion.name_splits(args.split), args.split)}
-    if args.train_per_class is None:
+        splits = {name: conversion.read_ictcf_split(file, slices)
+                  for name, file in conversion.name_splits(args.split).items()}
+    elif args.train_per_class is None:
         return {'ictcf_test': slices}
-    train = conversion.sample_balanced(slices, args.train_per_class, args.seed)
-    drawn = set(train)
-    return {'ictcf_train': train, 'ictcf_test': [each for each in slices if each not in drawn]}
+    else:
+        train, rest = draw(slices, args.train_per_class, args.seed)
+        splits = {'ictcf_train': train, 'ictcf_test': rest}
+    if args.val_per_class is not None:
+        first = next(iter(splits.values()))
+        splits['ictcf_val'], splits['ictcf_train'] = draw(first, args.val_per_class, args.seed)
+    return splits
+
+
+def draw(slices: list, per_class: int, seed: int) -> tuple[list, list]:
+    """As many slices of each class, and all others."""
+    drawn = conversion.sample_balanced(slices, per_class, seed)
+    taken = set(drawn)
+    return drawn, [each for each in slices if each not in taken]
 
 
 def main() -> None:
@@ -45,10 +60,13 @@ def main() -> None:
         slices, left_out = conversion.list_ictcf_slices(args.root)
         splits = choose_splits(args, slices)
         options = dict(left_out=left_out)
-        if args.train_per_class is not None:
-            options.update(train_per_class=args.train_per_class, seed=args.seed)
+        drawn = dict(train_per_class=args.train_per_class, val_per_class=args.val_per_class)
+        drawn = {name: number for name, number in drawn.items() if number is not None}
+        if drawn:
+            options.update(drawn, seed=args.seed)
         totals = conversion.write_slice_annotations(
-            args.out, splits, args.root, 'iCTCF', lists=args.split, options=options,
+            args.out, splits, args.root, 'iCTCF',
+            lists=list(conversion.name_splits(args.split).values()), options=options,
             dry_run=args.dry_run, workers=args.workers)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error

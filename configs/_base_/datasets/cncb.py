@@ -1,4 +1,5 @@
 # Two data sets in one batch: CNCB-NCOV lesion masks (branch seg) and COVIDx-CT slices (branch cls).
+# Splits and sizes are the paper's; docs/en/prepare_data.md says how to make the files.
 data_root = 'data/cncb/'
 image_scale = (512, 512)
 num_seg, num_cls = 1, 1  # slices of each set in a batch
@@ -13,13 +14,11 @@ train_pipelines = dict(
         *load_slice,
         dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
         dict(type='Resize', scale=image_scale, keep_ratio=False),
-        dict(type='RandomFlip', prob=0.5),
         dict(type='MultiBranch', branch_field=branches, seg=[dict(type='mmcovid.PackSliceInputs')]),
     ],
     cls=[
         *load_slice,
         dict(type='Resize', scale=image_scale, keep_ratio=False),
-        dict(type='RandomFlip', prob=0.5),
         dict(type='MultiBranch', branch_field=branches, cls=[dict(type='mmcovid.PackSliceInputs')]),
     ])
 test_pipeline = [
@@ -38,7 +37,7 @@ train_lesions = dict(
 train_slices = dict(
     type='mmcovid.SliceDataset',
     data_root=data_root,
-    ann_file='covidx_ct/train_COVIDx-CT.txt',
+    ann_file='covidx_ct/annotations/train_3000.json',  # 1,000 of each class
     data_prefix=dict(img='covidx_ct/2A_images/'),
     pipeline=train_pipelines['cls'])
 train_dataloader = dict(
@@ -52,10 +51,10 @@ train_dataloader = dict(
     batch_sampler=None,
     dataset=dict(type='mmcovid.TwoTaskDataset', seg=train_lesions, cls=train_slices))
 
-val_lesions = dict(
+val_lesions = dict(  # patients held out of the 650 slices that are not for testing
     type='mmcovid.LesionDataset',
     data_root=data_root,
-    ann_file='annotations/lesions_test.json',
+    ann_file='annotations/lesions_val.json',
     data_prefix=dict(img='ct_lesion_seg/image/'),
     test_mode=True)
 val_slices = dict(
@@ -63,8 +62,10 @@ val_slices = dict(
     data_root=data_root,
     ann_file='covidx_ct/val_COVIDx-CT.txt',
     data_prefix=dict(img='covidx_ct/2A_images/'),
+    per_class=500,  # all 21,000 in each epoch would cost more than the training
     test_mode=True)
-test_slices = dict(val_slices, ann_file='covidx_ct/test_COVIDx-CT.txt')
+test_lesions = dict(val_lesions, ann_file='annotations/lesions_test.json')
+test_slices = dict(val_slices, ann_file='covidx_ct/test_COVIDx-CT.txt', per_class=None)
 
 val_dataloader = dict(
     batch_size=1,
@@ -78,7 +79,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     val_dataloader,
     dataset=dict(
-        type='mmcovid.TwoTaskDataset', seg=val_lesions, cls=test_slices, pipeline=test_pipeline))
+        type='mmcovid.TwoTaskDataset', seg=test_lesions, cls=test_slices, pipeline=test_pipeline))
 
 val_evaluator = dict(
     type='mmcovid.TaskEvaluator',
@@ -86,11 +87,17 @@ val_evaluator = dict(
         seg=[
             dict(
                 type='mmcovid.LesionMetric',  # COCO's average precision
-                ann_file=data_root + 'annotations/lesions_test.json',
+                ann_file=data_root + 'annotations/lesions_val.json',
                 metric=['bbox', 'segm'],
                 classwise=True,
                 format_only=False),
             dict(type='mmcovid.PerImageAP'),  # that of the author's releases
         ],
         cls=dict(type='mmcovid.ImageLevelMetric')))
-test_evaluator = val_evaluator
+coco, per_image = val_evaluator['metrics']['seg']
+test_evaluator = dict(
+    val_evaluator,
+    metrics=dict(
+        val_evaluator['metrics'],
+        seg=[dict(coco, ann_file=data_root + 'annotations/lesions_test.json'), per_image]))
+del coco, per_image

@@ -26,12 +26,12 @@ train_dataloader = dict(
 val_dataloader = dict(
     dataset=dict(
         pipeline=test_pipeline,
-        seg=dict(data_root=data_root, ann_file='annotations/lesions_val.json'),
-        cls=dict(data_root=data_root, ann_file='covidx_ct/val_phantom.txt')))
+        seg=dict(data_root=data_root),
+        cls=dict(data_root=data_root, ann_file='covidx_ct/val_phantom.txt', per_class=None)))
 test_dataloader = dict(
     dataset=dict(
         pipeline=test_pipeline,
-        seg=dict(data_root=data_root, ann_file='annotations/lesions_test.json'),
+        seg=dict(data_root=data_root),
         cls=dict(data_root=data_root, ann_file='covidx_ct/test_phantom.txt')))
 
 coco, per_image = _base_.val_evaluator.metrics.seg

@@ -1,3 +1,4 @@
+from ..slice_lists import sample_balanced
 from .dataset_card import LICENCES, NOT_STATED, PHANTOM, read_card, write_card
 from .ictcf import list_ictcf_slices, read_ictcf_split
 from .lesion_annotations import SplitTotals, format_totals, write_lesion_annotations
@@ -16,7 +17,7 @@ from .slice_annotations import (
     format_slice_totals,
     write_slice_annotations,
 )
-from .slice_sampling import read_slice_splits, sample_balanced, write_author_list
+from .slice_splits import read_slice_splits, write_author_list
 from .splits import check_patients_apart, name_splits
 
 __all__ = [

@@ -74,13 +74,20 @@ def check_patients_apart(splits: Mapping[str, Sequence], only_warn: bool = False
         warnings.warn(message, stacklevel=2)
 
 
-def name_splits(files: Sequence[Path]) -> list[str]:
-    """Names of the splits that list files make: the files' own, without suffix.
+def name_splits(files: Sequence[str | Path]) -> dict[str, Path]:
+    """Names of the splits that list files make, with the files.
+
+    Args:
+        files (Sequence[str or Path]): Files, which name the split by their own name without
+            suffix, or text ``NAME=FILE``.
 
     Raises:
         ValueError: Two would write the same JSON.
     """
-    names = [file.stem for file in files]
+    pairs = [file.rpartition('=')[::2] if isinstance(file, str) else ('', file)
+             for file in files]
+    names = [name or Path(file).stem for name, file in pairs]
     if len(set(names)) < len(names):
-        raise ValueError(f'split files of one name would overwrite each other: {names}.')
-    return names
+        raise ValueError(f'split files of one name would overwrite each other: {names}. Name '
+                         'them otherwise, NAME=FILE.')
+    return {name: Path(file) for name, (_, file) in zip(names, pairs)}

@@ -1,6 +1,5 @@
-"""Lists of slices: read them, draw from them, write them as the paper's author does."""
+"""Lists of slices: find their images, write them as the paper's author does."""
 import os
-import random
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +8,11 @@ from mmcovid.utils.files import name_some, write_text
 
 from ..files import find_missing
 from ..slice_lists import SliceEntry, check_unique, read_slices
-from ..slice_names import IMAGE_CLASSES, UNKNOWN, other_spelling, slice_source
+from ..slice_names import IMAGE_CLASSES, other_spelling, slice_source
 from .splits import name_splits
 
 
-def read_slice_splits(lists: Sequence[Path], images: str | Path, skip_missing: bool = False
+def read_slice_splits(lists: Sequence[str | Path], images: str | Path, skip_missing: bool = False
                       ) -> tuple[dict[str, list[SliceEntry]], list[str]]:
     """Read lists and find their images.
 
@@ -21,7 +20,8 @@ def read_slice_splits(lists: Sequence[Path], images: str | Path, skip_missing: b
     way round: ``2_96_1328_0035.png`` stands for ``NCP_96_1328_0035.png``.
 
     Args:
-        lists (Sequence[Path]): List files, see :func:`~mmcovid.datasets.slice_lists.read_slices`.
+        lists (Sequence[str or Path]): List files, see
+            :func:`~mmcovid.datasets.slice_lists.read_slices`, or ``NAME=FILE``.
         images (str or Path): Folder of the images.
         skip_missing (bool): Warn of missing images instead of raising.
 
@@ -33,8 +33,8 @@ def read_slice_splits(lists: Sequence[Path], images: str | Path, skip_missing: b
         FileNotFoundError: A list or an image is missing.
         ValueError: A list cannot be read, names a slice again or is empty.
     """
-    listed = {name: read_slices(str(file), IMAGE_CLASSES)
-              for name, file in zip(name_splits(lists), lists)}
+    files = name_splits(lists)
+    listed = {name: read_slices(str(file), IMAGE_CLASSES) for name, file in files.items()}
     entries = [each for members in listed.values() for each in members]
     check_unique(entries)
     spellings = {each: [name for name in (each.name, other_spelling(each.name)) if name]
@@ -52,51 +52,11 @@ def read_slice_splits(lists: Sequence[Path], images: str | Path, skip_missing: b
         warnings.warn(f'{message} They are left out.', stacklevel=2)
     splits = {name: [found[each] for each in members if each in found]
               for name, members in listed.items()}
-    for name, file in zip(splits, lists):
+    for name, file in files.items():
         if not splits[name]:
             raise ValueError(f'{file}: lists no slice.')
     check_unique(each for members in splits.values() for each in members)
     return splits, missing
-
-
-def sample_balanced(entries: Sequence[SliceEntry], per_class: int, seed: int) -> list[SliceEntry]:
-    """Draw as many slices of each class, from as many patients as there are.
-
-    One slice of each patient is drawn before a second one of any, so that the
-    patients of a class differ by one slice at most, unless they have no more.
-    A slice of an unknown patient counts as a patient of its own.
-
-    Args:
-        entries (Sequence[SliceEntry]): Slices to draw from.
-        per_class (int): Slices of each class that is there.
-        seed (int): Seed of the draw.
-
-    Returns:
-        list[SliceEntry]: Those drawn, in the order they had.
-
-    Raises:
-        ValueError: A class has too few slices.
-    """
-    chosen = set()
-    for label in sorted({each.label for each in entries}):
-        rng = random.Random(seed)
-        patients = {}
-        for each in entries:
-            if each.label == label:
-                key = each.name if each.patient == UNKNOWN else (each.patient, )
-                patients.setdefault(key, []).append(each)
-        available = sum(map(len, patients.values()))
-        if not 0 < per_class <= available:
-            raise ValueError(
-                f'{per_class} slices of class {label} ({IMAGE_CLASSES[label]}) cannot be drawn: '
-                f'there are {available}. Give another --per-class.')
-        groups = list(patients.values())
-        for group in [groups, *groups]:
-            rng.shuffle(group)
-        rounds = (group[turn] for turn in range(max(map(len, groups)))
-                  for group in groups if turn < len(group))
-        chosen.update(each for each, _ in zip(rounds, range(per_class)))
-    return [each for each in entries if each in chosen]
 
 
 def write_author_list(entries: Sequence[SliceEntry], file: str | Path) -> None:
