@@ -18,12 +18,15 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from mmcovid.evaluation.class_scores import mean_over_classes
 from mmcovid.evaluation.report.bootstrap import Resamples
 from mmcovid.evaluation.report.calibration import image_scores
 from mmcovid.evaluation.report.classification import (
     Cases,
-    classification_figures,
+    confusion_counts,
+    count_figures,
     patients_behind,
+    rank_figures,
 )
 
 CLASSES = ('normal', 'cp', 'covid19')
@@ -78,6 +81,17 @@ def percentile_interval(values: np.ndarray) -> tuple[float, float]:
     return tuple(np.quantile(resampled, norm.cdf(2 * bias + norm.ppf((0.025, 0.975)))))
 
 
+def compute_figures(models: list[Cases], weights: np.ndarray) -> dict[str, np.ndarray]:
+    """:data:`FIGURES` of the first model, and the difference of the second, for each row."""
+    one, other = (count_figures(confusion_counts(cases, weights)) for cases in models)
+    first = models[0]
+    auroc, _ = rank_figures(first.truth == 2, first.scores[:, 2], first.cluster, weights)
+    values = (one['accuracy'], one['sensitivity'][:, 2], one['ppv'][:, 2],
+              mean_over_classes(one['f1'], one['support']), auroc,
+              other['accuracy'] - one['accuracy'])
+    return dict(zip(FIGURES, values))
+
+
 def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
              rounds: int) -> dict[str, np.ndarray]:
     """Intervals of simulated sets.
@@ -87,20 +101,17 @@ def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
         after, (sets, 5).
     """
     rng = np.random.default_rng(5)
-    large, _ = draw(30_000, 1, accuracy, rng)
-    truth = dict.fromkeys(FIGURES, accuracy) | {'accuracy: difference': 0.}
-    truth['covid19_auroc'] = classification_figures(
-        large, np.ones((1, 30_000)), CLASSES)['covid19_auroc'][0]
+    population = compute_figures(draw(60_000, 1, accuracy, rng), np.ones((1, 60_000)))
+    truth = dict.fromkeys(FIGURES, accuracy) | {
+        'covid19_auroc': population['covid19_auroc'][0], 'accuracy: difference': 0.}
     bounds = {key: np.empty((sets, 5)) for key in FIGURES}
     for i in range(sets):
         resamples = Resamples(patients, rounds, seed=i)
         models = draw(patients, slices, accuracy, rng)
-        figures, other = (classification_figures(m, resamples.weights, CLASSES) for m in models)
         behind = patients_behind(models[0], CLASSES)
-        figures['accuracy: difference'] = other['accuracy'] - figures['accuracy']
-        for key in FIGURES:
-            found = resamples.estimate(figures[key], share=key in behind, patients=behind.get(key))
-            bounds[key][i] = (truth[key], *percentile_interval(figures[key][:rounds + 1]),
+        for key, values in compute_figures(models, resamples.weights).items():
+            found = resamples.estimate(values, share=key in behind, patients=behind.get(key))
+            bounds[key][i] = (truth[key], *percentile_interval(values[:rounds + 1]),
                               found['low'], found['high'])
     return bounds
 
