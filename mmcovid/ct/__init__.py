@@ -1,5 +1,6 @@
 """CT as it comes from a scanner: reading, windowing, and masks on the same grid."""
 from .dicom import Series, list_series
+from .lungs import find_lungs
 from .regions import find_region
 from .slices import (
     SlicePath,
@@ -25,6 +26,7 @@ from .volume import (
 
 __all__ = [
     'LEVEL', 'WIDTH', 'CTVolume', 'Grid', 'Series', 'SlicePath', 'apply_window', 'check_size',
-    'find_region', 'find_slice', 'find_volumes', 'has_dicom', 'is_ct', 'list_series',
-    'list_slices', 'read_picture', 'read_volume', 'to_stored', 'volume_suffix', 'write_mask'
+    'find_lungs', 'find_region', 'find_slice', 'find_volumes', 'has_dicom', 'is_ct',
+    'list_series', 'list_slices', 'read_picture', 'read_volume', 'to_stored', 'volume_suffix',
+    'write_mask'
 ]

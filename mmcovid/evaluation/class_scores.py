@@ -1,5 +1,6 @@
 """Class scores: of many slices together, calibrated, high enough or not."""
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,27 @@ AGGREGATES = {
     'max': lambda scores: scores.max(0) / scores.max(0).sum(),
     'vote': lambda scores: np.bincount(scores.argmax(1), minlength=scores.shape[1]) / len(scores),
 }
+
+
+def mean_over_classes(values: np.ndarray, support: np.ndarray | None = None) -> np.ndarray:
+    """Mean of a figure over the classes that a set has, as scikit-learn's over its true labels.
+
+    A class that the set lacks has no say: a false prediction of it counts against the class that
+    the case is of. A resample that loses a class of the set has no mean.
+
+    Args:
+        values (np.ndarray): The figure by class, in the set itself (row 0) and in R resamples of
+            it, (R + 1, K); nan where it is not defined.
+        support (np.ndarray, optional): Number of true cases by class, (R + 1, K). Defaults to
+            None: figures of a class without any are nan already.
+
+    Returns:
+        np.ndarray: (R + 1,); nan where a class of the set has no figure.
+    """
+    if support is not None:
+        values = np.where(support > 0, values, np.nan)
+    defined = ~np.isnan(values[0])
+    return values[:, defined].mean(1) if defined.any() else np.full(len(values), np.nan)
 
 
 def is_decided(scores: np.ndarray, abstain_below: float | None) -> np.ndarray:
@@ -63,13 +85,16 @@ def _only_temperature(path: Path) -> float:
         raise ValueError(f'temperature {path}: neither a number nor a file')
     try:
         models = json.loads(path.read_text(encoding='utf-8'))
-        found = [(name, float(run['temperature'])) for name, runs in models.items()
+        found = [(name, float(run['temperature']), run.get('note')) for name, runs in models.items()
                  for run in runs]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path}: is no temperature.json of tools/analysis_tools/report.py '
                          '--calibrate-on. Make one, or give the temperature as a number') from error
     if len(found) != 1:
-        listed = ', '.join(f'{name} {temperature:.4g}' for name, temperature in found)
+        listed = ', '.join(f'{name} {temperature:.4g}' for name, temperature, _ in found)
         raise ValueError(f'{path}: holds {len(found)} temperatures ({listed}). Give the one of '
                          'your weights as a number')
-    return found[0][1]
+    (_, temperature, note), = found
+    if note:
+        warnings.warn(f'{path}: {note}', stacklevel=3)
+    return temperature

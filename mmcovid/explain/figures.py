@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 from scipy.stats import rankdata
 
-from mmcovid.evaluation.report.bootstrap import estimate, resample_clusters, weighted_sums
+from mmcovid.evaluation.report.bootstrap import Resamples, weighted_sums
 from mmcovid.evaluation.report.predictions import cluster_names
 
 from .deletion import BY_SCORE, RANDOM
@@ -33,7 +33,7 @@ class SliceSet:
             dict(img_id=s.img_id, patient_id=s.patient_id, scan_id=s.scan_id) for s in slices])
         patients, self.cluster = np.unique(names, return_inverse=True)
         self.slices, self.num_patients = slices, len(patients)
-        self._resamples = resample_clusters(len(patients), rounds, seed)
+        self._resamples = Resamples(len(patients), rounds, seed)
         self.attention = np.stack([s.weights for s in slices])  # (n, β, branches)
         self.branches = branch_names(self.attention.shape[2])
         self.scores = np.stack([s.scores for s in slices])
@@ -67,15 +67,24 @@ class SliceSet:
             with_true_lesions=int((~np.isnan(self.kinds['truth'][1][:, 0, 0])).sum()))
 
     def sums(self, *columns: np.ndarray) -> np.ndarray:
-        """Sums of values of the slices, (n,) each, in every resample, (columns, R + 1)."""
-        return weighted_sums(np.column_stack(columns), self.cluster, self._resamples).T
+        """Sums of values of the slices, (n,) each, in every resample, one row each."""
+        return weighted_sums(
+            np.column_stack(columns), self.cluster, self._resamples.weights).T
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """Mean over the slices that have a value, in every resample, (R + 1,)."""
+        """Mean over the slices that have a value, in every resample."""
         known = ~np.isnan(values)
         total, count = self.sums(np.where(known, values, 0), known)
         with np.errstate(invalid='ignore'):
             return total / count
+
+    def _share(self, values: np.ndarray) -> dict[str, float]:
+        """Estimate of a figure in 0..1."""
+        return self._resamples.estimate(values)
+
+    def _number(self, values: np.ndarray) -> dict[str, float]:
+        """Estimate of any other figure."""
+        return self._resamples.estimate(values, share=False)
 
     def shares(self) -> list[dict]:
         """Attention on each kind of RoI, what even weights would give, and their ratio."""
@@ -93,8 +102,9 @@ class SliceSet:
                         with np.errstate(invalid='ignore', divide='ignore'):
                             rows.append(dict(
                                 kind=kind, group=group, name=name, branch=branch,
-                                slices=int(known.sum()), attention=estimate(on_it / count),
-                                even=estimate(even / count), ratio=estimate(on_it / even)))
+                                slices=int(known.sum()), attention=self._share(on_it / count),
+                                even=self._share(even / count),
+                                ratio=self._number(on_it / even)))
         return rows
 
     def order(self) -> dict[str, dict]:
@@ -114,13 +124,13 @@ class SliceSet:
             with np.errstate(invalid='ignore'):
                 explained = between * count / spread
             figures[branch] = dict(
-                by_place=[estimate(values) for values in by_place],
-                by_score=[estimate(self.mean(column)) for column in ranked.T],
-                place_correlation=estimate(self.mean(_spearman(places, own))),
-                score_correlation=estimate(self.mean(_spearman(self.scores, own))),
-                explained_by_place=estimate(explained),
-                effective_rois=estimate(self.mean(np.exp(entropy))),
-                largest_weight=estimate(self.mean(own.max(1))))
+                by_place=[self._share(values) for values in by_place],
+                by_score=[self._share(self.mean(column)) for column in ranked.T],
+                place_correlation=self._number(self.mean(_spearman(places, own))),
+                score_correlation=self._number(self.mean(_spearman(self.scores, own))),
+                explained_by_place=self._share(explained),
+                effective_rois=self._number(self.mean(np.exp(entropy))),
+                largest_weight=self._share(self.mean(own.max(1))))
         return figures
 
     def pointing(self) -> dict[str, dict]:
@@ -133,8 +143,9 @@ class SliceSet:
             heaviest = self.attention[..., b].argmax(1)
             hit = centred[np.arange(len(centred)), heaviest]
             figures[branch] = dict(
-                slices=int((~np.isnan(hit)).sum()), hit=estimate(self.mean(hit)),
-                chance=estimate(self.mean(chance)), difference=estimate(self.mean(hit - chance)))
+                slices=int((~np.isnan(hit)).sum()), hit=self._share(self.mean(hit)),
+                chance=self._share(self.mean(chance)),
+                difference=self._number(self.mean(hit - chance)))
         return figures
 
     def deletion(self) -> list[dict]:
@@ -158,7 +169,8 @@ class SliceSet:
                     rows.append(dict(
                         ranking=ranking, dropped=k, measure=measure, slices=used,
                         too_few_rois=len(self.slices) - used,
-                        **{name: estimate(self.mean(each[:, m])) for name, each in values.items()}))
+                        **{name: self._number(self.mean(each[:, m]))
+                           for name, each in values.items()}))
         return rows
 
 

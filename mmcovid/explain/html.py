@@ -206,11 +206,11 @@ def _method(data: dict) -> str:
              f'<code>{model["checkpoint_sha256"][:16]}</code>']]
     software = ', '.join(f'{name} {version}' for name, version in data['software'].items())
     return (
-        f'<p>Intervals are 95 %, from {settings["rounds"]:,} resamples of patients with all their '
-        f'slices (seed {settings["seed"]}); many figures are given, and no correction is made for '
-        f'that. †: all resamples give the same. Random drops are means of {settings["draws"]} '
-        'draws. At least two RoIs are left: a single one, normalised by its own statistics, is the '
-        'same in every slice. Lungs and lesions are predicted ones of score '
+        f'<p>Intervals are 95 % t intervals, standard errors from {settings["rounds"]:,} resamples '
+        f'of patients with all their slices (seed {settings["seed"]}); many figures are given, and '
+        'no correction is made for that. †: all resamples give the same. Random drops are means of '
+        f'{settings["draws"]} draws. At least two RoIs are left: a single one, normalised by its '
+        'own statistics, is the same in every slice. Lungs and lesions are predicted ones of score '
         f'{settings["score_thr"]:g} or more. Repeats in a sequence count as often as they stand '
         'there; in deletion they are one RoI. “Wrongly” are slices of another true class.</p>'
         '<p>Sources: S. Jain and B. C. Wallace, “Attention is not Explanation”, NAACL 2019; '

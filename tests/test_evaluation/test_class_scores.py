@@ -35,6 +35,9 @@ def test_temperature_is_a_number_or_the_only_one_of_a_file(tmp_path):
     path = tmp_path / 'temperature.json'
     path.write_text(json.dumps(dict(lstm2=[dict(temperature=1.4, file='val.pkl')])))
     assert read_temperature(path) == read_temperature('1.4') == read_temperature(1.4) == 1.4
+    path.write_text(json.dumps(dict(lstm2=[dict(temperature=1., note='no temperature fits')])))
+    with pytest.warns(UserWarning, match='temperature.json: no temperature fits'):
+        assert read_temperature(path) == 1
     path.write_text(json.dumps(dict(lstm2=[dict(temperature=1.4)], attn=[dict(temperature=5.9)])))
     with pytest.raises(ValueError, match=r'2 temperatures \(lstm2 1.4, attn 5.9\)'):
         read_temperature(path)

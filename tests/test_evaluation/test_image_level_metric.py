@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import METRICS
 from mmengine.runner import Runner
+from sklearn.metrics import f1_score
 
 from mmcovid.evaluation import ImageLevelMetric
 
@@ -102,12 +103,20 @@ def test_figures_by_definition(drawn):
             auroc=auroc(is_k, scores[:, k]))
         for key, value in expected.items():
             assert metrics[f'image/{name}_{key}'] == pytest.approx(value, nan_ok=True), key
-    for mean, key in (('macro_f1', 'f1'), ('macro_auroc', 'auroc')):
-        values = [metrics[f'image/{name}_{key}'] for name in CLASSES]
-        defined = [value for value in values if not math.isnan(value)]
-        assert metrics[f'image/{mean}'] == pytest.approx(
-            ratio(sum(defined), len(defined)), nan_ok=True)
+    assert metrics['image/macro_f1'] == pytest.approx(
+        f1_score(truth, pred, labels=np.unique(truth), average='macro'))
+    areas = [metrics[f'image/{CLASSES[k]}_auroc'] for k in np.unique(truth)]
+    assert metrics['image/macro_auroc'] == pytest.approx(np.mean(areas), nan_ok=True)
     assert not math.isnan(metrics['image/weighted_f1'])
+
+
+def test_class_without_slices_has_no_say_in_the_means(log):
+    """One false prediction of it costs the macro F1 as much as one of another class."""
+    metrics = evaluate(samples_of([[599, 1, 0], [0, 0, 0], [0, 0, 400]]))
+    assert metrics['image/cp_f1'] == 0
+    assert metrics['image/macro_f1'] == pytest.approx((2 * 599 / 1199 + 1) / 2)
+    assert any('no slice of cp: macro figures are means over the other classes' in
+               record.getMessage() for record in log)
 
 
 def test_any_kind_of_number_is_taken():

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix, roc_auc_score
 from terminaltables import AsciiTable
 
+from mmcovid.evaluation.class_scores import mean_over_classes
 from mmcovid.registry import METRICS
 
 #: Per-class figures, in the order in which they are printed and returned.
@@ -42,12 +43,6 @@ def class_figures(truth: np.ndarray, pred: np.ndarray, scores: np.ndarray) -> di
                 else np.nan for k in labels]))
 
 
-def mean_of_defined(values: np.ndarray) -> float:
-    """Mean of the values that are not nan; nan where there are none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float('nan')
-
-
 @METRICS.register_module()
 class ImageLevelMetric(BaseMetric):
     """Classification of whole slices.
@@ -57,13 +52,14 @@ class ImageLevelMetric(BaseMetric):
     - ``accuracy``;
     - per class ``<class>_sensitivity``, ``_specificity``, ``_ppv``, ``_npv``, ``_f1`` and
       ``_auroc``, each one-versus-rest;
-    - ``macro_f1`` and ``macro_auroc``, means over the classes;
+    - ``macro_f1`` and ``macro_auroc``, means over the classes that have slices in the test set;
     - ``weighted_f1``, the class F1 weighted by the class shares of the test set, as in
       Ter-Sarkisov's papers;
     - ``confusion_matrix``, a list of lists of counts with the true classes as rows.
 
     A figure that the test set leaves undefined, such as the sensitivity of a class with no slice,
-    is nan and is named in a warning; the two means are then taken over the other classes.
+    is nan and is named in a warning. A class that has no slice does not enter the means over the
+    classes, also where it is falsely predicted.
 
     Args:
         classes (Sequence[str], optional): Names of the image classes. Defaults to None:
@@ -151,9 +147,9 @@ class ImageLevelMetric(BaseMetric):
         present = support > 0  # the F1 of a class that has slices is always defined
         metrics = dict(
             accuracy=float(np.mean(truth == pred)),
-            macro_f1=mean_of_defined(figures['f1']),
+            macro_f1=float(mean_over_classes(figures['f1'][None], support[None])[0]),
             weighted_f1=float(np.average(figures['f1'][present], weights=support[present])),
-            macro_auroc=mean_of_defined(figures['auroc']))
+            macro_auroc=float(mean_over_classes(figures['auroc'][None])[0]))
         for k, name in enumerate(self.classes):
             metrics.update({f'{name}_{key}': float(figures[key][k]) for key in CLASS_FIGURES})
         metrics['confusion_matrix'] = matrix.tolist()
@@ -175,6 +171,10 @@ class ImageLevelMetric(BaseMetric):
         tables = '\n'.join(AsciiTable(table).table for table in (per_class, confusion))
         print_log(f'Slices by class, {matrix.sum()} in all: {summary}\n{tables}', logger='current')
 
+        absent = [name for name, slices in zip(self.classes, matrix.sum(axis=1)) if not slices]
+        if absent:
+            print_log(f'The test set has no slice of {", ".join(absent)}: macro figures are means '
+                      'over the other classes.', logger='current')
         undefined = [key for key, value in metrics.items() if np.any(np.isnan(value))]
         if undefined:
             print_log(

@@ -5,20 +5,30 @@ Slices of one patient resemble each other, so 20,000 slices of 300 patients tell
 weights, how often each patient was drawn, and figures are computed from all rows at once. Row 0
 holds ones: the set itself. Several models share the rows, so that their differences are paired.
 
-Intervals are bias-corrected percentiles: average precision is higher in resamples, in which cases
-repeat, than in the set, as it is in small sets, and plain percentiles would miss it.
+The resamples give the standard error of a figure. If few patients are in error, it rests on these
+few and is as often too small as percentiles of the resamples are too narrow. So intervals take the
+t quantile whose degrees of freedom tell how many patients make up the error, by the changes of
+the figure as each patient is left out. Figures in 0..1 get their interval on the logit scale.
 
 Sources: B. Efron, "Nonparametric standard errors and confidence intervals", Can. J. Stat. 9, 1981;
-C. A. Field and A. H. Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B 69, 2007.
+C. A. Field and A. H. Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B 69, 2007;
+F. E. Satterthwaite, "An approximate distribution of estimates of variance components",
+Biometrics Bull. 2, 1946; E. B. Wilson, "Probable inference, the law of succession, and statistical
+inference", J. Am. Stat. Assoc. 22, 1927.
 """
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import expit, logit
+from scipy.stats import norm, t
 
 #: An interval of resamples of which fewer than this share define the figure is not given.
 LEAST_DEFINED = 0.9
+#: More patients than this are left out in groups.
+MOST_LEFT_OUT = 500
 _CHUNK = 128
+#: A standard error below is a rounding error.
+_NOTHING = 1e-9
 
 
 def resample_clusters(num_clusters: int, rounds: int, seed: int) -> np.ndarray:
@@ -37,6 +47,20 @@ def resample_clusters(num_clusters: int, rounds: int, seed: int) -> np.ndarray:
     for row in weights[1:]:
         row[:] = np.bincount(rng.integers(num_clusters, size=num_clusters), minlength=num_clusters)
     return weights
+
+
+def leave_out_clusters(num_clusters: int) -> np.ndarray:
+    """Weights that leave out one cluster after the other, or groups of them if they are many.
+
+    Args:
+        num_clusters (int): Number of clusters (patients) C.
+
+    Returns:
+        np.ndarray: Weights, (G, C), uint16, with G = C up to :data:`MOST_LEFT_OUT`.
+    """
+    groups = min(num_clusters, MOST_LEFT_OUT)
+    group = np.arange(num_clusters) % groups
+    return (group != np.arange(groups)[:, None]).astype(np.uint16)
 
 
 def chunks(weights: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -65,22 +89,95 @@ def weighted_sums(values: np.ndarray, cluster: np.ndarray, weights: np.ndarray) 
     return sums
 
 
-def estimate(values: np.ndarray, level: float = 0.95) -> dict[str, float]:
-    """Value on the set itself and bias-corrected percentile interval of the resamples.
+def effective_clusters(cluster: np.ndarray) -> float:
+    """Number of clusters of equal size that would tell as much (Kish), if samples in one are alike.
 
     Args:
-        values (np.ndarray): The figure in each resample, (R + 1,); row 0 is the set itself.
-        level (float): Confidence level. Defaults to 0.95.
+        cluster (np.ndarray): Cluster of each sample, (n,), int.
 
     Returns:
-        dict[str, float]: ``value``, ``low`` and ``high``; the bounds are nan if less than
-        :data:`LEAST_DEFINED` of the resamples define the figure.
+        float: From 1 to the number of clusters; 0 without samples.
     """
-    resampled = values[1:][~np.isnan(values[1:])]
-    low = high = float('nan')
-    if len(resampled) and len(resampled) >= LEAST_DEFINED * (len(values) - 1):
-        below = np.mean(resampled < values[0]) + np.mean(resampled == values[0]) / 2
-        bias = norm.ppf(np.clip(below, 0.5 / len(resampled), 1 - 0.5 / len(resampled)))
-        tails = norm.ppf(((1 - level) / 2, (1 + level) / 2))
-        low, high = np.quantile(resampled, norm.cdf(2 * bias + tails))
-    return dict(value=float(values[0]), low=float(low), high=float(high))
+    sizes = np.bincount(cluster).astype(float)
+    return sizes.sum()**2 / max((sizes**2).sum(), 1)
+
+
+def degrees_of_freedom(left_out: np.ndarray) -> float:
+    """Of a variance that is estimated from clusters, by Satterthwaite's approximation.
+
+    Args:
+        left_out (np.ndarray): The figure without each of G clusters, (G,).
+
+    Returns:
+        float: From 2, if one cluster alone makes up the variance, over 2k, if k of many do alike,
+        to G - 1.
+    """
+    square = (left_out - left_out.mean())**2
+    share = (square**2).sum() / square.sum()**2
+    return 2 / max(share - 1 / len(square), 2 / (len(square) - 1))
+
+
+def wilson_interval(share: float, number: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share of ``number`` independent cases."""
+    z2 = norm.ppf((1 + level) / 2)**2
+    centre = share + z2 / (2 * number)
+    half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * number)) / number)
+    low, high = (centre + np.array([-half, half])) / (1 + z2 / number)
+    return min(low, share), max(high, share)  # of 0 and 1 up to rounding
+
+
+def t_interval(value: float, half: float, share: bool) -> tuple[float, float]:
+    """Value minus and plus ``half``; of a share on the logit scale, where ``half`` grows alike."""
+    if share and 0 < value < 1:
+        return tuple(expit(logit(value) + np.array([-half, half]) / (value * (1 - value))))
+    return value - half, value + half
+
+
+class Resamples:
+    """Resamples of patients, and the intervals that figures of them give.
+
+    Args:
+        num_clusters (int): Number of patients C.
+        rounds (int): Number of resamples R.
+        seed (int): Seed of the draw.
+
+    Attributes:
+        weights (np.ndarray): The set itself, the resamples and the set without each patient (or
+            group of patients), (1 + R + G, C).
+    """
+
+    def __init__(self, num_clusters: int, rounds: int, seed: int) -> None:
+        self.rounds = rounds
+        self.weights = np.concatenate([
+            resample_clusters(num_clusters, rounds, seed), leave_out_clusters(num_clusters)])
+
+    def estimate(self, values: np.ndarray, *, share: bool = True, patients: float | None = None,
+                 level: float = 0.95) -> dict[str, float]:
+        """Value on the set itself and its confidence interval.
+
+        Args:
+            values (np.ndarray): The figure for each row of the weights, (1 + R + G,).
+            share (bool): Whether it lies in 0..1, so that the logit scale suits. Defaults to True.
+            patients (float, optional): Effective number of patients behind a share; its interval
+                is then Wilson's of as many cases, if that is narrower or if no resample differs
+                from the set. Defaults to None.
+            level (float): Confidence level. Defaults to 0.95.
+
+        Returns:
+            dict[str, float]: ``value``, ``low`` and ``high``; both bounds are nan if less than
+            :data:`LEAST_DEFINED` of the resamples define the figure, and the value if they are
+            all alike and ``patients`` is not known.
+        """
+        value, resampled, left_out = np.split(values, [1, self.rounds + 1])
+        value, defined = float(value[0]), ~np.isnan(resampled)
+        low = high = float('nan')
+        if not np.isnan(value) and defined.mean() >= LEAST_DEFINED:
+            error = resampled[defined].std()
+            alike = wilson_interval(value, patients, level) if patients else (-np.inf, np.inf)
+            if error > _NOTHING:
+                freedom = degrees_of_freedom(left_out[~np.isnan(left_out)])
+                low, high = t_interval(value, t.ppf((1 + level) / 2, freedom) * error, share)
+                low, high = max(low, alike[0]), min(high, alike[1])
+            else:
+                low, high = alike if patients else (value, value)
+        return dict(value=value, low=float(low), high=float(high))

@@ -124,7 +124,7 @@ def _draw_galleries(results: Results, models: Models, settings: Settings) -> dic
 
 def _temperatures(calibration: dict) -> dict:
     """The temperature of every run, with what it was fitted on."""
-    keys = ('temperature', 'nll_before', 'nll_after', 'file', 'slices')
+    keys = ('temperature', 'nll_before', 'nll_after', 'note', 'file', 'slices')
     return {name: [{key: run[key] for key in keys} for run in runs]
             for name, runs in calibration.items()}
 

@@ -21,7 +21,7 @@ def image_scores(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return softmax(log_expit(logits / temperature), axis=1)
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> dict[str, float | str]:
     """The temperature at which the scores have the least negative log-likelihood.
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, applied to
@@ -32,23 +32,24 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         truth (np.ndarray): True labels, (n,), int.
 
     Returns:
-        dict[str, float]: ``temperature``, and ``nll_before`` and ``nll_after``.
-
-    Raises:
-        ValueError: If the likelihood has no optimum between e⁻⁵ and e⁵.
+        dict: ``temperature``, ``nll_before``, ``nll_after`` and ``note``: '' or, where the
+        likelihood has no optimum between e⁻⁵ and e⁵, why the temperature is left at 1.
     """
 
     def nll(log_temperature: float) -> float:
         scores = image_scores(logits, np.exp(log_temperature))[np.arange(len(truth)), truth]
-        return -np.log(np.maximum(scores, np.finfo(float).tiny)).mean()
+        return float(-np.log(np.maximum(scores, np.finfo(float).tiny)).mean())
 
+    before, (coldest, hottest) = nll(0), map(nll, _LOG_RANGE)
     best = minimize_scalar(nll, bounds=_LOG_RANGE, method='bounded', options=dict(xatol=1e-6))
-    if min(map(nll, _LOG_RANGE)) < best.fun + 1e-6:
-        raise ValueError(
-            'no temperature fits: the validation slices are all classified rightly, or no better '
-            'than by chance. Calibrate on a set that holds both errors and right answers')
-    return dict(temperature=float(np.exp(best.x)), nll_before=float(nll(0)),
-                nll_after=float(best.fun))
+    if best.fun < min(coldest, hottest) - 1e-6:
+        return dict(temperature=float(np.exp(best.x)), nll_before=before,
+                    nll_after=float(best.fun), note='')
+    why = ('the classes are no better than chance' if hottest < coldest
+           else 'hardly a slice is classified wrongly')
+    return dict(temperature=1., nll_before=before, nll_after=before, note=(
+        f'no temperature fits, since on the validation set {why}; 1 is kept. To calibrate, use a '
+        'set that holds both errors and right answers'))
 
 
 def reliability(cases: Cases) -> dict[str, np.ndarray]:

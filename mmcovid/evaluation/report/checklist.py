@@ -153,8 +153,9 @@ def _answers(data: dict) -> dict[str, dict[str, tuple[str, str]]]:
     classified = 'confusion' in data
     measures = ' '.join(
         [CLASS_MEASURES] * classified + [LESION_MEASURES] * ('lesion' in data['figures']))
-    intervals = (f'95 % bias-corrected percentile intervals of {settings["rounds"]} resamples of '
-                 f'patients with all their slices (seed {settings["seed"]}).')
+    intervals = ('95 % intervals: t intervals (on the logit scale for figures in 0 to 1), standard '
+                 f'errors of {settings["rounds"]} resamples of patients with all their slices '
+                 f'(seed {settings["seed"]}), degrees of freedom by Satterthwaite.')
     comparison = (' Models are compared on the same resamples (paired).'
                   if any(data['differences'].values()) else '')
     output = ('Class scores: sigmoids of the image logits normalised to sum to 1; the class is '
@@ -191,7 +192,7 @@ def _answers(data: dict) -> dict[str, dict[str, tuple[str, str]]]:
         tripod['23a'] = ('in part', f'{tripod["23a"][1]} No subgroups were asked for.')
     fits = [f'T = {run["temperature"]:.4g} ({name}, fitted on {run["slices"]} slices of '
             f'{run["file"]})' for name, runs in data.get('calibration', {}).items()
-            for run in runs if 'temperature' in run]
+            for run in runs if 'temperature' in run and not run['note']]
     if fits:
         tripod['12f'] = ('filled in', 'Temperature scaling of the logits, fitted on validation '
                          'slices that share no patient with the test set.')

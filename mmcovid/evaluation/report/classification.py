@@ -3,7 +3,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bootstrap import chunks, weighted_sums
+from mmcovid.evaluation.class_scores import mean_over_classes
+
+from .bootstrap import chunks, effective_clusters, weighted_sums
 
 #: Per-class figures, in the order in which they are reported.
 CLASS_FIGURES = ('sensitivity', 'specificity', 'ppv', 'npv', 'f1', 'auroc', 'auprc')
@@ -91,7 +93,8 @@ def count_figures(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns:
         dict[str, np.ndarray]: ``accuracy`` and ``weighted_f1``, (R + 1,), and per class
-        ``sensitivity``, ``specificity``, ``ppv``, ``npv`` and ``f1``, (R + 1, K).
+        ``support`` (number of true cases), ``sensitivity``, ``specificity``, ``ppv``, ``npv`` and
+        ``f1``, (R + 1, K).
     """
     tp = np.diagonal(matrix, axis1=1, axis2=2)
     fn, fp = matrix.sum(2) - tp, matrix.sum(1) - tp
@@ -102,17 +105,12 @@ def count_figures(matrix: np.ndarray) -> dict[str, np.ndarray]:
         return dict(
             accuracy=tp.sum(1) / total[:, 0],
             weighted_f1=np.nansum(f1 * (tp + fn), axis=1) / total[:, 0],
+            support=tp + fn,
             sensitivity=tp / (tp + fn),
             specificity=tn / (tn + fp),
             ppv=tp / (tp + fp),
             npv=tn / (tn + fn),
             f1=f1)
-
-
-def mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Mean over the classes for which the set itself defines the figure, (R + 1, K) to (R + 1,)."""
-    defined = ~np.isnan(values[0])
-    return values[:, defined].mean(1) if defined.any() else np.full(len(values), np.nan)
 
 
 def confidence_bins(scores: np.ndarray) -> np.ndarray:
@@ -166,9 +164,42 @@ def classification_figures(cases: Cases, weights: np.ndarray,
     counts['auroc'], counts['auprc'] = (np.column_stack(values) for values in zip(*ranks))
     figures = dict(
         accuracy=counts['accuracy'],
-        macro_f1=mean_over_classes(counts['f1']),
+        macro_f1=mean_over_classes(counts['f1'], counts['support']),
         weighted_f1=counts['weighted_f1'],
         macro_auroc=mean_over_classes(counts['auroc']))
     for k, name in enumerate(classes):
         figures.update({f'{name}_{key}': counts[key][:, k] for key in CLASS_FIGURES})
     return figures
+
+
+def patients_behind(cases: Cases, classes: tuple[str, ...]) -> dict[str, float]:
+    """Effective number of patients that each figure of :func:`classification_figures` rests on.
+
+    With as many independent cases a proportion is no surer than with all the cases of these
+    patients. That also holds for an AUROC with the smaller of its two groups (van Dantzig, 1951).
+
+    Args:
+        cases (Cases): n cases of K classes.
+        classes (tuple[str, ...]): Names of the K classes.
+
+    Returns:
+        dict[str, float]: By name of the figure; of a mean over classes that of the class with the
+        fewest.
+    """
+
+    def count(chosen: np.ndarray) -> float:
+        return effective_clusters(cases.cluster[chosen])
+
+    everyone = effective_clusters(cases.cluster)
+    found = dict(accuracy=everyone, weighted_f1=everyone)
+    smallest = dict(f1=[], auroc=[])
+    for k, name in enumerate(classes):
+        own, predicted = cases.truth == k, cases.pred == k
+        positive, negative = count(own), count(~own)
+        of_class = dict(
+            sensitivity=positive, specificity=negative, ppv=count(predicted),
+            npv=count(~predicted), f1=positive, auroc=min(positive, negative), auprc=positive)
+        found.update({f'{name}_{key}': value for key, value in of_class.items()})
+        for key in smallest:
+            smallest[key] += [of_class[key]] if own.any() else []
+    return found | {f'macro_{key}': min(values) for key, values in smallest.items()}

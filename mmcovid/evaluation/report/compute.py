@@ -7,13 +7,14 @@ import numpy as np
 
 from mmcovid.evaluation.class_scores import is_decided
 
-from .bootstrap import estimate, resample_clusters, weighted_sums
+from .bootstrap import Resamples, effective_clusters, weighted_sums
 from .calibration import at_coverage, coverage_curve, fit_temperature, image_scores, reliability
 from .classification import (
     Cases,
     calibration_figures,
     classification_figures,
     confusion_counts,
+    patients_behind,
 )
 from .lesions import lesion_figures
 from .predictions import (
@@ -118,7 +119,7 @@ def _classify(results: Results, models: Models, settings: Settings,
             f'{strangers} of {len(entries)} slices tell no patient: each scan, or else each slice, '
             'counts as a patient of its own, and the intervals are too narrow if patients have '
             'several.')
-    weights = resample_clusters(len(clusters), settings.rounds, settings.seed)
+    resamples = Resamples(len(clusters), settings.rounds, settings.seed)
     entries = sorted(entries, key=lambda entry: order[str(entry['img_id'])])
     units = unit_names(entries, settings.unit)
 
@@ -139,24 +140,31 @@ def _classify(results: Results, models: Models, settings: Settings,
             cases=len(first), patients=len(clusters),
             per_class=np.bincount(first.truth, minlength=len(data['classes'])).tolist())
         results.cases[level] = {name: runs[0] for name, runs in cases.items()}
+        if level == 'slice':
+            absent = [name for name, count in zip(data['classes'], data['sets'][level]['per_class'])
+                      if not count]
+            if absent:
+                data['notes'].append(f'The set has no slice of {", ".join(absent)}: macro figures '
+                                     'are means over the other classes.')
         replicates = {
-            name: [classification_figures(run, weights, data['classes']) for run in runs]
+            name: [classification_figures(run, resamples.weights, data['classes']) for run in runs]
             for name, runs in cases.items()}
-        _add_figures(data, level, replicates)
+        _add_figures(data, level, replicates, resamples, {
+            name: _fewest_patients(runs, data['classes']) for name, runs in cases.items()})
         data.setdefault('confusion', {})[level] = {
-            name: confusion_counts(runs[0], weights[:1])[0].astype(int).tolist()
+            name: confusion_counts(runs[0], resamples.weights[:1])[0].astype(int).tolist()
             for name, runs in cases.items()}
 
-    deciding = _calibrate(data, models, slices, weights, validation)
+    deciding = _calibrate(data, models, slices, resamples, validation)
     results.deciding = {
         'slice': deciding,
         settings.unit: {name: unit_cases(cases, units, settings.aggregate)[0]
                         for name, cases in deciding.items()}}
     data['abstention'] = {
-        level: {name: _abstention(run, weights, settings.abstain_below)
+        level: {name: _abstention(run, resamples, settings.abstain_below)
                 for name, run in cases.items()} for level, cases in results.deciding.items()}
     if settings.metadata:
-        data['subgroups'] = _by_group(entries, slices, weights, settings, data['classes'])
+        data['subgroups'] = _by_group(entries, slices, resamples, settings, data['classes'])
 
 
 def _segment(results: Results, models: Models, settings: Settings) -> None:
@@ -166,7 +174,7 @@ def _segment(results: Results, models: Models, settings: Settings) -> None:
     if strangers:
         data['notes'].append(f'{strangers} of {len(entries)} slices with lesion masks tell no '
                              'patient: each counts as a patient of its own.')
-    weights = resample_clusters(len(clusters), settings.rounds, settings.seed)
+    resamples = Resamples(len(clusters), settings.rounds, settings.seed)
     data['sets']['lesion'] = dict(cases=len(entries), patients=len(clusters), per_class=[
         sum(item['bbox_label'] == k for entry in entries for item in entry['instances'])
         for k in range(len(data['lesion_classes']))])
@@ -177,11 +185,12 @@ def _segment(results: Results, models: Models, settings: Settings) -> None:
             own = sorted(dump.lesions, key=lambda entry: order[str(entry['img_id'])])
             cluster = np.array([clusters[patient] for patient in cluster_names(own)[0]])
             replicates[name].append(lesion_figures(
-                own, data['lesion_classes'], cluster, weights, settings.score_thr))
-    _add_figures(data, 'lesion', replicates)
+                own, data['lesion_classes'], cluster, resamples.weights, settings.score_thr))
+    _add_figures(data, 'lesion', replicates, resamples, {name: {} for name in models})
 
 
-def _add_figures(data: dict, level: str, replicates: dict[str, list[dict]]) -> None:
+def _add_figures(data: dict, level: str, replicates: dict[str, list[dict]], resamples: Resamples,
+                 patients: dict[str, dict[str, float]]) -> None:
     """Estimates of each model, means over its runs, and differences from the first model."""
     means = {
         name: {key: np.mean([run[key] for run in runs], axis=0) for key in runs[0]}
@@ -190,17 +199,24 @@ def _add_figures(data: dict, level: str, replicates: dict[str, list[dict]]) -> N
     for name, figures in means.items():
         runs = replicates[name]
         data['figures'][level][name] = {
-            key: estimate(values) | (
+            key: resamples.estimate(values, patients=patients[name].get(key)) | (
                 dict(sd_of_runs=float(np.std([run[key][0] for run in runs], ddof=1)))
                 if len(runs) > 1 else {})
             for key, values in figures.items()}
     reference = means[data['reference']]
     data['differences'][level] = {
-        name: {key: estimate(values - reference[key]) for key, values in figures.items()}
+        name: {key: resamples.estimate(values - reference[key], share=False)
+               for key, values in figures.items()}
         for name, figures in means.items() if name != data['reference']}
 
 
-def _calibrate(data: dict, models: Models, slices: dict[str, list[Cases]], weights: np.ndarray,
+def _fewest_patients(runs: Sequence[Cases], classes: tuple[str, ...]) -> dict[str, float]:
+    """Effective number of patients behind each figure, of the run that has the fewest."""
+    counts = [patients_behind(run, classes) for run in runs]
+    return {key: min(count[key] for count in counts) for key in counts[0]}
+
+
+def _calibrate(data: dict, models: Models, slices: dict[str, list[Cases]], resamples: Resamples,
                validation: Models | None) -> dict[str, Cases]:
     """Calibration of the slices' scores, and temperatures if there is a validation set.
 
@@ -211,16 +227,18 @@ def _calibrate(data: dict, models: Models, slices: dict[str, list[Cases]], weigh
     for name, runs in slices.items():
         calibration[name] = []
         for i, cases in enumerate(runs):
-            entry = dict(before=_calibration(cases, weights),
+            entry = dict(before=_calibration(cases, resamples),
                          bins=reliability(cases))
             if validation:
                 test, held_out = models[name][i], validation[name][i]
                 check_apart(held_out, test)
                 fit = fit_temperature(held_out.logits(), held_out.truth())
+                if fit['note']:
+                    data['notes'].append(f'{Path(held_out.path).name} ({name}): {fit["note"]}.')
                 cases = _rescored(cases, test, fit['temperature'])
                 entry.update(
                     fit, file=Path(held_out.path).name, slices=len(held_out.slices),
-                    after=_calibration(cases, weights),
+                    after=_calibration(cases, resamples),
                     bins_after=reliability(cases))
             calibration[name].append(entry)
             deciding.setdefault(name, cases)
@@ -232,18 +250,15 @@ def _rescored(cases: Cases, dump: Dump, temperature: float) -> Cases:
     return cases.with_scores(image_scores(np.array([logits[i] for i in cases.ids]), temperature))
 
 
-def _calibration(cases: Cases, weights: np.ndarray) -> dict[str, dict]:
+def _calibration(cases: Cases, resamples: Resamples) -> dict[str, dict]:
     """Estimates of calibration; ECE goes without interval, as resampling inflates it."""
-    figures = _estimates(calibration_figures(cases, weights))
+    figures = {key: resamples.estimate(values, share=False)
+               for key, values in calibration_figures(cases, resamples.weights).items()}
     figures['ece'].update(low=float('nan'), high=float('nan'))
     return figures
 
 
-def _estimates(figures: dict[str, np.ndarray]) -> dict[str, dict]:
-    return {key: estimate(values) for key, values in figures.items()}
-
-
-def _abstention(cases: Cases, weights: np.ndarray, abstain_below: float | None) -> list[dict]:
+def _abstention(cases: Cases, resamples: Resamples, abstain_below: float | None) -> list[dict]:
     """Coverage and accuracy at thresholds of the confidence."""
     curve = coverage_curve(cases)
     thresholds = [at_coverage(curve, coverage) for coverage in COVERAGES]
@@ -254,16 +269,19 @@ def _abstention(cases: Cases, weights: np.ndarray, abstain_below: float | None) 
         kept = is_decided(cases.scores, threshold)
         right = kept & (cases.pred == cases.truth)
         sums = weighted_sums(
-            np.column_stack([np.ones(len(cases)), kept, right]), cases.cluster, weights)
+            np.column_stack([np.ones(len(cases)), kept, right]), cases.cluster,
+            resamples.weights)
         with np.errstate(invalid='ignore'):
             rows.append(dict(
                 threshold=threshold, chosen=threshold == abstain_below, kept=int(kept.sum()),
-                coverage=estimate(sums[:, 1] / sums[:, 0]),
-                accuracy=estimate(sums[:, 2] / sums[:, 1])))
+                coverage=resamples.estimate(
+                    sums[:, 1] / sums[:, 0], patients=effective_clusters(cases.cluster)),
+                accuracy=resamples.estimate(
+                    sums[:, 2] / sums[:, 1], patients=effective_clusters(cases.cluster[kept]))))
     return rows
 
 
-def _by_group(entries: Sequence[dict], slices: dict[str, list[Cases]], weights: np.ndarray,
+def _by_group(entries: Sequence[dict], slices: dict[str, list[Cases]], resamples: Resamples,
               settings: Settings, classes: tuple[str, ...]) -> dict:
     """Figures of the slices by each column of the metadata."""
     key, rows = read_metadata(settings.metadata, settings.subgroups)
@@ -275,10 +293,14 @@ def _by_group(entries: Sequence[dict], slices: dict[str, list[Cases]], weights: 
             chosen = groups == group
             figures = {}
             for name, runs in slices.items():
-                replicates = [classification_figures(run.take(chosen), weights, classes)
-                              for run in runs]
-                figures[name] = _estimates({
-                    k: np.mean([r[k] for r in replicates], axis=0) for k in replicates[0]})
+                parts = [run.take(chosen) for run in runs]
+                replicates = [classification_figures(run, resamples.weights, classes)
+                              for run in parts]
+                patients = _fewest_patients(parts, classes)
+                figures[name] = {
+                    k: resamples.estimate(
+                        np.mean([r[k] for r in replicates], axis=0), patients=patients[k])
+                    for k in replicates[0]}
             part = next(iter(slices.values()))[0].take(chosen)
             table[column][group] = dict(
                 slices=len(part), patients=len(set(part.cluster)),

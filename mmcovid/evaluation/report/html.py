@@ -202,7 +202,8 @@ def _calibration(data: dict) -> str:
             name = escape(model) + (f' (run {i + 1})' if len(runs) > 1 else '')
             rows.append([name, 'as predicted', *map(number, run['before'].values())])
             if 'after' in run:
-                rows.append([name, f'T = {run["temperature"]:.4g}',
+                rows.append([name, 'T = 1, as none fits' if run['note']
+                             else f'T = {run["temperature"]:.4g}',
                              *map(number, run['after'].values())])
     text = ('<p>Of the slices’ scores. Lower is better; ECE is of the predicted class, in 15 bins; '
             'it is biased upwards in small sets and more so in resamples, so it has no interval.')
@@ -313,11 +314,15 @@ def _method(data: dict) -> str:
     several = len(data['inputs']) > len({entry['model'] for entry in data['inputs']})
     return (
         f'<p>Bootstrap: patients are drawn with replacement, with all their slices, '
-        f'{settings["rounds"]:,} times (seed {settings["seed"]}); intervals are '
-        'bias-corrected 95 % percentiles. †: all resamples give the same, as for a figure without '
-        'any error, so that nothing is known of its precision. “Undefined” is a figure whose '
-        'denominator is 0. No interval is given where more than a tenth of the resamples do not '
-        'define the figure.'
+        f'{settings["rounds"]:,} times (seed {settings["seed"]}). Intervals are 95 % t '
+        'intervals: the standard error is that of the resamples, the degrees of freedom '
+        '(Satterthwaite) tell how many patients make it up. Those of figures in 0 to 1 are on the '
+        'logit scale and, in classification, no wider than Wilson’s interval of as many cases as '
+        'there are patients (their effective number, Kish); a figure of 0 or 1 has the latter. †: '
+        'all resamples give the same and nothing is known of the precision. “Undefined” is a '
+        'figure whose denominator is 0. No interval is given where more than a tenth of the '
+        'resamples do not define the figure. Macro figures are means over the classes that the '
+        'set has.'
         + (' Figures of a model with several runs are means over the runs, their intervals are of '
            'these means, and SD is the standard deviation between runs; curves, confusion matrices '
            'and pictures are of its first run.' if several else '')

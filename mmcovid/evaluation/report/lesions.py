@@ -8,10 +8,10 @@ import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmcovid.evaluation.class_scores import mean_over_classes
 from mmcovid.evaluation.lesion_ap import mean_average_precision, slice_average_precision
 
 from .bootstrap import weighted_sums
-from .classification import mean_over_classes
 
 RECALLS = np.linspace(0, 1, 101)  # COCO's
 

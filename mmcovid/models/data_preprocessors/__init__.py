@@ -1,3 +1,4 @@
+from .region_data_preprocessor import RegionDataPreprocessor
 from .slice_data_preprocessor import SliceDataPreprocessor, standardize
 
-__all__ = ['SliceDataPreprocessor', 'standardize']
+__all__ = ['RegionDataPreprocessor', 'SliceDataPreprocessor', 'standardize']

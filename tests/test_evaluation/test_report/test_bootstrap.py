@@ -1,17 +1,16 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest, norm, ttest_1samp
 
-from mmcovid.evaluation.report.bootstrap import estimate, resample_clusters, weighted_sums
-from mmcovid.evaluation.report.calibration import image_scores
-from mmcovid.evaluation.report.classification import (
-    Cases,
-    confusion_counts,
-    count_figures,
-    rank_figures,
+from mmcovid.evaluation.report.bootstrap import (
+    Resamples,
+    degrees_of_freedom,
+    effective_clusters,
+    leave_out_clusters,
+    resample_clusters,
+    weighted_sums,
 )
 
 
@@ -38,71 +37,85 @@ def test_sums_are_those_of_the_repeated_samples(clusters, rounds, seed):
         assert sums[row] == pytest.approx(repeated.sum(0))
 
 
-def test_interval_of_a_mean_is_the_normal_one():
-    rng = np.random.default_rng(0)
-    values = rng.normal(3, 2, 400)
-    weights = resample_clusters(400, 4000, seed=0)
-    means = weighted_sums(values[:, None], np.arange(400), weights)[:, 0] / 400
-    found, error = estimate(means), values.std() / 20
+def mean(values, resamples):
+    """Mean of one value per patient, for each row of the weights."""
+    sums = weighted_sums(np.column_stack([values, np.ones(len(values))]), np.arange(len(values)),
+                         resamples.weights)
+    return sums[:, 0] / sums[:, 1]
+
+
+def test_each_cluster_is_left_out_once():
+    assert leave_out_clusters(3).tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    many = leave_out_clusters(1203)
+    assert many.shape == (500, 1203) and (many.sum(0) == 499).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_effective_clusters(sizes):
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    assert 1 <= effective_clusters(cluster) <= len(sizes) + 1e-9
+    equal = np.repeat(np.arange(len(sizes)), sizes[0])
+    assert effective_clusters(equal) == pytest.approx(len(sizes))
+    assert effective_clusters(cluster[:0]) == 0
+
+
+def test_degrees_of_freedom_tell_how_many_clusters_make_up_the_error():
+    one, five = np.zeros(1000), np.zeros(1000)
+    one[0], five[:5] = 1, 1
+    assert degrees_of_freedom(one) == pytest.approx(2, abs=0.01)
+    assert degrees_of_freedom(five) == pytest.approx(10, abs=0.2)
+    normal = np.random.default_rng(0).normal(size=1000)
+    assert degrees_of_freedom(normal) == pytest.approx(1000, rel=0.1)
+    assert degrees_of_freedom(np.resize([-1., 1], 10)) == 9
+
+
+def test_interval_of_a_mean_is_that_of_student():
+    values = np.random.default_rng(0).normal(3, 2, 60)
+    resamples = Resamples(60, 4000, seed=0)
+    found = resamples.estimate(mean(values, resamples), share=False)
+    expected = ttest_1samp(values, 0).confidence_interval()
+    width = expected.high - expected.low
     assert found['value'] == pytest.approx(values.mean())
-    assert found['low'] == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
-    assert found['high'] == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
+    assert found['low'] == pytest.approx(expected.low, abs=0.03 * width)
+    assert found['high'] == pytest.approx(expected.high, abs=0.03 * width)
 
 
-def test_bias_of_the_resamples_is_corrected():
-    draws = np.random.default_rng(0).normal(size=100_000)
-    found = estimate(np.concatenate([[0.], draws + 0.5]))  # their median is half an SD too high
-    assert found['low'] == pytest.approx(-0.5 - 1.96, abs=0.05)
-    assert found['high'] == pytest.approx(-0.5 + 1.96, abs=0.05)
+@pytest.mark.parametrize('right', [0, 40])
+def test_proportion_of_0_or_1_has_the_interval_of_wilson(right):
+    resamples = Resamples(40, 50, seed=0)
+    values = mean(np.arange(40) < right, resamples)
+    found = resamples.estimate(values, patients=40)
+    expected = binomtest(right, 40).proportion_ci(method='wilson')
+    assert (found['low'], found['high']) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found['low'] < found['high']
+    unknown = resamples.estimate(values)
+    assert unknown['low'] == unknown['high'] == right / 40
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=3, max_size=25), st.integers(0, 99))
+def test_bounds_of_proportions(right, seed):
+    """They hold it, stay in 0..1 and are no wider than with one slice for each patient."""
+    resamples = Resamples(len(right), 100, seed)
+    values, number = mean(np.array(right) / 6, resamples), len(right)
+    found = resamples.estimate(values, patients=number)
+    assert 0 <= found['low'] <= found['value'] + 1e-9
+    assert found['value'] - 1e-9 <= found['high'] <= 1
+    z = norm.ppf(0.975)
+    for bound in (found['low'], found['high']):  # Wilson's interval solves this, if less is more
+        assert abs(bound - found['value']) <= z * np.sqrt(bound * (1 - bound) / number) + 1e-9
+    other = resamples.estimate(1 - values, patients=number)
+    assert (1 - other['high'], 1 - other['low']) == pytest.approx(
+        (found['low'], found['high']), abs=1e-9)
 
 
 def test_figures_that_resamples_do_not_define():
-    half = np.where(np.arange(101) % 2, 0.5, np.nan)
-    assert np.isnan(estimate(np.concatenate([[0.5], half]))['low'])
-    few = np.where(np.arange(101) < 5, np.nan, 0.5)
-    assert estimate(np.concatenate([[0.5], few]))['low'] == 0.5
-    assert np.isnan(estimate(np.full(10, np.nan))['value'])
-
-
-def draw(patients, slices, rng):
-    """Slices with an effect that all slices of a patient share, as variable as their own noise."""
-    truth = np.repeat(np.arange(patients) % 3, slices)
-    effect = np.repeat(rng.normal(size=(patients, 3)), slices, axis=0)
-    logits = 2 * np.eye(3)[truth] - 1 + effect + rng.normal(size=effect.shape)
-    return Cases(np.arange(len(truth)).astype(str), truth, logits.argmax(1),
-                 image_scores(logits), np.repeat(np.arange(patients), slices))
-
-
-def figures(cases, weights):
-    counts = count_figures(confusion_counts(cases, weights))
-    auroc, _ = rank_figures(cases.truth == 0, cases.scores[:, 0], cases.cluster, weights)
-    return dict(accuracy=counts['accuracy'], sensitivity=counts['sensitivity'][:, 0], auroc=auroc)
-
-
-def coverage(sets, rounds, cluster_by_patient):
-    """Share of simulated sets whose 95 % interval holds the true figure, by figure."""
-    patients, slices, rng = 150, 4, np.random.default_rng(5)
-    everyone = draw(60_000, slices, rng)
-    true = {key: values[0]
-            for key, values in figures(everyone, np.ones((1, 60_000), np.uint16)).items()}
-    hits = dict.fromkeys(true, 0)
-    for seed in range(sets):
-        cases = draw(patients, slices, rng)
-        if not cluster_by_patient:
-            cases = replace(cases, cluster=np.arange(len(cases)))
-        weights = resample_clusters(cases.cluster.max() + 1, rounds, seed)
-        for key, values in figures(cases, weights).items():
-            found = estimate(values)
-            hits[key] += found['low'] <= true[key] <= found['high']
-    return {key: count / sets for key, count in hits.items()}
-
-
-@pytest.mark.slow
-def test_coverage_on_clustered_slices():
-    """If patients are drawn, 93 to 97 % of the intervals hold the true figure; if slices, fewer."""
-    # 500 sets tell a share to 1 %, hence two standard errors beside the range; 1,500 sets with
-    # 1,000 resamples each gave 93.9 % (accuracy), 94.8 % (sensitivity) and 93.8 % (AUROC)
-    by_patient = coverage(500, 300, cluster_by_patient=True)
-    assert all(0.91 <= share <= 0.99 for share in by_patient.values()), by_patient
-    by_slice = coverage(100, 200, cluster_by_patient=False)
-    assert all(share < 0.9 for share in by_slice.values()), by_slice
+    resamples = Resamples(4, 100, seed=0)
+    half = np.full(105, 0.5)
+    half[1:101:2] = np.nan
+    assert np.isnan(resamples.estimate(half)['low'])
+    few = np.full(105, 0.5)
+    few[1:5] = np.nan
+    assert resamples.estimate(few)['low'] == 0.5
+    assert np.isnan(resamples.estimate(np.full(105, np.nan), patients=4)['low'])

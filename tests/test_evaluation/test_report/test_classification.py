@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from mmcovid.evaluation import ImageLevelMetric
-from mmcovid.evaluation.report.bootstrap import resample_clusters
+from mmcovid.evaluation.report.bootstrap import Resamples, resample_clusters
 from mmcovid.evaluation.report.classification import (
     Cases,
     calibration_figures,
     classification_figures,
     confusion_counts,
+    patients_behind,
 )
 
 CLASSES = ('normal', 'cp', 'covid19')
@@ -41,6 +42,9 @@ def test_figures_of_a_resample_are_those_of_the_repeated_cases(seed, ties):
         expected = dict(
             accuracy=metrics.accuracy_score(again.truth, again.pred),
             weighted_f1=metrics.f1_score(again.truth, again.pred, average='weighted'))
+        if present == set(cases.truth):
+            expected['macro_f1'] = metrics.f1_score(
+                again.truth, again.pred, labels=sorted(present), average='macro')
         for k, name in enumerate(CLASSES):
             if k not in present or len(present) < 2:
                 assert np.isnan(found[f'{name}_sensitivity'][row]) or k in present
@@ -77,6 +81,39 @@ def test_means_do_not_change_their_classes_from_resample_to_resample():
     assert found['macro_f1'][0] == 1  # of the two classes that there are
     assert np.isnan(found['macro_f1'][1])  # the resample lacks one of them
     assert np.isnan(found['covid19_sensitivity']).all()
+
+
+def test_falsely_predicted_class_that_the_set_lacks_has_no_say_in_the_means():
+    truth, pred = np.repeat([0, 2], 20), np.repeat([0, 2], 20)
+    pred[0] = 1
+    cases = Cases(np.arange(40), truth, pred, np.eye(3)[pred], np.arange(40) // 4)
+    resamples = Resamples(10, 200, seed=0)
+    found = classification_figures(cases, resamples.weights, CLASSES)
+    assert found['macro_f1'][0] == pytest.approx(metrics.f1_score(
+        truth, pred, labels=np.unique(truth), average='macro'))
+    assert found['macro_f1'][0] == pytest.approx((38 / 39 + 1) / 2)
+    bounds = resamples.estimate(
+        found['macro_f1'], patients=patients_behind(cases, CLASSES)['macro_f1'])
+    assert 0.5 < bounds['low'] < bounds['value'] < bounds['high'] <= 1
+
+
+def test_resample_that_loses_a_class_has_no_mean_though_the_class_is_predicted():
+    cases = Cases(np.arange(4), np.array([0, 0, 1, 0]), np.array([0, 0, 1, 1]),
+                  np.eye(3)[[0, 0, 1, 1]], np.array([0, 0, 1, 0]))
+    found = classification_figures(cases, np.array([[1, 1], [2, 0]]), CLASSES)
+    assert found['cp_f1'][1] == 0 and np.isnan(found['macro_f1'][1])
+
+
+def test_patients_behind_figures():
+    truth, pred = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 2])
+    cases = Cases(np.arange(6), truth, pred, np.eye(3)[pred], np.array([0, 1, 2, 2, 3, 4]))
+    found = patients_behind(cases, CLASSES)
+    assert found['accuracy'] == 36 / 8  # one of five patients has two slices
+    assert found['normal_sensitivity'] == found['normal_f1'] == 2
+    assert found['cp_sensitivity'] == 9 / 5 and found['cp_ppv'] == 16 / 6
+    assert found['covid19_specificity'] == 25 / 7 and found['covid19_auroc'] == 1
+    assert found['macro_f1'] == found['macro_auroc'] == 1
+    assert set(found) == set(classification_figures(cases, np.ones((1, 5)), CLASSES))
 
 
 @settings(max_examples=20, deadline=None)

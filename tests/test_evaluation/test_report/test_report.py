@@ -147,6 +147,41 @@ def test_temperatures_are_those_of_the_validation_set(report):
     assert confidence[1] < confidence[0]
 
 
+@pytest.mark.parametrize('skill, why', [
+    (30, 'hardly a slice is classified wrongly'), (-30, 'the classes are no better than chance')])
+def test_validation_set_that_fits_no_temperature(tmp_path, skill, why):
+    test = write_dump(tmp_path / 'm.pkl', simulate(9, 4, sharpness=3))
+    held_out = write_dump(tmp_path / 'val.pkl', as_validation(simulate(9, 4, skill, seed=1)))
+    models = load_models([str(test)])
+    results = write_report(models, tmp_path / 'out', Settings(rounds=20),
+                           load_validation(models, [str(held_out)]))
+    assert any(note.startswith('val.pkl (m): no temperature fits') and why in note
+               for note in results.data['notes'])
+    saved = json.loads((tmp_path / 'out/temperature.json').read_text())['m'][0]
+    assert saved['temperature'] == 1 and why in saved['note']
+    run = results.data['calibration']['m'][0]
+    for key, before in run['before'].items():
+        assert run['after'][key] == pytest.approx(before, nan_ok=True)
+    text = ''.join(Page((tmp_path / 'out/report.html').read_text(encoding='utf-8')).text)
+    assert 'T = 1, as none fits' in text
+    updating = next(row for row in rows(tmp_path / 'out/checklists.csv') if row['item'] == '12f')
+    assert updating['status'] == 'open'
+
+
+def test_class_that_the_set_lacks(tmp_path):
+    """One false prediction of it costs the macro F1 little, and its interval stays."""
+    entries = [entry for entry in simulate(30, 4, skill=30) if entry['gt_label'] != 1]
+    entries[0].update(pred_label=np.array([1]))
+    models = load_models([str(write_dump(tmp_path / 'm.pkl', entries))])
+    data = compute(models, Settings(rounds=200)).data
+    for level in ('slice', 'patient'):
+        found = data['figures'][level]['m']['macro_f1']
+        assert 0.7 < found['low'] < found['value'] <= found['high'] <= 1
+        assert found['value'] > 0.98
+    assert data['notes'] == [
+        'The set has no slice of cp: macro figures are means over the other classes.']
+
+
 def test_abstention(report):
     _, results = report
     for models in results.data['abstention'].values():
