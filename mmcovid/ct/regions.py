@@ -21,8 +21,8 @@ def find_region(volume: CTVolume, region: str) -> range:
     Args:
         volume (CTVolume): Chest CT.
         region (str): ``'body'``, soft tissue of 80 cm² or more, or ``'lung'``, air of 15 cm² or
-            more that tissue and the image border enclose. No segmentation: a rough range to leave out what is above
-            and below.
+            more that tissue and the image border enclose. No segmentation: a rough range to leave
+            out what is above and below.
 
     Returns:
         range: Indices of slices; empty if none shows it.

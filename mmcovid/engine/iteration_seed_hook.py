@@ -27,5 +27,5 @@ class IterationSeedHook(Hook):
         parts = np.random.SeedSequence([runner.seed, get_rank(), runner.iter])
         seed = int(parts.generate_state(1)[0])
         random.seed(seed)
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002, what MMDetection draws from
         torch.manual_seed(seed)
