@@ -6,9 +6,9 @@ weights, how often each patient was drawn, and figures are computed from all row
 holds ones: the set itself. Several models share the rows, so that their differences are paired.
 
 The resamples give the standard error of a figure. If few patients are in error, it rests on these
-few and is as often too small as percentiles of the resamples are too narrow. So intervals take the
-t quantile whose degrees of freedom tell how many patients make up the error, by the changes of
-the figure as each patient is left out. Figures in 0..1 get their interval on the logit scale.
+few and is often too small, and percentiles of the resamples are too narrow. So intervals take the t
+quantile, with degrees of freedom that tell how many patients make up the error: they follow from
+the changes of the figure as each patient is left out. Figures in 0..1 are taken on the logit scale.
 
 Sources: B. Efron, "Nonparametric standard errors and confidence intervals", Can. J. Stat. 9, 1981;
 C. A. Field and A. H. Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B 69, 2007;
@@ -113,7 +113,7 @@ def degrees_of_freedom(left_out: np.ndarray) -> float:
         to G - 1.
     """
     square = (left_out - left_out.mean())**2
-    share = (square**2).sum() / square.sum()**2
+    share = (square**2).sum() / max(square.sum()**2, np.finfo(float).tiny)
     return 2 / max(share - 1 / len(square), 2 / (len(square) - 1))
 
 
@@ -166,16 +166,16 @@ class Resamples:
         Returns:
             dict[str, float]: ``value``, ``low`` and ``high``; both bounds are nan if less than
             :data:`LEAST_DEFINED` of the resamples define the figure, and the value if they are
-            all alike and ``patients`` is not known.
+            all alike and ``patients`` is not known. A figure is not defined where it is infinite.
         """
         value, resampled, left_out = np.split(values, [1, self.rounds + 1])
-        value, defined = float(value[0]), ~np.isnan(resampled)
+        value, defined = float(value[0]), np.isfinite(resampled)
         low = high = float('nan')
         if not np.isnan(value) and defined.mean() >= LEAST_DEFINED:
             error = resampled[defined].std()
             alike = wilson_interval(value, patients, level) if patients else (-np.inf, np.inf)
             if error > _NOTHING:
-                freedom = degrees_of_freedom(left_out[~np.isnan(left_out)])
+                freedom = degrees_of_freedom(left_out[np.isfinite(left_out)])
                 low, high = t_interval(value, t.ppf((1 + level) / 2, freedom) * error, share)
                 low, high = max(low, alike[0]), min(high, alike[1])
             else:

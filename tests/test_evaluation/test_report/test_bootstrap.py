@@ -66,8 +66,9 @@ def test_degrees_of_freedom_tell_how_many_clusters_make_up_the_error():
     assert degrees_of_freedom(one) == pytest.approx(2, abs=0.01)
     assert degrees_of_freedom(five) == pytest.approx(10, abs=0.2)
     normal = np.random.default_rng(0).normal(size=1000)
-    assert degrees_of_freedom(normal) == pytest.approx(1000, rel=0.1)
+    assert degrees_of_freedom(normal) == pytest.approx(1000, rel=0.2)
     assert degrees_of_freedom(np.resize([-1., 1], 10)) == 9
+    assert degrees_of_freedom(np.ones(10)) == 9
 
 
 def test_interval_of_a_mean_is_that_of_student():
@@ -116,6 +117,6 @@ def test_figures_that_resamples_do_not_define():
     half[1:101:2] = np.nan
     assert np.isnan(resamples.estimate(half)['low'])
     few = np.full(105, 0.5)
-    few[1:5] = np.nan
+    few[1:5] = np.nan, np.inf, np.nan, np.nan
     assert resamples.estimate(few)['low'] == 0.5
     assert np.isnan(resamples.estimate(np.full(105, np.nan), patients=4)['low'])
