@@ -1,14 +1,18 @@
 """Which slices of a volume show the body or the lungs, by threshold."""
-import cv2
 import numpy as np
+from scipy import ndimage
 
 from .volume import CTVolume
 
 REGIONS = ('body', 'lung')
 #: Between air and lung on one side, soft tissue on the other, in HU.
 _TISSUE = -400
-#: Between lung and air or a table's foam, in HU, which tells by its median what the border cuts.
-_LUNG = -900
+#: Half way between the mean of a lung, about -850, and that of the air around the body, in HU.
+_LUNG = -925
+#: No air is below: it is what scanners write outside of their circle, in HU.
+_PADDING = -1100
+#: Neighbours within a slice.
+_IN_PLANE = ndimage.generate_binary_structure(3, 1) & np.array([0, 1, 0], bool)[:, None, None]
 #: Least areas in cm²: tables and wires are smaller than a body, windpipe and bowel than lungs.
 _LEAST_BODY, _LEAST_LUNG = 80, 15
 #: Pixels are thinned out to about this distance, in mm.
@@ -21,8 +25,8 @@ def find_region(volume: CTVolume, region: str) -> range:
     Args:
         volume (CTVolume): Chest CT.
         region (str): ``'body'``, soft tissue of 80 cm² or more, or ``'lung'``, air of 15 cm² or
-            more that tissue and the image border enclose. No segmentation: a rough range to leave
-            out what is above and below.
+            more that tissue encloses, or that the edge of the image cuts and that is as dense as
+            lung. No segmentation: a rough range to leave out what is above and below.
 
     Returns:
         range: Indices of slices; empty if none shows it.
@@ -37,7 +41,8 @@ def find_region(volume: CTVolume, region: str) -> range:
     thinned = volume.array[:, ::rows, ::columns]
     least = _LEAST_BODY if region == 'body' else _LEAST_LUNG
     pixels = least * 100 / (x * columns * y * rows)
-    areas = [_area(each, region) for each in thinned]
+    mask = thinned >= _TISSUE if region == 'body' else _lung(thinned)
+    areas = mask.sum(axis=(1, 2))
     best, start = range(0), 0
     for i, area in enumerate([*areas, 0]):
         if area < pixels:
@@ -45,13 +50,17 @@ def find_region(volume: CTVolume, region: str) -> range:
     return best
 
 
-def _area(hu: np.ndarray, region: str) -> int:
-    """Pixels of a slice that belong to a region."""
-    tissue = hu >= _TISSUE
-    if region == 'body':
-        return int(tissue.sum())
-    _, labels = cv2.connectedComponents((~tissue).astype(np.uint8), connectivity=4)
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    # a crop may cut the lungs, so not all that touches the border is outside the body
-    outside = [label for label in np.unique(border) if np.median(hu[labels == label]) < _LUNG]
-    return int((~tissue & ~np.isin(labels, outside)).sum())
+def _lung(hu: np.ndarray) -> np.ndarray:
+    """Air in the lungs, roughly: mask (Z, H, W) of a volume of HU.
+
+    Air that the edge of the image cuts is told apart by its mean, over all slices that it goes
+    through: in one slice alone the foam of a table may be as dense as lung.
+    """
+    padding = hu <= _PADDING
+    air = (hu < _TISSUE) & ~padding
+    in_slices, _ = ndimage.label(air, _IN_PLANE)
+    edge = ndimage.binary_dilation(padding, _IN_PLANE, border_value=1)
+    cut = air & np.isin(in_slices, in_slices[edge])
+    pieces, count = ndimage.label(cut)
+    outside = np.flatnonzero(ndimage.mean(hu, pieces, np.arange(count + 1)) < _LUNG)
+    return air & ~(cut & np.isin(pieces, outside))

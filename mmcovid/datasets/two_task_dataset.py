@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from mmengine.dataset import BaseDataset, ConcatDataset
 
 from mmcovid.registry import DATASETS
+from mmcovid.utils.seeding import seed_generators
 
 from .lesion_dataset import LesionDataset
+from .samplers import SeededIndex
 from .slice_dataset import SliceDataset
 from .slice_names import IMAGE_CLASSES
 from .volume_dataset import VolumeDataset
@@ -50,6 +52,12 @@ class TwoTaskDataset(ConcatDataset):
         names = {name for dataset in built for name in dataset.metainfo}
         super().__init__(built, lazy_init=lazy_init, ignore_keys=sorted(names))
         self._metainfo = self._merge_metainfo(metainfo or {})
+
+    def __getitem__(self, idx: int) -> dict:
+        """A sample; what its pipeline draws depends on a seeded index only."""
+        if isinstance(idx, SeededIndex):
+            seed_generators(*idx.key, 0)  # not the key of an iteration of that number
+        return super().__getitem__(idx)
 
     @staticmethod
     def _build(dataset: dict | BaseDataset, pipeline: Sequence[dict] | None,

@@ -1,12 +1,9 @@
-import random
-
-import numpy as np
-import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcovid.registry import HOOKS
+from mmcovid.utils.seeding import seed_generators
 
 
 @HOOKS.register_module()
@@ -15,8 +12,8 @@ class IterationSeedHook(Hook):
 
     What is drawn in an iteration, such as the anchors and boxes that are trained on, then does not
     depend on what was drawn before: a training that is broken off and resumed, on as many
-    processes, goes on as it would have. What data-loader workers draw is not covered; the
-    pipelines of our configs draw nothing.
+    processes, goes on as it would have. The samplers of this package do the same for what the
+    pipelines draw.
     """
 
     priority = 'VERY_HIGH'
@@ -24,8 +21,4 @@ class IterationSeedHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
         """Seed Python, NumPy and PyTorch."""
-        parts = np.random.SeedSequence([runner.seed, get_rank(), runner.iter])
-        seed = int(parts.generate_state(1)[0])
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002, what MMDetection draws from
-        torch.manual_seed(seed)
+        seed_generators(runner.seed, get_rank(), runner.iter)

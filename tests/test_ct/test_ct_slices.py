@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mmengine.logging import MMLogger
 
 from mmcovid.ct import (
+    CTVolume,
     SlicePath,
     find_region,
     find_slice,
@@ -20,6 +21,7 @@ from mmcovid.ct import (
     read_volume,
 )
 from mmcovid.ct import slices as slices_module
+from mmcovid.ct.volume import Grid
 
 HU = chest()
 names = st.text('ab#./1', min_size=1, max_size=8)
@@ -150,16 +152,44 @@ def test_regions(tmp_path):
         find_region(volume, 'brain')
 
 
-@pytest.mark.parametrize('crop', [0, 12, 24])
-def test_lungs_that_the_border_cuts_are_lungs(tmp_path, crop):
-    """Two lungs in a body, in air, on foam; a crop of 24 pixels goes through both lungs."""
-    hu = np.full((6, 96, 96), -1000)
-    hu[:, 84:] = -920
-    hu[:, 12:84, 12:84] = 40
-    hu[2:5, 24:72, 20:40] = hu[2:5, 24:72, 56:76] = -850
-    inside = slice(crop, 96 - crop)
-    hu = hu[:, inside, inside] + np.random.default_rng(0).normal(0, 20, hu[:, inside, inside].shape)
-    image = sitk.GetImageFromArray(hu.astype(np.int16))
-    image.SetSpacing([2, 2, 5])
-    sitk.WriteImage(image, str(tmp_path / 'a.nrrd'))
-    assert find_region(read_volume(tmp_path / 'a.nrrd'), 'lung') == range(2, 5)
+def body_on_a_table(size=96, step=4.0):
+    """(10, size, size), HU: a chest with lungs in slices 2 to 7, on foam that is dense as lung."""
+    z, y, x = np.mgrid[:10, :size, :size]
+    x, y = (x - size / 2) * step, (y - size / 2) * step  # mm
+    hu = np.full(z.shape, -1000)
+    hu[y > 110] = -930
+    hu[(x / 170)**2 + (y / 120)**2 < 1] = 40
+    for side in (-1, 1):
+        lung = ((x - side * 80) / 62)**2 + (y / 85)**2 < 1 - ((z - 4.5) / 4)**2
+        hu[lung] = -850
+    hu += np.random.default_rng(0).normal(0, 20, hu.shape).astype(int)
+    return hu.astype(np.int16)
+
+
+def lungs_of(hu, step=4.0):
+    grid = Grid(np.array([step, step, 10.0]), np.zeros(3), np.eye(3))
+    return find_region(CTVolume(hu, grid, grid), 'lung')
+
+
+@pytest.mark.parametrize('rows, columns', [
+    (0, 0), (10, 10), (0, 14), (24, 6), (20, 20), (26, 0), (30, 20)])
+def test_lungs_that_the_image_cuts(rows, columns):
+    hu = body_on_a_table()
+    whole = lungs_of(hu)
+    assert whole == range(1, 9)
+    assert lungs_of(hu[:, rows:96 - rows, columns:96 - columns]) == whole
+
+
+@pytest.mark.parametrize('radius', [46, 30])
+def test_lungs_in_the_circle_of_a_scanner(radius):
+    """The small circle cuts the lungs; around it are values below air."""
+    y, x = np.mgrid[:96, :96] - 47.5
+    hu = np.where(x**2 + y**2 < radius**2, body_on_a_table(), -2048)
+    assert lungs_of(hu) == range(1, 9)
+
+
+@pytest.mark.parametrize('crop', [0, 20, 30])
+def test_neither_the_air_around_a_body_nor_the_table_is_lung(crop):
+    hu = body_on_a_table()
+    hu[2:5][(hu[2:5] > -900) & (hu[2:5] < -500)] = 40
+    assert lungs_of(hu[:, :, crop:96 - crop]) == range(5, 9)

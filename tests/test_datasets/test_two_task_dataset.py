@@ -7,6 +7,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import ConfigDict
 
 from mmcovid.datasets import conversion
+from mmcovid.datasets.samplers import SeededIndex
 
 PIPELINE = [
     dict(type='LoadImageFromFile', color_type='unchanged'),
@@ -109,3 +110,19 @@ def test_built_datasets_are_taken_as_they_are(root):
 def test_no_datasets():
     with pytest.raises(ValueError, match='needs `seg`'):
         DATASETS.build(dict(type='mmcovid.TwoTaskDataset'))
+
+
+def test_what_a_pipeline_draws_depends_on_the_seeded_index_only(root):
+    """Not on the process, nor on what was drawn before."""
+    flip = [*PIPELINE[:-1], dict(type='RandomFlip', prob=0.5), PIPELINE[-1]]
+    dataset = build(root, pipeline=flip, seg=LESIONS, cls=SLICES)
+
+    def flips(numbers):
+        for number in numbers:
+            index = SeededIndex(3)
+            index.key = (0, 0, number)
+            yield dataset[index]['data_samples'].flip
+
+    forward = list(flips(range(20)))
+    assert 0 < sum(forward) < 20
+    assert list(flips(range(19, -1, -1))) == forward[::-1]

@@ -6,5 +6,5 @@ train_pipeline = [
     *_base_.train_dataloader.dataset.cls.pipeline[:-1], dict(type='mmcovid.PackSliceInputs')]
 train_dataloader = dict(
     batch_size=num_cls,
-    sampler=dict(_delete_=True, type='InfiniteSampler'),
+    sampler=dict(_delete_=True, type='mmcovid.InfiniteSampler'),
     dataset=dict(seg=None, cls=dict(pipeline=train_pipeline)))

@@ -1,3 +1,5 @@
+from .infinite_sampler import InfiniteSampler
 from .multi_source_sampler import MultiSourceSampler
+from .seeded_index import SeededIndex
 
-__all__ = ['MultiSourceSampler']
+__all__ = ['InfiniteSampler', 'MultiSourceSampler', 'SeededIndex']

@@ -4,10 +4,15 @@ from mmdet.datasets.samplers import MultiSourceSampler as _MultiSourceSampler
 
 from mmcovid.registry import DATA_SAMPLERS
 
+from .seeded_index import SeededIndices
+
 
 @DATA_SAMPLERS.register_module()
-class MultiSourceSampler(_MultiSourceSampler):
-    """MMDetection's sampler of several sets, which can begin where a training was broken off."""
+class MultiSourceSampler(SeededIndices, _MultiSourceSampler):
+    """MMDetection's sampler of several sets, with seeded indices.
+
+    It can begin where a training was broken off.
+    """
 
     def skip(self, num_samples: int) -> None:
         """Begin after so many samples, as MMEngine's loop asks for when it resumes.
@@ -27,3 +32,4 @@ class MultiSourceSampler(_MultiSourceSampler):
                            batches * self.num_per_source[source], None)
             for source, dataset in enumerate(self.dataset.datasets)
         }
+        self.start = num_samples

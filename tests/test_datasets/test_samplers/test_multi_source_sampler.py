@@ -24,7 +24,9 @@ def test_goes_on_where_it_would_have_been(seg, cls, ratio, batches, rank):
     next(iter(resumed))  # what is skipped counts from the first sample
     resumed.skip(batches * sum(ratio))
     start = batches * sum(ratio)
-    assert list(islice(resumed, 20)) == list(islice(whole, start, start + 20))
+    expected = list(islice(whole, start, start + 20))
+    assert [(i, i.key) for i in islice(resumed, 20)] == [(i, i.key) for i in expected]
+    assert expected[0].key == (7, rank, start)
 
 
 def test_parts_of_batches_are_refused():
