@@ -84,7 +84,7 @@ class SliceSet:
 
     def _number(self, values: np.ndarray) -> dict[str, float]:
         """Estimate of any other figure."""
-        return self._resamples.estimate(values, share=False)
+        return self._resamples.estimate(values, scale='linear')
 
     def shares(self) -> list[dict]:
         """Attention on each kind of RoI, what even weights would give, and their ratio."""

@@ -126,11 +126,18 @@ def wilson_interval(share: float, number: float, level: float = 0.95) -> tuple[f
     return min(low, share), max(high, share)  # of 0 and 1 up to rounding
 
 
-def t_interval(value: float, half: float, share: bool) -> tuple[float, float]:
-    """Value minus and plus ``half``; of a share on the logit scale, where ``half`` grows alike."""
-    if share and 0 < value < 1:
-        return tuple(expit(logit(value) + np.array([-half, half]) / (value * (1 - value))))
-    return value - half, value + half
+def t_interval(value: float, half: float, scale: str) -> tuple[float, float]:
+    """Value minus and plus ``half``, on a scale that keeps the bounds in the figure's range.
+
+    ``'logit'`` is for figures in 0..1, ``'log'`` for those of 0 or more, ``'linear'`` for all
+    others; ``half`` is stretched as the scale is at the value.
+    """
+    steps = np.array([-half, half])
+    if scale == 'logit' and 0 < value < 1:
+        return tuple(expit(logit(value) + steps / (value * (1 - value))))
+    if scale == 'log' and value > 0:
+        return tuple(value * np.exp(steps / value))
+    return tuple(value + steps)
 
 
 class Resamples:
@@ -151,13 +158,13 @@ class Resamples:
         self.weights = np.concatenate([
             resample_clusters(num_clusters, rounds, seed), leave_out_clusters(num_clusters)])
 
-    def estimate(self, values: np.ndarray, *, share: bool = True, patients: float | None = None,
+    def estimate(self, values: np.ndarray, *, scale: str = 'logit', patients: float | None = None,
                  level: float = 0.95) -> dict[str, float]:
         """Value on the set itself and its confidence interval.
 
         Args:
             values (np.ndarray): The figure for each row of the weights, (1 + R + G,).
-            share (bool): Whether it lies in 0..1, so that the logit scale suits. Defaults to True.
+            scale (str): See :func:`t_interval`. Defaults to ``'logit'``.
             patients (float, optional): Effective number of patients behind a share; its interval
                 is then Wilson's of as many cases, if that is narrower or if no resample differs
                 from the set. Defaults to None.
@@ -176,7 +183,7 @@ class Resamples:
             alike = wilson_interval(value, patients, level) if patients else (-np.inf, np.inf)
             if error > _NOTHING:
                 freedom = degrees_of_freedom(left_out[np.isfinite(left_out)])
-                low, high = t_interval(value, t.ppf((1 + level) / 2, freedom) * error, share)
+                low, high = t_interval(value, t.ppf((1 + level) / 2, freedom) * error, scale)
                 low, high = max(low, alike[0]), min(high, alike[1])
             else:
                 low, high = alike if patients else (value, value)

@@ -205,7 +205,7 @@ def _add_figures(data: dict, level: str, replicates: dict[str, list[dict]], resa
             for key, values in figures.items()}
     reference = means[data['reference']]
     data['differences'][level] = {
-        name: {key: resamples.estimate(values - reference[key], share=False)
+        name: {key: resamples.estimate(values - reference[key], scale='linear')
                for key, values in figures.items()}
         for name, figures in means.items() if name != data['reference']}
 
@@ -252,7 +252,7 @@ def _rescored(cases: Cases, dump: Dump, temperature: float) -> Cases:
 
 def _calibration(cases: Cases, resamples: Resamples) -> dict[str, dict]:
     """Estimates of calibration; ECE goes without interval, as resampling inflates it."""
-    figures = {key: resamples.estimate(values, share=False)
+    figures = {key: resamples.estimate(values, scale='log')
                for key, values in calibration_figures(cases, resamples.weights).items()}
     figures['ece'].update(low=float('nan'), high=float('nan'))
     return figures

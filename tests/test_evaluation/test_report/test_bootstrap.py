@@ -74,12 +74,21 @@ def test_degrees_of_freedom_tell_how_many_clusters_make_up_the_error():
 def test_interval_of_a_mean_is_that_of_student():
     values = np.random.default_rng(0).normal(3, 2, 60)
     resamples = Resamples(60, 4000, seed=0)
-    found = resamples.estimate(mean(values, resamples), share=False)
+    found = resamples.estimate(mean(values, resamples), scale='linear')
     expected = ttest_1samp(values, 0).confidence_interval()
     width = expected.high - expected.low
     assert found['value'] == pytest.approx(values.mean())
     assert found['low'] == pytest.approx(expected.low, abs=0.03 * width)
     assert found['high'] == pytest.approx(expected.high, abs=0.03 * width)
+
+
+@pytest.mark.parametrize('scale,least,most', [('logit', 0, 1), ('log', 0, np.inf)])
+def test_bounds_stay_in_the_range_of_the_figure(scale, least, most):
+    """One patient of twelve has all the error, as where nearly every slice is right."""
+    resamples = Resamples(12, 500, seed=0)
+    found = resamples.estimate(mean(np.eye(12)[0] * 0.8, resamples), scale=scale)
+    assert least < found['low'] < found['value'] < found['high'] < most
+    assert resamples.estimate(mean(np.eye(12)[0] * 0.8, resamples), scale='linear')['low'] < 0
 
 
 @pytest.mark.parametrize('right', [0, 40])

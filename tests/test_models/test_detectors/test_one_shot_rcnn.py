@@ -218,13 +218,14 @@ def test_wrong_options_are_refused(build):
             build(**{option: 'wrong'})
 
 
-def test_gradient_accumulation_and_clipping(build):
+def test_gradient_clipping(build):
     model = build()
     optim_wrapper = OptimWrapper(
         torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=dict(max_norm=1e-3))
     before = _snapshot(model)
     model.train_step(train_batch(), optim_wrapper)
-    moved = sum((p.detach() - before[n]).norm()**2 for n, p in model.named_parameters())**0.5
+    moved = sum((p.detach() - before[n]).norm()**2 for n, p in model.named_parameters()
+                if p.requires_grad)**0.5  # the copied branch moves by its synchronisation
     assert 0 < moved < 2.1e-3  # two clipped steps
 
 
