@@ -18,7 +18,6 @@ OVERRIDES = re.findall(r'^\| [^|]+ \| `([^`|]+=[^`|]+)` \|', ABLATION, re.MULTIL
 NARROW = {
     'backbone.init_cfg': None,
     'backbone.base_channels': 16,
-    'neck.in_channels': [128],
     'neck.out_channels': 64,
     'rpn_head.in_channels': 64,
     'rpn_head.feat_channels': 64,
@@ -51,7 +50,9 @@ def write_config(tmp_path, text):
 
 def build_and_predict(config):
     """Build the model with few channels, and classify one small slice."""
+    quarter = [channels // 4 for channels in config.model.neck.in_channels]  # as base_channels
     config.merge_from_dict({f'model.{key}': value for key, value in NARROW.items()})
+    config.model.neck.in_channels = quarter
     model = MODELS.build(config.model).eval()
     with torch.no_grad():
         result = model.test_step(test_batch([cls_sample(64)], 64))[0]
