@@ -110,7 +110,7 @@ def train_and_test(name, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('name', 'figures'), [
-    ('mask-rcnn_r18_fpn_phantom', {'coco'}), ('classifier_r18_phantom', {'image'})])
+    ('mask-rcnn_r18_fpn_phantom', {'coco', 'per_image'}), ('classifier_r18_phantom', {'image'})])
 def test_one_task_trains_and_tests(name, figures, folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert train_and_test(name) == figures
@@ -120,9 +120,9 @@ def test_one_task_trains_and_tests(name, figures, folder, monkeypatch):
 def test_two_stages(folder, monkeypatch):
     monkeypatch.chdir(folder)
     stage1, stage2 = (f'covid-ct-mask-net{stage}_r18_fpn_phantom' for stage in ('-stage1', ''))
-    assert train_and_test(stage1) == {'coco'}
+    assert train_and_test(stage1) == {'coco', 'per_image'}
     expected = f'work_dirs/{stage1}/iter_2.pth'
-    assert train_and_test(stage2, **{'model.stage1': expected}) == {'coco', 'image'}
+    assert train_and_test(stage2, **{'model.stage1': expected}) == {'coco', 'per_image', 'image'}
 
 
 STAGES = [path.stem for path in CONFIGS.rglob('covid-ct-mask-net_*.py')]
