@@ -4,6 +4,22 @@ from mmengine.registry import OPTIM_WRAPPERS
 from models_utils import train_batch
 
 
+def test_accumulates_by_branch(load_config):
+    torch.manual_seed(0)
+    model = MODELS.build(load_config().model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    reached = []
+    optimizer.register_step_pre_hook(lambda *args: reached.append(
+        [n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()]))
+    optim_wrapper = OPTIM_WRAPPERS.build(dict(
+        type='mmcovid.BF16OptimWrapper', optimizer=optimizer, accumulative_counts=2))
+    for step in range(4):
+        model.train_step(train_batch(seed=step), optim_wrapper)
+    heads = [{name.split('.')[0] for name in names} & {'rpn_head', 'attention_head'}
+             for names in reached]
+    assert heads == [{'rpn_head'}, {'attention_head'}] * 2
+
+
 def test_trains_in_mixed_precision_on_a_cpu(load_config):
     torch.manual_seed(0)
     model = MODELS.build(load_config().model)

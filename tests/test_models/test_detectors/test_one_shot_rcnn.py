@@ -246,20 +246,21 @@ def _parts(batch, num):
 
 
 @pytest.mark.parametrize('update_policy', ['alternate', 'joint'])
-@pytest.mark.parametrize('num,counts', [(2, {}), (3, dict(init_counts=4, max_counts=7))])
+@pytest.mark.parametrize('num,counts,optimizer', [
+    (2, {}, torch.optim.Adam), (3, dict(init_counts=4, max_counts=7), torch.optim.SGD)])
 def test_accumulated_gradients_are_those_of_one_large_batch(
-        build, monkeypatch, update_policy, num, counts):
+        build, monkeypatch, update_policy, num, counts, optimizer):
     """The last three of seven batches, accumulated by four, make a step, too."""
     monkeypatch.setattr(RandomSampler, 'random_choice', _first_boxes)
     options = {**EVEN, 'model.update_policy': update_policy}
     batch = train_batch(num, num)
     large, model = build(**options), build(**options)
     before = _snapshot(model)
-    optimizer = torch.optim.SGD(large.parameters(), lr=1e-3)
-    expected = large.train_step(copy.deepcopy(batch), OptimWrapper(optimizer))
+    expected = large.train_step(
+        copy.deepcopy(batch), OptimWrapper(optimizer(large.parameters(), lr=1e-3)))
 
     optim_wrapper = OptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=1e-3), accumulative_counts=4 if counts else num)
+        optimizer(model.parameters(), lr=1e-3), accumulative_counts=4 if counts else num)
     if counts:
         optim_wrapper.initialize_count_status(model, **counts)
     for part in _parts(batch, num):
