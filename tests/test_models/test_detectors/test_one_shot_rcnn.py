@@ -257,10 +257,10 @@ def test_accumulated_gradients_are_those_of_one_large_batch(
     large, model = build(**options), build(**options)
     before = _snapshot(model)
     expected = large.train_step(
-        copy.deepcopy(batch), OptimWrapper(optimizer(large.parameters(), lr=1e-3)))
+        copy.deepcopy(batch), OptimWrapper(optimizer(large.parameters(), lr=1e-4)))
 
     optim_wrapper = OptimWrapper(
-        optimizer(model.parameters(), lr=1e-3), accumulative_counts=4 if counts else num)
+        optimizer(model.parameters(), lr=1e-4), accumulative_counts=4 if counts else num)
     if counts:
         optim_wrapper.initialize_count_status(model, **counts)
     for part in _parts(batch, num):
