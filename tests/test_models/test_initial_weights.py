@@ -21,8 +21,8 @@ CONFIGS = sorted(
 ONE_SHOT = [path for path in CONFIGS if path.stem.startswith('one-shot')]
 BASELINES = [path for path in CONFIGS if path not in ONE_SHOT]
 SIZE = 128
-# The mask logits' weights are wide (standard deviation 0.7), in the release and in MMDetection: with
-# a random backbone, losses of up to 6 are seen.
+# The weights of the mask logits are wide (standard deviation 0.7), as the release's and
+# MMDetection's: with a random backbone, losses of up to 6 are seen.
 WIDE = 10
 
 

@@ -110,7 +110,8 @@ def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
         models = draw(patients, slices, accuracy, rng)
         behind = patients_behind(models[0], CLASSES)
         for key, values in compute_figures(models, resamples.weights).items():
-            found = resamples.estimate(values, share=key in behind, patients=behind.get(key))
+            scale = 'logit' if key in behind else 'linear'
+            found = resamples.estimate(values, scale=scale, patients=behind.get(key))
             bounds[key][i] = (truth[key], *percentile_interval(values[:rounds + 1]),
                               found['low'], found['high'])
     return bounds
