@@ -56,7 +56,7 @@ def test_trainings_of_a_system_are_one_row_of_the_markdown(tmp_path):
     first, second = read_markdown(tmp_path / 'table.md')
     assert first == dict.fromkeys(COLUMNS.values(), '-') | {
         'system': 'A', 'status': '2 done; 1 unfinished', 'parameters': '5',
-        'accuracy': '0.600 ± 0.141', 'lesion mAP': 'undefined', 'CP sensitivity': '1.000',
+        'accuracy': '0.600 ± 0.141', 'COCO mAP': 'undefined', 'CP sensitivity': '1.000',
         'training time': '0:01:01 ± 0:00:01'}
     assert second['status'] == '1 not run; 1 failed: no luck'
 

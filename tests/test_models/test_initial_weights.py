@@ -126,5 +126,5 @@ def test_first_losses_of_baselines(path):
         assert 0.45 < losses['loss_image'] < 1
     else:
         assert 0.5 < losses['loss_cls'] < 2.5
-        assert losses['loss_bbox'] < 0.3
+        assert losses['loss_bbox'] < 0.5  # more boxes are positive, from an IoU of 0.5 on
         assert losses['loss_mask'] < WIDE
