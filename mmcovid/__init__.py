@@ -1,17 +1,11 @@
-"""One-shot lesion segmentation and classification of chest CT slices, on MMDetection."""
-import sys
+"""One-shot lesion segmentation and classification of chest CT slices, on MMDetection.
 
+Importing mmcovid costs nothing and needs no PyTorch. The stack is checked where it is needed.
+"""
+from mmcovid.utils.configs import config_path
+from mmcovid.utils.registration import register_with_mmengine
 from mmcovid.version import __version__, version_info
 
-# The doctor explains what is wrong with an installation, so it has to start
-# where everything else is refused.
-if 'mmcovid.utils.doctor' not in sys.orig_argv:
-    from mmcovid.utils.versions import check_stack
-    check_stack()
-
-    from mmcovid.utils.configs import config_path, register_config_prefix
-    from mmcovid.utils.weights import register_safetensors
-    register_config_prefix()
-    register_safetensors()
+register_with_mmengine()
 
 __all__ = ['__version__', 'config_path', 'version_info']

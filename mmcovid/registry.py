@@ -5,6 +5,10 @@ named with their scope, ``type='mmcovid.OneShotRCNN'``: MMEngine then imports
 the listed locations by itself, so that no ``custom_imports`` is needed, and
 the prefix shows what is new.
 """
+from mmcovid.utils.versions import check_stack
+
+check_stack()
+
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import EVALUATOR as MMENGINE_EVALUATOR

@@ -10,7 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from models_utils import seg_sample, test_batch
 
-from mmcovid.datasets.phantom_set import SplitSize, write_phantom_set
+from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 SPLITS = dict(train=SplitSize(2, 2), val=SplitSize(1, 2), test=SplitSize(1, 2))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from test_configs import NUM_PARAMETERS
 
-from mmcovid.datasets.phantom_set import LESION_SPLITS, SLICE_SPLITS
+from mmcovid.data_tools.phantom.dataset import LESION_SPLITS, SLICE_SPLITS
 
 REPO = Path(__file__).parents[1]
 PAGES = [REPO / 'README.md', *sorted((REPO / 'docs').rglob('*.md')),

@@ -1,7 +1,7 @@
-"""Segment and classify whole scans: the command mmcovid-infer."""
+"""Segment and classify whole scans: the command "mmcovid infer"."""
 import sys
 
-from mmcovid.scans.cli import main
+from mmcovid.cli.infer import main
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -1,76 +1,7 @@
-"""Train a model from a config."""
-import argparse
-import os
+"""Train a model from a config: the command "mmcovid train"."""
 import sys
-from pathlib import Path
 
-# First, since it checks the stack and makes 'mmcovid::' known to configs.
-import mmcovid  # noqa: F401
-
-# isort: split
-from mmengine.config import Config
-
-from mmcovid.utils.cli import (
-    add_common_arguments,
-    build_runner,
-    enable_amp,
-    load_config,
-    safe_checkpoints,
-)
-from mmcovid.utils.weights import SUFFIX
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument(
-        '--amp', action='store_true', help='train with automatic mixed precision')
-    parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the latest in the work dir if none is named')
-    parser.add_argument(
-        '--audit', action='store_true',
-        help='first look for patients and slices that are in more than one split of the config, '
-        'and stop if there are any (tools/analysis_tools/audit_leakage.py does the same alone)')
-    parser.add_argument(
-        '--audit-allow', action='append', default=[], metavar='KIND[:PATTERN]',
-        help='a known finding of the audit, with which to go on')
-    add_common_arguments(parser)
-    args = parser.parse_args(argv)
-    if args.resume and args.resume.endswith(SUFFIX):
-        parser.error(f'--resume {args.resume}: no optimiser is in it. Begin with its weights: '
-                     f'--cfg-options load_from={args.resume}')
-    return args
-
-
-def stop_at_leakage(cfg: Config, allow: list[str]) -> None:
-    """Audit the splits of the config; of several processes the first does it.
-
-    Raises:
-        SystemExit: If there is leakage.
-    """
-    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) != 0:
-        return
-    from mmcovid.audit import audit_splits, report, splits_of_config
-    audit = audit_splits(splits_of_config(cfg), allow=allow, workers=os.cpu_count() or 1)
-    report(audit, Path(cfg.work_dir, 'leakage'))
-    if audit.leaks:
-        raise SystemExit('not trained: mend the splits, or accept findings with --audit-allow')
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    cfg = load_config(args)
-    if args.audit:
-        stop_at_leakage(cfg, args.audit_allow)
-    if args.amp:
-        enable_amp(cfg)
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    with safe_checkpoints():
-        build_runner(cfg).train()
-
+from mmcovid.cli.train import main
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    sys.exit(main())

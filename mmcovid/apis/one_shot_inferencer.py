@@ -19,21 +19,13 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 
-from mmcovid.ct import (
-    LEVEL,
-    WIDTH,
-    SlicePath,
-    has_dicom,
-    is_ct,
-    read_picture,
-)
-from mmcovid.evaluation.class_scores import check_abstain_below, is_decided
-from mmcovid.utils.cli import safe_checkpoints
+from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
+from mmcovid.ct import LEVEL, WIDTH, SlicePath, has_dicom, is_ct, read_picture
+from mmcovid.ct.inputs import images_in, name_outputs, slices_of
+from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import write_json
 from mmcovid.utils.provenance import config_hash
-
-from .input_files import images_in, name_outputs, slices_of
 
 Input = str | os.PathLike | np.ndarray
 
@@ -276,8 +268,8 @@ class OneShotInferencer(DetInferencer):
         try:
             with safe_checkpoints():
                 return super()._init_model(cfg, weights, device)
-        except SystemExit as error:  # meant for scripts
-            raise ValueError(f'{weights}: {error}') from error
+        except UnsafeCheckpointError as error:
+            raise UnsafeCheckpointError(f'{weights}: {error}') from error
 
     def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None,
                                cfg: Config) -> None:

@@ -1,15 +1,16 @@
 """The model card of a work dir: ``model_card.json``, and ``model_card.md`` made of it."""
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-
-from mmcovid.datasets.conversion import NOT_STATED
-from mmcovid.utils.files import sha256, to_plain, write_json, write_text
+from mmcovid.data_tools.conversion import NOT_STATED
+from mmcovid.utils.files import to_plain, write_json, write_text
 from mmcovid.utils.provenance import config_hash, now
 
-from .facts import data_facts, software_facts
 from .markdown import to_markdown
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 CARD_NAME = 'model_card.json'
 SCHEMA_VERSION = 1
@@ -30,12 +31,12 @@ CITATION = (
     'doi:10.1109/MIS.2021.3135474')
 
 
-def describe_config(cfg: Config) -> dict:
+def describe_config(cfg: 'Config') -> dict:
     """Name of a config's file, its hash, and that of its model, which options of a test leave."""
     return dict(
         file=Path(cfg.filename).name if cfg.filename else None,
         hash=config_hash(cfg),
-        model_hash=config_hash(Config(dict(model=cfg.get('model')))))
+        model_hash=config_hash(type(cfg)(dict(model=cfg.get('model')))))
 
 
 def read_model_card(folder: str | Path) -> dict | None:
@@ -65,39 +66,6 @@ def write_model_card(card: dict, folder: str | Path) -> None:
     write_text(to_markdown(card), (Path(folder) / CARD_NAME).with_suffix('.md'))
 
 
-def record_test(cfg: Config, dataset, checkpoint: str | Path, metrics: dict) -> Path | None:
-    """Add the figures of a test to the card beside a checkpoint.
-
-    The same test of the same checkpoint replaces the former one.
-
-    Args:
-        cfg (Config): Config of the test.
-        dataset (BaseDataset or ConcatDataset): What was tested on.
-        checkpoint (str | Path): The tested checkpoint.
-        metrics (dict): Figures by name.
-
-    Returns:
-        Path | None: The card; None if there is none beside the checkpoint.
-
-    Raises:
-        OSError, ValueError: The card cannot be read or written.
-    """
-    checkpoint = Path(checkpoint)
-    card = read_model_card(checkpoint.parent)
-    if card is None:
-        return None
-    test = dict(
-        time=now(),
-        checkpoint=dict(file=checkpoint.name, sha256=sha256(checkpoint)),
-        config=describe_config(cfg),
-        data=data_facts(dataset),
-        software=software_facts(),
-        metrics=to_plain(metrics))
-    card['tests'] = [each for each in card['tests'] if _identity(each) != _identity(test)] + [test]
-    write_model_card(card, checkpoint.parent)
-    return checkpoint.parent / CARD_NAME
-
-
 def licences(card: dict, role: str = 'train') -> dict[str, str]:
     """Licence of each collection that the data of a role come from, as their data cards say.
 
@@ -112,9 +80,3 @@ def licences(card: dict, role: str = 'train') -> dict[str, str]:
             stated = (annotation['data_card'] or {}).get('licences')
             found.update(stated or {annotation['file']: NOT_STATED})
     return found
-
-
-def _identity(test: dict) -> tuple:
-    """What makes two tests the same: weights, config and data."""
-    return (test['checkpoint']['sha256'], test['config']['hash'],
-            [annotation['sha256'] for each in test['data'] for annotation in each['annotations']])

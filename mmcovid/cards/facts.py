@@ -11,9 +11,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from torch import nn
 
-from mmcovid.datasets.conversion import read_card
+from mmcovid.data_tools.conversion import read_card
+from mmcovid.data_tools.slice_names import UNKNOWN
 from mmcovid.datasets.files import leaves
-from mmcovid.datasets.slice_names import UNKNOWN
 from mmcovid.utils.files import sha256
 from mmcovid.utils.provenance import git_state, software
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from mmcovid.evaluation.results_table import format_results
+from mmcovid.reporting.results_table import format_results
 
 ROLES = dict(train='training', val='validation', test='test')
 

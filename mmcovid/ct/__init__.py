@@ -1,6 +1,8 @@
 """CT as it comes from a scanner: reading, windowing, and masks on the same grid."""
 from .dicom import Series, list_series
+from .inputs import PICTURE_SUFFIXES, is_picture
 from .lungs import find_lungs
+from .pictures import check_picture, read_grey, read_slice, to_grey
 from .regions import find_region
 from .slices import (
     SlicePath,
@@ -25,8 +27,9 @@ from .volume import (
 )
 
 __all__ = [
-    'LEVEL', 'WIDTH', 'CTVolume', 'Grid', 'Series', 'SlicePath', 'apply_window', 'check_size',
-    'find_lungs', 'find_region', 'find_slice', 'find_volumes', 'has_dicom', 'is_ct',
-    'list_series', 'list_slices', 'read_picture', 'read_volume', 'to_stored', 'volume_suffix',
-    'write_mask'
+    'LEVEL', 'PICTURE_SUFFIXES', 'WIDTH', 'CTVolume', 'Grid', 'Series', 'SlicePath',
+    'apply_window', 'check_picture', 'check_size', 'find_lungs', 'find_region', 'find_slice',
+    'find_volumes', 'has_dicom', 'is_ct', 'is_picture', 'list_series', 'list_slices',
+    'read_grey', 'read_picture', 'read_slice', 'read_volume', 'to_grey', 'to_stored',
+    'volume_suffix', 'write_mask'
 ]

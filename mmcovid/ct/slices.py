@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.logging import print_log
+
+from mmcovid.utils.log import log
 
 from .dicom import choose_series, is_dicom_file, read_series
 from .files import open_file, read_file
@@ -177,9 +178,9 @@ def _keep(path: str, uid: str | None, *stamp: int) -> CTVolume | str:
         return str(error)
     least = volume.array.min()
     if least > _LEAST_OF_A_CT:
-        print_log(f'{path}: its least value is {least}. A CT in Hounsfield units has air, about '
+        log(f'{path}: its least value is {least}. A CT in Hounsfield units has air, about '
                   '-1000: if these are other units, its results mean nothing.',
-                  logger='current', level=logging.WARNING)
+                  level=logging.WARNING)
     return volume
 
 

@@ -1,7 +1,9 @@
+from mmcovid.classes import IMAGE_CLASSES
+from mmcovid.data_tools.slice_names import SliceName, parse_slice_name
+
 from .lesion_dataset import LesionDataset
 from .samplers import InfiniteSampler, MultiSourceSampler
 from .slice_dataset import SliceDataset
-from .slice_names import IMAGE_CLASSES, SliceName, parse_slice_name
 from .two_task_dataset import TwoTaskDataset
 from .volume_dataset import VolumeDataset
 

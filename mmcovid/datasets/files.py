@@ -1,31 +1,12 @@
-"""Checks that image files are in place before hours of training start, and what sets share."""
+"""What the datasets share."""
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 from mmengine.utils import is_abs
-
-from mmcovid.ct import SlicePath
-from mmcovid.utils.files import name_some
-
-
-def find_missing(paths: Sequence[str]) -> list[str]:
-    """Return those of ``paths`` that are no files nor slices of a volume, in their order.
-
-    Each folder is listed once, which takes seconds where one look-up per file
-    takes minutes (61,037 training slices on a network drive).
-    """
-    places = [os.path.split(path) for path in paths]
-    present = set()
-    for folder in {folder for folder, _ in places}:
-        if os.path.isdir(folder or '.'):
-            with os.scandir(folder or '.') as entries:
-                present.update((folder, entry.name) for entry in entries if entry.is_file())
-    return [path for path, place in zip(paths, places)
-            if place not in present and not ('#' in path and SlicePath.parse(path).exists())]
 
 
 def leaves(dataset) -> Iterator[BaseDataset]:
@@ -36,33 +17,6 @@ def leaves(dataset) -> Iterator[BaseDataset]:
     else:
         for each in inner if isinstance(inner, (list, tuple)) else [inner]:
             yield from leaves(each)
-
-
-def check_inside(dataset: BaseDataset, data_list: list[dict]) -> list[dict]:
-    """Make sure that no list names a file outside the folder of the images.
-
-    A list from elsewhere could otherwise have any file of the machine read. Without a folder,
-    ``data_prefix['img']``, there is nothing to leave; links in the folder may lead where they like.
-
-    Args:
-        dataset (BaseDataset): With ``data_prefix``.
-        data_list (list[dict]): Slices with their ``img_path``.
-
-    Returns:
-        list[dict]: ``data_list``.
-
-    Raises:
-        ValueError: A path leaves the folder.
-    """
-    folder = dataset.data_prefix['img']
-    root = os.path.join(os.path.abspath(folder), '')
-    outside = [info['img_path'] for info in data_list
-               if not os.path.abspath(info['img_path']).startswith(root)] if folder else []
-    if outside:
-        raise ValueError(
-            f'paths that leave {folder}, {name_some(outside)}. Correct the list or, if you trust '
-            "it, set `data_prefix=dict(img='')` and no `data_root`, and list whole paths.")
-    return data_list
 
 
 def leave_out(dataset: BaseDataset, data_list: list[dict], skip_list: str) -> list[dict]:

@@ -3,11 +3,12 @@ import os
 
 from mmdet.datasets import CocoDataset
 
+from mmcovid.data_tools.image_files import check_inside, find_missing
+from mmcovid.data_tools.lesion_lists import patient_of
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import name_some
 
-from .files import check_inside, find_missing, leave_out
-from .slice_names import UNKNOWN
+from .files import leave_out
 
 
 @DATASETS.register_module()
@@ -59,7 +60,7 @@ class LesionDataset(CocoDataset):
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(
                 f'{self.ann_file}: not JSON ({error}). Copy or convert it again.') from error
-        check_inside(self, data_list)
+        check_inside([info['img_path'] for info in data_list], self.data_prefix['img'])
         data_list = leave_out(self, data_list, self.skip_list)
         missing = find_missing([info['img_path'] for info in data_list])
         if missing:
@@ -82,15 +83,5 @@ class LesionDataset(CocoDataset):
                 '`metainfo=dict(classes=...)`.')
         data_info = super().parse_data_info(raw_data_info)
         data_info['task'] = self.TASK
-        data_info['patient_id'] = _patient_of(raw_data_info['raw_img_info'])
+        data_info['patient_id'] = patient_of(raw_data_info['raw_img_info'])
         return data_info
-
-
-def _patient_of(img_info: dict) -> str:
-    """Patient of a COCO image entry, as :class:`LesionDataset` tells."""
-    if 'patient_id' in img_info:
-        return str(img_info['patient_id'])
-    folder, name = os.path.split(img_info['file_name'])
-    if folder:
-        return os.path.basename(folder)
-    return name.split('_', 1)[0] if '_' in name else UNKNOWN

@@ -7,14 +7,20 @@ from mmengine.fileio import join_path
 from mmengine.logging import print_log
 from mmengine.utils import is_abs
 
+from mmcovid.classes import IMAGE_CLASSES
+from mmcovid.ct import is_picture
+from mmcovid.data_tools.image_files import check_inside, find_missing
+from mmcovid.data_tools.slice_lists import (
+    SliceEntry,
+    check_unique,
+    entry_of,
+    read_slices,
+    sample_balanced,
+)
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import name_some
 
-from .files import check_inside, find_missing, leave_out
-from .slice_lists import SliceEntry, check_unique, entry_of, read_slices, sample_balanced
-from .slice_names import IMAGE_CLASSES
-
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.dcm')
+from .files import leave_out
 
 
 @DATASETS.register_module()
@@ -26,7 +32,7 @@ class SliceDataset(BaseDataset):
     class xmin ymin xmax ymax`` (the box is optional and not used: the model
     sees whole slices). Without ``ann_file`` it takes all images of the folder
     ``data_prefix['img']`` and the class from their names, see
-    :func:`~mmcovid.datasets.slice_names.parse_slice_name`.
+    :func:`~mmcovid.data_tools.slice_names.parse_slice_name`.
 
     All files are looked for when the dataset is loaded, so that a missing one
     is known before training starts.
@@ -42,7 +48,7 @@ class SliceDataset(BaseDataset):
             as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
         per_class (int, optional): Take this many slices of each class, from as
             many patients as there are, always the same ones: see
-            :func:`~mmcovid.datasets.slice_lists.sample_balanced`. They are drawn
+            :func:`~mmcovid.data_tools.slice_lists.sample_balanced`. They are drawn
             before any is skipped. Defaults to None, all slices.
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
@@ -100,7 +106,7 @@ class SliceDataset(BaseDataset):
                 patient_id=each.patient,
                 scan_id=each.scan) for each in entries
         ]
-        check_inside(self, data_list)
+        check_inside([info['img_path'] for info in data_list], self.data_prefix['img'])
         return self._without_missing(leave_out(self, data_list, self.skip_list))
 
     def read_entries(self) -> list[SliceEntry]:
@@ -122,7 +128,7 @@ class SliceDataset(BaseDataset):
                 f'{folder}: no such folder of slices. Correct `data_prefix` or `data_root`.')
         entries = [
             entry_of(name) for name in sorted(os.listdir(folder))
-            if name.lower().endswith(IMAGE_SUFFIXES)
+            if is_picture(name) or name.lower().endswith('.dcm')
         ]
         nameless = [each.name for each in entries if each.label is None]
         if nameless:

@@ -3,13 +3,13 @@ from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset, ConcatDataset
 
+from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.registry import DATASETS
 from mmcovid.utils.seeding import seed_generators
 
 from .lesion_dataset import LesionDataset
 from .samplers import SeededIndex
 from .slice_dataset import SliceDataset
-from .slice_names import IMAGE_CLASSES
 from .volume_dataset import VolumeDataset
 
 

@@ -6,13 +6,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
+from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.ct import find_region, find_volumes, list_slices, read_volume
+from mmcovid.data_tools.image_files import check_inside
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import name_some
 
-from .files import check_inside
 from .lesion_dataset import LesionDataset
-from .slice_names import IMAGE_CLASSES
 
 
 @DATASETS.register_module()
@@ -72,8 +72,8 @@ class VolumeDataset(BaseDataset):
             counts as a patient) and, if there is one, ``gt_label``.
         """
         folder = self.data_prefix['img']
-        volumes = self._read_list() if self.ann_file else self._read_folder()
-        check_inside(self, [dict(img_path=path) for path in volumes])
+        volumes = self.read_volumes()
+        check_inside(list(volumes), folder)
         data_list, broken = [], []
         for path, label in volumes.items():
             try:
@@ -92,6 +92,10 @@ class VolumeDataset(BaseDataset):
                 raise ValueError(f'{message} Or set `skip_broken=True` to go on without them.')
             print_log(f'{message} They are skipped.', logger='current', level=logging.WARNING)
         return data_list
+
+    def read_volumes(self) -> dict[str, int | None]:
+        """Volumes of the list with their classes, or those of the folder; none is opened."""
+        return self._read_list() if self.ann_file else self._read_folder()
 
     def _choose(self, path: str) -> list[str]:
         """Names of the slices of a volume that are wanted."""

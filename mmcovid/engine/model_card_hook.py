@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmcovid import cards
+from mmcovid.cards import facts
 from mmcovid.registry import DATASETS, HOOKS
 from mmcovid.utils.files import sha256, to_plain
 from mmcovid.utils.provenance import config_hash
@@ -78,12 +79,12 @@ class ModelCardHook(Hook):
         self.card = dict(
             schema_version=cards.SCHEMA_VERSION,
             name=Path(config['file'] or 'model').stem,
-            model=self._try('the model', cards.model_facts, model),
+            model=self._try('the model', facts.model_facts, model),
             classes=list(metainfo.get('classes', ())),
             image_classes=list(metainfo.get('image_classes', ())),
             config=config,
             initial_weights=previous['initial_weights'] if previous else self._try(
-                'the initial weights', cards.initial_weights, cfg),
+                'the initial weights', facts.initial_weights, cfg),
             training=dict(
                 finished=False,
                 max_iterations=runner.max_iters,
@@ -101,8 +102,8 @@ class ModelCardHook(Hook):
                 seed=runner.seed,
                 deterministic=runner.deterministic,
                 config_hash=config_hash(cfg),
-                software=self._try('the software', cards.software_facts),
-                hardware=self._try('the hardware', cards.hardware_facts))],
+                software=self._try('the software', facts.software_facts),
+                hardware=self._try('the hardware', facts.hardware_facts))],
             data={role: self._try(f'the {role} data', self._data, runner, role) or []
                   for role in ('train', 'val', 'test')},
             checkpoint=previous and previous['checkpoint'],
@@ -126,15 +127,15 @@ class ModelCardHook(Hook):
     @staticmethod
     def _data(runner: Runner, role: str) -> list[dict]:
         if role == 'train':
-            return cards.data_facts(runner.train_dataloader.dataset)
+            return facts.data_facts(runner.train_dataloader.dataset)
         if role == 'val' and runner.val_loop is not None:
-            return cards.data_facts(runner.val_dataloader.dataset)
+            return facts.data_facts(runner.val_dataloader.dataset)
         loader = runner.cfg.get(f'{role}_dataloader')
         if not loader:
             return []
         # its images may not be there yet, and are not needed
         options = dict(copy.deepcopy(loader.dataset), lazy_init=True)
-        return cards.data_facts(DATASETS.build(options))
+        return facts.data_facts(DATASETS.build(options))
 
     def _note_progress(self, runner: Runner, iteration: int) -> None:
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)

@@ -1,4 +1,5 @@
-from .lesion_ap import per_image_ap
+from mmcovid.statistics.lesion_ap import per_image_ap
+
 from .metrics import DumpSlices, ImageLevelMetric, LesionMetric, PerImageAP
 from .task_evaluator import TaskEvaluator
 

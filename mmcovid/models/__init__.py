@@ -1,4 +1,5 @@
-from . import pretrained  # noqa: F401  (a loader of checkpoints)
+from mmcovid.checkpoints import pretrained  # noqa: F401  (a loader of checkpoints)
+
 from .attention_heads import *  # noqa: F401,F403
 from .backbones import *  # noqa: F401,F403
 from .data_preprocessors import *  # noqa: F401,F403

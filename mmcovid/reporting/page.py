@@ -1,5 +1,6 @@
 """An HTML page in one file that needs nothing else."""
 import base64
+import math
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -56,6 +57,23 @@ def figure(uri: str | None, caption: str, alt: str | None = None, css: str = '')
              else '<span class="blank">no image</span>')
     return (f'<figure class="{css}">{image}'
             f'<figcaption>{caption}</figcaption></figure>')
+
+
+def number(entry: dict, signed: bool = False) -> str:
+    """A figure with its interval, as HTML."""
+    if math.isnan(entry['value']):
+        return '<span class="dim">undefined</span>'
+    sign = '+' if signed else ''
+    text = f'<b>{entry["value"]:{sign}.3f}</b>'
+    if not math.isnan(entry['low']):
+        low, high = (f'{entry[key]:{sign}.3f}' for key in ('low', 'high'))
+        interval = '†' if entry['low'] == entry['high'] else f'{low} to {high}'
+        text += f' <span class="ci">{interval}</span>'
+    else:
+        text += ' <span class="ci">no interval</span>'
+    if 'sd_of_runs' in entry:
+        text += f' <span class="ci">SD {entry["sd_of_runs"]:.3f}</span>'
+    return text.replace('-', '−')
 
 
 def svg_figure(svg: str, caption: str) -> str:

@@ -7,9 +7,9 @@ import pydicom
 from pydicom.sr.codedict import Code, codes
 
 from mmcovid.ct import CTVolume, to_stored, volume_suffix
+from mmcovid.drawing.slices import Color
 from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
-from mmcovid.visualization.drawing import Color
 
 from .inputs import Scan
 from .outputs import class_mask

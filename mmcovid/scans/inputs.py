@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mmdet.apis.det_inferencer import IMG_EXTENSIONS
-
-from mmcovid.apis.input_files import name_outputs
-from mmcovid.ct import SlicePath, find_volumes, has_dicom, is_ct, list_series, volume_suffix
+from mmcovid.ct import (
+    SlicePath,
+    find_volumes,
+    has_dicom,
+    is_ct,
+    is_picture,
+    list_series,
+    volume_suffix,
+)
+from mmcovid.ct.inputs import name_outputs
 
 
 class Scan(NamedTuple):
@@ -74,7 +80,7 @@ def _pictures_in(folder: str) -> list[str]:
     """Pictures directly in a folder, by name, numbers in it by value: 2.png before 10.png."""
     found = [str(path) for path in Path(folder).iterdir()
              if path.is_file() and not path.name.startswith('.')
-             and path.suffix.lower() in IMG_EXTENSIONS]
+             and is_picture(path)]
     return sorted(found, key=_by_number)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmcovid.apis.input_files import name_outputs
 from mmcovid.ct import write_mask
+from mmcovid.ct.inputs import name_outputs
 from mmcovid.reporting import write_csv
 
 from .predict import Prediction

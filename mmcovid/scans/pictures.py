@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmcovid.datasets.transforms import LoadImageFromFile
+from mmcovid.drawing.rois import WeightedRoIs, draw_rois
+from mmcovid.drawing.slices import Color, display_scale, draw_masks, to_rgb8
 from mmcovid.reporting import COLORS, FAINT, STYLE, panels
-from mmcovid.visualization.attention import WeightedRoIs, draw_rois
-from mmcovid.visualization.drawing import Color, display_scale, draw_masks, to_rgb8
 from mmcovid.visualization.one_shot_visualizer import DISPLAY_NAMES
 
 from .outputs import class_mask

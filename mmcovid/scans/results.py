@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmcovid.ct import CTVolume, find_region
-from mmcovid.evaluation.class_scores import AGGREGATES, is_decided
+from mmcovid.statistics.class_scores import AGGREGATES, is_decided
 
 from .predict import Prediction, Slice
 

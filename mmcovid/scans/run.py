@@ -12,9 +12,9 @@ from mmcovid.utils.files import atomic_folder, sha256, write_json, write_text
 from mmcovid.utils.provenance import software
 
 from .dicom_seg import check_dicom_seg, check_series, write_dicom_seg
-from .html import render
 from .inputs import Scan, find_scans
 from .outputs import summary_row, write_masks, write_slice_table
+from .page import render
 from .pictures import draw_profile, draw_views
 from .predict import Prediction, predict_scan
 from .results import SCHEMA_VERSION, Settings, compute_results

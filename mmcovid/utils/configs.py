@@ -1,8 +1,6 @@
 """Find the configs that come with mmcovid, wherever it is installed."""
 from pathlib import Path
 
-from mmengine.config import Config
-
 PREFIX = 'mmcovid::'
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -54,6 +52,8 @@ def register_config_prefix() -> None:
     have; and it gives the inherited dicts the scope of the package, in which
     MMDetection's types, named without a prefix, cannot be found.
     """
+    from mmengine.config.config import Config  # its package may not be complete yet
+
     stock = Config._get_cfg_path
     if getattr(stock, 'knows_mmcovid', False):
         return

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 
-from mmcovid.utils.versions import (
-    MEND_OPENCV,
-    REBUILD_MMCV,
-    check_import,
-    find_problems,
-)
 from mmcovid.version import __version__
+
+from .versions import MEND_OPENCV, REBUILD_MMCV, check_import, find_problems
 
 # Where an import name comes from: the first distribution found is shown.
 DISTRIBUTIONS = {

@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 NAMED_AT_MOST = 10
 _BLOCK = 2**20
 
@@ -83,7 +80,7 @@ def to_plain(value: Any) -> Any:
 
     What is undefined (nan) becomes ``None``: JSON has no word for it.
     """
-    if isinstance(value, (torch.Tensor, np.ndarray, np.generic)):
+    if hasattr(value, 'tolist'):  # tensors too, of a library that is not imported for it
         value = value.tolist()
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING
 
 from mmcovid.version import __version__
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 #: Where a run writes and starts from is not what the config is.
 _OF_THE_RUN = ('work_dir', 'load_from', 'resume', 'launcher')
 
 
-def config_hash(cfg: Config) -> str:
+def config_hash(cfg: 'Config') -> str:
     """SHA-256 of a config with all that it inherits, in hexadecimal digits.
 
     It does not depend on the order of the keys, nor on ``work_dir``, ``load_from``, ``resume``

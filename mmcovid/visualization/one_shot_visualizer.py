@@ -10,20 +10,20 @@ from mmdet.visualization.palette import get_palette
 from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 
-from mmcovid.registry import VISUALIZERS
-from mmcovid.utils.files import atomic_path
-
-from .attention import WeightedRoIs, draw_rois, tell_attention
-from .drawing import (
+from mmcovid.drawing.rois import WeightedRoIs, draw_rois, tell_attention
+from mmcovid.drawing.side_panel import BACKGROUND, DIM, TEXT, SidePanel, caption_strip
+from mmcovid.drawing.slices import (
     Color,
     at_full_depth,
     display_scale,
     draw_boxes,
     draw_masks,
-    mask_stack,
     to_rgb8,
 )
-from .side_panel import BACKGROUND, DIM, TEXT, SidePanel, caption_strip
+from mmcovid.registry import VISUALIZERS
+from mmcovid.utils.files import atomic_path
+
+from .masks import mask_stack
 
 #: How the classes are called in pictures; others go by their own names.
 DISPLAY_NAMES = dict(

@@ -18,8 +18,8 @@ from mmengine.structures import InstanceData
 from mmengine.utils import digit_version
 
 from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
-from mmcovid.apis.input_files import name_outputs
 from mmcovid.ct import apply_window
+from mmcovid.ct.inputs import name_outputs
 from mmcovid.utils.provenance import config_hash
 
 CONFIG = 'one_shot/one-shot_r18_fpn_lstm2_cncb.py'

@@ -5,8 +5,8 @@ import torch
 from mmengine.config import Config
 
 from mmcovid import cards
+from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 from mmcovid.datasets import LesionDataset, SliceDataset, TwoTaskDataset
-from mmcovid.datasets.phantom_set import SplitSize, write_phantom_set
 from mmcovid.utils.files import sha256
 
 METRICS = {'image/accuracy': 0.5, 'image/cp_ppv': float('nan')}

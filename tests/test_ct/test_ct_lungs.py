@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmcovid.ct import find_lungs
-from mmcovid.datasets.phantom import CONSOLIDATION, draw_patient, render_slice
+from mmcovid.data_tools.phantom.patients import CONSOLIDATION, draw_patient, render_slice
 
 
 def slices(level=0.5):

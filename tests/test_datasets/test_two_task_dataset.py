@@ -6,7 +6,7 @@ import pytest
 from mmdet.registry import DATASETS
 from mmengine.config import ConfigDict
 
-from mmcovid.datasets import conversion
+from mmcovid.data_tools import conversion
 from mmcovid.datasets.samplers import SeededIndex
 
 PIPELINE = [

@@ -9,8 +9,8 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import METRICS
 from mmengine.structures import InstanceData
 
+from mmcovid.analysis.evaluation.load import load_dump
 from mmcovid.evaluation import DumpSlices
-from mmcovid.evaluation.report.predictions import load_dump
 
 META = dict(classes=('lung', 'ggo', 'consolidation'), image_classes=('normal', 'cp', 'covid19'))
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from models_utils import train_batch
 
-from mmcovid.models.author_checkpoint import MODULES
+from mmcovid.checkpoints.author import MODULES
 
 REPO = Path(__file__).parents[2]
 RELEASE = json.loads(

@@ -11,7 +11,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from models_utils import slices
 
-from mmcovid.models.author_checkpoint import convert_author_weights
+from mmcovid.checkpoints.author import convert_author_weights
 from mmcovid.models.data_preprocessors.slice_data_preprocessor import standardize
 
 DATA = Path(__file__).parents[1] / 'data'

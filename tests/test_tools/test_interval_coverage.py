@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
-from test_train_and_test import load_tool
+from tools_utils import load_tool
 
 interval_coverage = load_tool('analysis_tools/interval_coverage')
 

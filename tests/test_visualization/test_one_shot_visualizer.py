@@ -9,15 +9,15 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 
-from mmcovid.visualization import OneShotVisualizer
-from mmcovid.visualization.drawing import (
+from mmcovid.drawing.side_panel import font, shorten
+from mmcovid.drawing.slices import (
     at_full_depth,
     display_scale,
     merge_repeats,
     to_rgb8,
     weight_colors,
 )
-from mmcovid.visualization.side_panel import font, shorten
+from mmcovid.visualization import OneShotVisualizer
 
 META = dict(
     classes=('lung', 'ggo', 'consolidation'),

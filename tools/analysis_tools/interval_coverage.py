@@ -18,10 +18,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from mmcovid.evaluation.class_scores import mean_over_classes
-from mmcovid.evaluation.report.bootstrap import Resamples
-from mmcovid.evaluation.report.calibration import image_scores
-from mmcovid.evaluation.report.classification import (
+from mmcovid.statistics.bootstrap import Resamples
+from mmcovid.statistics.calibration import image_scores
+from mmcovid.statistics.class_scores import mean_over_classes
+from mmcovid.statistics.classification import (
     Cases,
     confusion_counts,
     count_figures,

@@ -1,53 +1,7 @@
-"""Read every file of the sets of a config, or of annotations, and report what is wrong."""
-import argparse
+"""Read every file of a set, and report what is wrong: the command "mmcovid verify"."""
 import sys
-from pathlib import Path
 
-# First, since it checks the stack and makes 'mmcovid::' known to configs.
-import mmcovid  # noqa: F401
-
-# isort: split
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-from mmcovid.datasets import verification
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Ends with exit status 1 if there are errors.')
-    parser.add_argument(
-        'sets', nargs='+', type=Path, metavar='CONFIG|JSON',
-        help='config (.py), annotation JSON of the converters, or text list')
-    parser.add_argument(
-        '--images', type=Path, metavar='DIR',
-        help='folder of the images of JSON or list (default: the one that the JSON names)')
-    parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/verification'), metavar='DIR',
-        help='folder for verification.json and quarantine.txt (default: work_dirs/verification)')
-    parser.add_argument(
-        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)')
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
-    init_default_scope('mmdet')
-    try:
-        sets = []
-        for path in args.sets:
-            sets += (verification.find_sets(Config.fromfile(path)) if path.suffix == '.py' else
-                     [verification.read_set(path, args.images)])
-        findings = verification.verify(sets, args.workers)
-        verification.write_report(args.out, sets, findings)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
-    print(verification.format_findings(sets, findings))
-    errors = [finding for finding in findings if finding.problem in verification.ERRORS]
-    print(f'{len(errors)} errors, {len(findings) - len(errors)} warnings in '
-          f'{sum(len(each.slices) for each in sets)} slices; written to {args.out}')
-    return 1 if errors else 0
-
+from mmcovid.cli.verify import main
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

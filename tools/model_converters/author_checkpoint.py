@@ -1,58 +1,7 @@
-"""Convert a checkpoint of the author's LSTM-2 release for mmcovid."""
-import argparse
+"""Convert a checkpoint of the author: the command "mmcovid convert author-checkpoint"."""
 import sys
 
-# First, since it checks the stack and makes 'mmcovid::' known to configs.
-import mmcovid
-
-# isort: split
-import torch
-
-from mmcovid.datasets import IMAGE_CLASSES, LesionDataset
-from mmcovid.models.author_checkpoint import (
-    BACKBONES,
-    convert_author_weights,
-    infer_backbone,
-    load_author_checkpoint,
-)
-from mmcovid.utils.files import atomic_path
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('src', help='checkpoint of the release')
-    parser.add_argument('dst', help='checkpoint to write')
-    parser.add_argument(
-        '--backbone', choices=BACKBONES, help='backbone of the checkpoint (default: told from it)')
-    parser.add_argument(
-        '--weights-only-unsafe', action='store_true',
-        help='unpickle whatever the file holds; that can run any code, so trust its origin')
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    try:
-        checkpoint = load_author_checkpoint(args.src, unsafe=args.weights_only_unsafe)
-        weights = checkpoint['model_weights']
-        backbone = args.backbone or infer_backbone(weights)
-        if backbone is None:
-            raise ValueError(f'{args.src}: the backbone is none of {", ".join(BACKBONES)}; the '
-                             f'first weights are {", ".join(list(weights)[:10])}.')
-        state_dict = convert_author_weights(weights, backbone)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'{args.src} was not converted: {error}') from error
-
-    meta = dict(
-        dataset_meta=dict(LesionDataset.METAINFO, image_classes=IMAGE_CLASSES),
-        epoch=checkpoint.get('epoch'),
-        mmcovid_version=mmcovid.__version__)
-    with atomic_path(args.dst) as temporary:
-        torch.save(dict(meta=meta, state_dict=state_dict), temporary)
-    config = f'one-shot_{backbone}_fpn_lstm2_author-release.py'
-    print(f'{len(weights)} tensors of {args.src} written to {args.dst}; its config is '
-          f'configs/one_shot/{config}')
-
+from mmcovid.cli.convert_author_checkpoint import main
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    sys.exit(main())

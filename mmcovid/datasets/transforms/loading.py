@@ -2,9 +2,8 @@ import cv2
 import mmcv.transforms
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
-from mmcovid.ct import LEVEL, WIDTH, apply_window, check_size, find_slice, is_ct
+from mmcovid.ct import LEVEL, WIDTH, apply_window, check_picture, find_slice, is_ct, to_grey
 from mmcovid.registry import TRANSFORMS
 
 
@@ -43,18 +42,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         path = results['img_path']
         if is_ct(path):
             return self._load_ct(results)
-        try:
-            with Image.open(path) as picture:  # its header only
-                size, pages = picture.size[::-1], getattr(picture, 'n_frames', 1)
-        except Image.DecompressionBombError as error:
-            raise ValueError(f'{path}: {error} Nothing was decoded. Take it out.') from error
-        except Exception:  # whatever a broken header leads to
-            pass  # a remote file, or one of which the decoder tells what is wrong
-        else:
-            check_size(path, *size)
-            if pages > 1:
-                raise ValueError(f'{path}: holds {pages} pictures. Give one file for each slice, '
-                                 'or convert it to a volume such as NIfTI.')
+        check_picture(path)
         try:
             return super().transform(results)
         except (AssertionError, cv2.error) as error:
@@ -97,21 +85,6 @@ class ToThreeChannels(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Replace ``results['img']``."""
-        img = np.asarray(results['img'])
-        name = results.get('img_path') or 'the array given'
-        if img.size == 0 or img.ndim not in (2, 3) or img.shape[2:] not in ((), (1,), (3,), (4,)):
-            raise ValueError(
-                f'{name}: a slice must be of shape (H, W) or (H, W, 1 | 3 | 4) and not empty, '
-                f'but is {img.shape}. Give one slice at a time, channels last.')
-        if img.dtype not in (np.uint8, np.uint16):
-            # integers as loaded turn grey exactly, all else goes to OpenCV as float
-            img = img.astype(np.float32)
-        if img.ndim == 3:
-            img = img[..., 0] if img.shape[2] == 1 else cv2.cvtColor(
-                np.ascontiguousarray(img[..., :3]), cv2.COLOR_BGR2GRAY)
-        img = img.astype(np.float32)
-        if not np.isfinite(img).all():
-            raise ValueError(f'{name}: has values that are not finite. Replace them, by the '
-                             'value of air for instance.')
+        img = to_grey(results['img'], results.get('img_path') or 'the array given')
         results['img'] = np.repeat(img[..., None], 3, axis=2)
         return results

@@ -9,8 +9,8 @@ from mmengine.logging import print_log
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix, roc_auc_score
 from terminaltables import AsciiTable
 
-from mmcovid.evaluation.class_scores import mean_over_classes
 from mmcovid.registry import METRICS
+from mmcovid.statistics.class_scores import mean_over_classes
 
 #: Per-class figures, in the order in which they are printed and returned.
 CLASS_FIGURES = ('sensitivity', 'specificity', 'ppv', 'npv', 'f1', 'auroc')

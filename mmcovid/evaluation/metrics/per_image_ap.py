@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from mmcovid.evaluation.lesion_ap import mean_average_precision, slice_average_precision
 from mmcovid.registry import METRICS
+from mmcovid.statistics.lesion_ap import mean_average_precision, slice_average_precision
 
 from .dump_slices import true_lesions
 

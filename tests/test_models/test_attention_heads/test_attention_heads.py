@@ -5,8 +5,8 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 
+from mmcovid.checkpoints.author import MODULES
 from mmcovid.models import AffinityHead, LSTMAttentionHead, RoIAttentionHead
-from mmcovid.models.author_checkpoint import MODULES
 from mmcovid.registry import MODELS
 
 DATA = Path(__file__).parents[2] / 'data'

@@ -4,7 +4,7 @@ import torch
 from mmdet.structures import DetDataSample
 
 from mmcovid.ct import find_lungs
-from mmcovid.datasets.phantom import draw_patient, render_slice
+from mmcovid.data_tools.phantom.patients import draw_patient, render_slice
 from mmcovid.models import RegionDataPreprocessor
 from mmcovid.models.data_preprocessors import standardize
 

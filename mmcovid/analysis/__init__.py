@@ -1,0 +1,1 @@
+"""What people make of predictions: reports, explanations, comparisons."""

@@ -1,0 +1,1 @@
+"""Train and test several systems, and lay their figures side by side."""

@@ -1,0 +1,224 @@
+"""Dumped predictions, read and checked."""
+import hashlib
+import io
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmcovid.classes import IMAGE_CLASSES, LESION_CLASSES
+from mmcovid.statistics.classification import Cases
+from mmcovid.statistics.clusters import cluster_names
+from mmcovid.utils.files import name_some
+
+AGAIN = 'Dump it again with tools/test.py --out'
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What one test run predicted."""
+
+    path: str
+    sha256: str
+    classes: tuple[str, ...]  #: image classes
+    lesion_classes: tuple[str, ...]
+    slices: list[dict]  #: class-labelled slices, as they were dumped
+    lesions: list[dict]  #: slices with true lesions, as they were dumped
+    left_out: dict[str, int]  #: number of entries that cannot be scored, by reason
+
+    def ids(self) -> list[str]:
+        """Names of the class-labelled slices."""
+        return [str(entry['img_id']) for entry in self.slices]
+
+    def logits(self) -> np.ndarray:
+        """Image logits of the class-labelled slices, (n, K)."""
+        lacking = [entry['img_id'] for entry in self.slices if entry.get('pred_logits') is None]
+        if lacking:
+            raise ValueError(f'{self.path}: slices without pred_logits, {name_some(lacking)}. '
+                             f'{AGAIN}; the model must give them')
+        return np.array([_numbers(entry['pred_logits']) for entry in self.slices])
+
+    def truth(self) -> np.ndarray:
+        """True labels of the class-labelled slices, (n,)."""
+        return np.array([_label(entry['gt_label']) for entry in self.slices])
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads tensors, arrays and plain values; a pickle that could run code is refused."""
+
+    ALLOWED = {
+        ('collections', 'OrderedDict'), ('torch._utils', '_rebuild_tensor_v2'),
+        ('torch._utils', '_rebuild_parameter'), ('torch', 'Size'), ('torch', 'device'),
+        ('numpy', 'dtype'), ('numpy', 'ndarray'), ('_codecs', 'encode'),
+        *((f'numpy.{core}.multiarray', name) for core in ('core', '_core')
+          for name in ('_reconstruct', 'scalar')),
+        *((f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core'))}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ('torch.storage', '_load_from_bytes'):
+            return _load_storage
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f'it holds {module}.{name}, which could run code')
+        return super().find_class(module, name)
+
+
+def _load_storage(data: bytes) -> Any:
+    import torch  # only dumps with tensors need it
+
+    return torch.load(io.BytesIO(data), weights_only=True)
+
+
+def load_dump(path: str | Path) -> Dump:
+    """Read predictions that ``tools/test.py --out`` dumped.
+
+    Args:
+        path (str | Path): Pickle file.
+
+    Returns:
+        Dump: The predictions.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such file, lists a slice twice, or has a prediction that is not
+            finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file. Make it with tools/test.py --out {path}')
+    data = path.read_bytes()
+    try:
+        entries = _Unpickler(io.BytesIO(data)).load()
+    except Exception as error:  # a damaged pickle raises almost anything
+        raise ValueError(f'{path} holds no dumped predictions ({error}). {AGAIN}') from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f'{path} holds no list of predictions. {AGAIN}')
+
+    slices, lesions, left_out = [], [], {}
+    for entry in entries:
+        if entry.get('gt_label') is not None and entry.get('pred_score') is not None:
+            slices.append(entry)
+        elif 'instances' in entry and 'pred_instances' in entry:
+            lesions.append(entry)
+        else:
+            reason = ('slices of the lesion set without their true lesions'
+                      if entry.get('task') == 'seg' else 'slices without class label or score')
+            left_out[reason] = left_out.get(reason, 0) + 1
+    if not slices and not lesions:
+        raise ValueError(f'{path}: not one of its {len(entries)} predictions has a truth to '
+                         f'compare with. {AGAIN}')
+    first = next(iter(slices), {}) or lesions[0]
+    classes = first.get('image_classes') or IMAGE_CLASSES
+    dump = Dump(
+        str(path), hashlib.sha256(data).hexdigest(), tuple(classes),
+        tuple(first.get('lesion_classes') or LESION_CLASSES), slices, lesions,
+        left_out)
+    for entry in slices:
+        _check_slice(entry, dump)
+    for group in (slices, lesions):
+        _refuse_repeats(path, [str(entry.get('img_id')) for entry in group])
+    return dump
+
+
+def _check_slice(entry: dict, dump: Dump) -> None:
+    scores = _numbers(entry['pred_score'])
+    place = f'{dump.path}: {entry.get("img_path", entry.get("img_id"))}'
+    if len(scores) != len(dump.classes):
+        raise ValueError(f'{place} has {len(scores)} scores for the classes {dump.classes}. '
+                         f'{AGAIN}')
+    if not np.isfinite(scores).all():
+        raise ValueError(f'{place}: its scores are not finite: the weights have probably diverged')
+    for key in ('gt_label', 'pred_label'):
+        if key not in entry or _label(entry[key]) not in range(len(dump.classes)):
+            raise ValueError(f'{place}: {key} must be one of 0..{len(dump.classes) - 1}. {AGAIN}')
+
+
+def _refuse_repeats(path: Path, ids: list[str]) -> None:
+    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
+    if repeated:
+        raise ValueError(f'{path}: slices that occur twice, {name_some(repeated)}. {AGAIN}')
+
+
+def check_same_slices(dumps: Sequence[Dump]) -> None:
+    """Make sure that models are compared on the same slices with the same truth.
+
+    Args:
+        dumps (Sequence[Dump]): Predictions, the first one is the reference.
+
+    Raises:
+        ValueError: If a dump lacks slices of the first one, has others, or has another truth.
+    """
+    reference = dumps[0]
+    for kind in ('slices', 'lesions'):
+        truth = {str(e['img_id']): _truth_of(e, kind) for e in getattr(reference, kind)}
+        for dump in dumps[1:]:
+            other = {str(e['img_id']): _truth_of(e, kind) for e in getattr(dump, kind)}
+            if dump.classes != reference.classes or dump.lesion_classes != reference.lesion_classes:
+                raise ValueError(f'{dump.path} has other classes than {reference.path}: give '
+                                 'predictions of the same test set')
+            apart = sorted(truth.keys() ^ other.keys())
+            if apart:
+                raise ValueError(f'slices that only one of {reference.path} and {dump.path} has, '
+                                 f'{name_some(apart)}: give predictions of the same test set')
+            differing = sorted(name for name in truth if truth[name] != other[name])
+            if differing:
+                raise ValueError(f'{reference.path} and {dump.path} disagree on the truth of '
+                                 f'{name_some(differing)}: test both on the same labels')
+
+
+def _truth_of(entry: dict, kind: str) -> Any:
+    if kind == 'slices':
+        return _label(entry['gt_label'])
+    return sorted((item['bbox_label'], tuple(item['bbox'])) for item in entry['instances'])
+
+
+def slice_cases(dump: Dump, order: dict[str, int], clusters: dict[str, int]) -> Cases:
+    """Class-labelled slices as arrays.
+
+    Args:
+        dump (Dump): The predictions.
+        order (dict[str, int]): Position of each slice, by ``img_id``.
+        clusters (dict[str, int]): Index of each patient.
+
+    Returns:
+        Cases: One case per slice.
+    """
+    entries = sorted(dump.slices, key=lambda entry: order[str(entry['img_id'])])
+    names, _ = cluster_names(entries)
+    return Cases(
+        ids=np.array([str(entry['img_id']) for entry in entries]),
+        truth=np.array([_label(entry['gt_label']) for entry in entries]),
+        pred=np.array([_label(entry['pred_label']) for entry in entries]),
+        scores=np.array([_numbers(entry['pred_score']) for entry in entries]),
+        cluster=np.array([clusters[name] for name in names]))
+
+
+def check_apart(validation: Dump, test: Dump) -> None:
+    """Make sure that no slice or patient of the validation set is in the test set.
+
+    Raises:
+        ValueError: If there is one: a temperature fitted on it would flatter the calibration.
+    """
+    shared = sorted(set(validation.ids()) & set(test.ids()))
+    what = 'slices'
+    if not shared:
+        patients = [{name for name in cluster_names(dump.slices)[0]} for dump in (validation, test)]
+        shared, what = sorted(patients[0] & patients[1]), 'patients'
+    if shared:
+        raise ValueError(f'{validation.path} and {test.path} share {what}, {name_some(shared)}: '
+                         'calibrate on a validation set with other patients')
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """``value`` (tensor, array, list or number) as a flat array of floats."""
+    if hasattr(value, 'detach'):  # a tensor; numpy has no bfloat16
+        value = value.detach().cpu().double().numpy()
+    return np.asarray(value, dtype=float).ravel()
+
+
+def _label(value: Any) -> int:
+    numbers = _numbers(value)
+    return int(numbers[0]) if len(numbers) == 1 and np.isfinite(numbers[0]) else -1

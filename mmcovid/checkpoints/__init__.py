@@ -1,0 +1,1 @@
+"""Checkpoints: safe loading, safetensors, the author's, publishing."""

@@ -1,0 +1,111 @@
+"""Checkpoints as they are given to others."""
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmcovid.cards import read_model_card
+from mmcovid.utils.files import atomic_path, sha256
+from mmcovid.utils.provenance import config_hash
+
+from .guard import safe_checkpoints
+from .safetensors import SUFFIX, to_safetensors
+
+#: Of the meta of a checkpoint; the optimiser, its schedules and the log are left out.
+KEPT = ('cfg', 'dataset_meta', 'card', 'epoch', 'iter', 'seed', 'experiment_name', 'time',
+        'mmengine_version', 'mmcovid_version')
+_TIME_STAMP = re.compile(r'_\d{8}_\d{6}$')
+
+
+def publish_model(checkpoint: str | Path, out: str | Path,
+                  overwrite: bool = False) -> tuple[Path, list[str]]:
+    """Write what inference needs of a checkpoint: weights, config, classes, and the model card.
+
+    Args:
+        checkpoint (str | Path): Checkpoint, ``.pth`` or ``.safetensors``.
+        out (str | Path): File to write, ``.safetensors`` or ``.pth``, to whose name 8 digits of
+            its SHA-256 are added, as OpenMMLab does; or a folder, for a ``.safetensors`` file
+            that is named by its config and these digits.
+        overwrite (bool): Replace a file that is there. Defaults to False.
+
+    Returns:
+        tuple[Path, list[str]]: The file, and what it lacks, in sentences.
+
+    Raises:
+        FileExistsError: The file is there.
+        OSError, ValueError: The checkpoint cannot be read, or ``out`` has another suffix.
+        UnsafeCheckpointError: The checkpoint holds more than tensors and plain values.
+    """
+    checkpoint, out = Path(checkpoint), Path(out)
+    to_folder = out.is_dir() or not out.suffix
+    suffix = SUFFIX if to_folder else out.suffix
+    if suffix not in (SUFFIX, '.pth'):
+        raise ValueError(f'{out}: name the file .pth or {SUFFIX}, or give a folder.')
+    try:
+        with safe_checkpoints():
+            loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+    except (EOFError, RuntimeError) as error:
+        raise ValueError(f'{checkpoint}: truncated or no checkpoint ({error}). Copy it again.'
+                         ) from error
+    if not isinstance(loaded, dict) or 'state_dict' not in loaded:
+        raise ValueError(f'{checkpoint}: has no state_dict. Give a checkpoint of a training.')
+
+    meta = {key: value for key, value in loaded.get('meta', {}).items() if key in KEPT}
+    lacks = []
+    if 'dataset_meta' not in meta:
+        lacks.append('it tells no classes: those of the config are taken when it is loaded')
+    if 'cfg' in meta:
+        cfg = Config.fromstring(meta['cfg'], '.py')
+        if card := _card_of(checkpoint, cfg, meta.pop('card', None), lacks):
+            meta['card'] = card
+        # where the training ran is no part of the model, and nobody's business
+        cfg.merge_from_dict(dict(work_dir=None, load_from=None, resume=False))
+        meta['cfg'] = cfg.pretty_text
+    else:
+        lacks.append('it has no config: give one when you load it')
+    content = dict(meta=meta, state_dict=loaded['state_dict'])
+    data = to_safetensors(content) if suffix == SUFFIX else _to_pth(content)
+
+    digits = hashlib.sha256(data).hexdigest()[:8]
+    if to_folder:
+        name = _TIME_STAMP.sub('', meta.get('experiment_name', checkpoint.stem))
+        out = out / f'{name}-{digits}{suffix}'
+    elif suffix == '.pth':
+        out = out.with_name(f'{out.stem}-{digits}.pth')
+    if out.exists() and not overwrite:
+        raise FileExistsError(f'{out}: is there already. Choose another name, or --overwrite it.')
+    with atomic_path(out) as temporary:
+        Path(temporary).write_bytes(data)
+    return out, lacks
+
+
+def _card_of(checkpoint: Path, cfg: Config, held: dict | None, lacks: list[str]) -> dict | None:
+    """The model card of a checkpoint, with the tests of this checkpoint only."""
+    if held is not None:  # published before
+        return held
+    try:
+        card = read_model_card(checkpoint.parent)
+    except ValueError as error:
+        lacks.append(f'it has no model card: {error}')
+        return None
+    if card is None:
+        lacks.append(f'it has no model card, as there is none in {checkpoint.parent}')
+        return None
+    if card['config']['hash'] != config_hash(cfg):
+        lacks.append(f'it has no model card, as that in {checkpoint.parent} is of a training with '
+                     'another config')
+        return None
+    digest = sha256(checkpoint)
+    return dict(
+        card, tests=[test for test in card['tests'] if test['checkpoint']['sha256'] == digest],
+        published=dict(file=checkpoint.name, sha256=digest))
+
+
+def _to_pth(checkpoint: dict) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""The command ``mmcovid`` and its sub-commands, each a module with ``main``."""

@@ -1,0 +1,86 @@
+"""What scripts share."""
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every script that builds a runner from a config."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and results (default: the work_dir of the config, or '
+        'work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='change entries of the config, such as train_dataloader.batch_size=2 or '
+        'model.test_cfg.rcnn.score_thr=0.3; lists are written "[a,b]", with no space')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+        help='what started the processes of a distributed run')
+    # torch.distributed.launch says it as an argument, torchrun in the environment.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every script that converts a set."""
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='OUT',
+        help='folder to write the JSON and a dataset_card.json to')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='check and count, but write nothing')
+    parser.add_argument(
+        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)')
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the common options to it.
+
+    Args:
+        args (argparse.Namespace): With ``config`` and what
+            :func:`add_common_arguments` adds.
+
+    Returns:
+        Config: The config with ``launcher`` and ``work_dir`` set.
+
+    Raises:
+        SystemExit: If there is no such file.
+    """
+    if not os.path.isfile(args.config):
+        raise SystemExit(f'there is no config {args.config}: give the path of a file, such as '
+                         'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir or not cfg.get('work_dir'):
+        cfg.work_dir = args.work_dir or str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in float16 with a loss scale on CUDA, in bfloat16 on a CPU.
+
+    An optimiser wrapper that the config chose itself is kept.
+    """
+    chosen = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if chosen != 'OptimWrapper':
+        print(f'--amp: the config has chosen {chosen} itself, which is kept')
+    elif torch.cuda.is_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    else:
+        cfg.optim_wrapper.type = 'mmcovid.BF16OptimWrapper'
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner; without CUDA, processes that torchrun started join by gloo.
+
+    MMEngine joins them itself, but on CUDA devices only.
+    """
+    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+        torch.distributed.init_process_group('gloo')
+    return Runner.from_cfg(cfg)

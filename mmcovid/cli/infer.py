@@ -1,0 +1,123 @@
+"""The command ``mmcovid-infer``."""
+import argparse
+import warnings
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mmcovid.apis import OneShotInferencer
+from mmcovid.scans.dicom_seg import check_dicom_seg
+from mmcovid.scans.results import REGIONS, Settings
+from mmcovid.scans.run import run_scans
+from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
+from mmcovid.utils.configs import config_path
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='mmcovid-infer',
+        description='Segment the lesions of CT scans and classify the scans. Each gets a folder '
+        'with masks, results.json, slices.csv and report.html. Research use only: this is no '
+        'medical device.')
+    parser.add_argument(
+        'inputs', nargs='+', metavar='INPUT',
+        help='slice (picture or DICOM), folder of the pictures of one scan, folder of DICOM files, '
+        'NIfTI, NRRD or MetaImage volume, or folder of volumes')
+    parser.add_argument(
+        '--config', metavar='CFG', help='config: its path, or the base name of one of mmcovid '
+        '(default: the one saved in the weights)')
+    parser.add_argument('--weights', required=True, metavar='CKPT', help='checkpoint')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
+    parser.add_argument(
+        '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)')
+    parser.add_argument(
+        '--batch-size', type=int, default=4, metavar='N', help='slices in one pass (default: 4)')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, metavar='SCORE',
+        help='least score of lesions (default: 0.3)')
+    parser.add_argument(
+        '--aggregate', choices=tuple(AGGREGATES), default='mean',
+        help='scores of a scan: mean or maximum of the scores of its slices, or the share of its '
+        'slices predicted as each class (default: mean)')
+    parser.add_argument(
+        '--region', choices=REGIONS, default='lung',
+        help='slices that the class of a volume is read from, found by threshold (default: lung); '
+        'of pictures all are taken')
+    parser.add_argument(
+        '--temperature', metavar='T',
+        help='what image logits are divided by: a number, or temperature.json of '
+        'tools/analysis_tools/report.py (default: that of the config)')
+    parser.add_argument(
+        '--abstain-below', type=float, metavar='SCORE',
+        help='leave the class undecided if its score is lower')
+    parser.add_argument(
+        '--dicom-seg', action='store_true',
+        help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace the folders of scans that exist')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='change entries of the config')
+    args = parser.parse_args(argv)
+    if args.batch_size < 1:
+        parser.error('--batch-size must be at least 1')
+    if not Path(args.weights).is_file():
+        parser.error(f'there is no checkpoint {args.weights}')
+    if args.cfg_options and not args.config:
+        parser.error('--cfg-options needs --config')
+    return args
+
+
+def load_inferencer(args: argparse.Namespace) -> OneShotInferencer:
+    """The model with its weights and its temperature."""
+    config = None
+    if args.config:
+        path = args.config if Path(args.config).is_file() else config_path(args.config)
+        config = Config.fromfile(path)
+        config.merge_from_dict(args.cfg_options or {})
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', category=FutureWarning)
+        inferencer = OneShotInferencer(config, args.weights, device=args.device)
+    if args.temperature is not None:
+        inferencer.temperature = read_temperature(args.temperature)
+    return inferencer
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; its exit status is 1 if a scan failed or is incomplete."""
+    args = parse_args(argv)
+    settings = Settings(
+        score_thr=args.score_thr, aggregate=args.aggregate, region=args.region,
+        abstain_below=args.abstain_below, batch_size=args.batch_size, dicom_seg=args.dicom_seg,
+        overwrite=args.overwrite)
+    try:
+        check_abstain_below(args.abstain_below)
+        inferencer = load_inferencer(args)
+        if args.dicom_seg:
+            check_dicom_seg(inferencer.model.dataset_meta['classes'])
+        rows = run_scans(inferencer, args.inputs, args.out, settings)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    for row in rows:
+        print(tell(row))
+    bad = [row for row in rows if row['status'] != 'ok']
+    print(f'{len(rows) - len(bad)} of {len(rows)} scans are complete; all in '
+          f'{args.out / "summary.csv"}')
+    if bad:
+        raise SystemExit(1)
+
+
+def tell(row: dict) -> str:
+    """A scan in one line."""
+    name = row['scan'] or row['input']
+    if row['status'] == 'failed':
+        return f'{name}: FAILED: {row["reason"]}'
+    parts = []
+    if row['class'] is not None:
+        leading = '' if row['class'] == row['leading_class'] else f' ({row["leading_class"]} leads)'
+        parts.append(f'{row["class"]}{leading} {row["score"]:.3f}')
+    if row.get('lesions_share_of_lung') is not None:
+        parts.append(f'lesions in {row["lesions_share_of_lung"]:.1%} of the lung')
+    if row['status'] == 'incomplete':
+        parts.append(f'INCOMPLETE: {row["reason"]}')
+    return f'{name}: ' + ', '.join(parts)

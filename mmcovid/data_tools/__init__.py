@@ -1,0 +1,1 @@
+"""Data before they are trained on: conversion, the phantom, verification, leakage."""

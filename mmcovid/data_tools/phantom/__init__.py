@@ -1,0 +1,1 @@
+"""Generated CT slices and scans with exact masks."""

@@ -1,0 +1,1 @@
+"""Figures with their intervals, of arrays: nothing here knows of files or models."""

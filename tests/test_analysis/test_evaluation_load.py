@@ -1,0 +1,121 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from predictions_utils import simulate, simulate_lesions, write_dump
+
+from mmcovid.analysis.evaluation.load import check_apart, check_same_slices, load_dump, slice_cases
+from mmcovid.statistics.classification import unit_cases
+from mmcovid.statistics.clusters import cluster_names, unit_names
+
+
+def cases_of(dump):
+    names, _ = cluster_names(dump.slices)
+    clusters = {name: i for i, name in enumerate(sorted(set(names)))}
+    return slice_cases(dump, {name: i for i, name in enumerate(dump.ids())}, clusters)
+
+
+def test_dump_is_sorted_by_task_and_what_cannot_be_scored_is_counted(tmp_path):
+    entries = simulate(6, 2) + simulate_lesions(2, 2)
+    del entries[0]['gt_label'], entries[-1]['instances']
+    dump = load_dump(write_dump(tmp_path / 'a.pkl', entries))
+    assert (len(dump.slices), len(dump.lesions)) == (11, 3)
+    assert list(dump.left_out.values()) == [1, 1]
+    assert any('true lesions' in reason for reason in dump.left_out)
+    cases = cases_of(dump)
+    assert cases.scores[3] == pytest.approx(entries[4]['pred_score'])
+    assert np.array_equal(dump.logits()[3], entries[4]['pred_logits'])
+    found, expected = (e['pred_instances']['scores'] for e in (dump.lesions[0], entries[12]))
+    assert torch.equal(found, expected)
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.mkdir, ('exploded',)
+
+
+def test_pickle_with_code_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entries = simulate(3, 1)
+    entries[0]['scan_id'] = Bomb()
+    with pytest.raises(ValueError, match='could run code'):
+        load_dump(write_dump(tmp_path / 'a.pkl', entries))
+    assert not (tmp_path / 'exploded').exists()
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(pred_score=torch.tensor([.5, .5])), '2 scores for the classes'),
+    (dict(pred_score=torch.tensor([.5, torch.nan, .5])), 'not finite'),
+    (dict(gt_label=torch.tensor([3])), 'gt_label must be one of 0..2'),
+    (dict(pred_label=None), 'pred_label must be one of'),
+    (dict(img_id='0_p0_s0_0.png'), 'occur twice, 1: 0_p0_s0_0.png')])
+def test_broken_entries_are_named(tmp_path, change, message):
+    entries = simulate(3, 2)
+    entries[1].update(change)
+    with pytest.raises(ValueError, match=f'a.pkl.*{message}'):
+        load_dump(write_dump(tmp_path / 'a.pkl', entries))
+
+
+@pytest.mark.parametrize('content', [b'', b'no pickle', pickle.dumps(dict(a=1)), pickle.dumps([])])
+def test_other_files_are_refused(tmp_path, content):
+    (tmp_path / 'a.pkl').write_bytes(content)
+    with pytest.raises(ValueError, match='a.pkl.*tools/test.py --out'):
+        load_dump(tmp_path / 'a.pkl')
+    with pytest.raises(FileNotFoundError, match=r'b\.pkl: no such file'):
+        load_dump(tmp_path / 'b.pkl')
+
+
+def test_models_must_be_tested_on_the_same(tmp_path):
+    entries = simulate(6, 2) + simulate_lesions(2, 2)
+    one, same = (load_dump(write_dump(tmp_path / f'{i}.pkl', entries[::step]))
+                 for i, step in enumerate((1, -1)))
+    check_same_slices([one, same])
+    fewer = load_dump(write_dump(tmp_path / 'fewer.pkl', entries[1:]))
+    with pytest.raises(ValueError, match=f'fewer.pkl has, 1: {entries[0]["img_id"]}'):
+        check_same_slices([one, fewer])
+    entries[0]['gt_label'] = torch.tensor([2])
+    other = load_dump(write_dump(tmp_path / 'other.pkl', entries))
+    with pytest.raises(ValueError, match='disagree on the truth of 1: 0_p0_s0_0'):
+        check_same_slices([one, other])
+
+
+def test_unknown_patients_are_patients_of_their_own():
+    entries = [dict(img_id=i, patient_id=p, scan_id=s) for i, (p, s) in enumerate([
+        ('7', '1'), ('7', '2'), ('unknown', '3'), ('unknown', '3'), (None, 'unknown')])]
+    names, strangers = cluster_names(entries)
+    assert names.tolist() == ['7', '7', 'scan 3', 'scan 3', 'slice 4']
+    assert strangers == 3
+    assert unit_names(entries, 'scan').tolist()[:2] == ['7 / 1', '7 / 2']
+    assert unit_names(entries, 'patient').tolist()[:2] == ['7', '7']
+
+
+def test_units_by_hand(tmp_path):
+    entries = simulate(2, 3)
+    scores = [[.6, .3, .1], [.3, .4, .3], [.35, .4, .25], [.1, .1, .8], [.2, .3, .5], [.1, .2, .7]]
+    for entry, score in zip(entries, scores):
+        entry['pred_score'] = torch.tensor(score)
+        entry['pred_label'] = torch.tensor([int(np.argmax(score))])
+    entries[4]['gt_label'] = torch.tensor([0])  # the patient's others are 1
+    dump = load_dump(write_dump(tmp_path / 'a.pkl', entries))
+    slices, units = cases_of(dump), unit_names(dump.slices, 'patient')
+    mean, mixed = unit_cases(slices, units, 'mean')
+    assert mixed == 1 and mean.truth.tolist() == [0, 1]
+    assert mean.scores[0] == pytest.approx([1.25 / 3, 1.1 / 3, .65 / 3])
+    assert mean.pred.tolist() == [0, 2]
+    vote, _ = unit_cases(slices, units, 'vote')
+    assert vote.scores[0] == pytest.approx([1 / 3, 2 / 3, 0]) and vote.pred[0] == 1
+    most, _ = unit_cases(slices, units, 'max')
+    assert most.scores[0] == pytest.approx(np.array([.6, .4, .3]) / 1.3)
+
+
+def test_validation_set_must_have_other_patients(tmp_path):
+    test = load_dump(write_dump(tmp_path / 'test.pkl', simulate(4, 2)))
+    with pytest.raises(ValueError, match='share slices, 8'):
+        check_apart(test, test)
+    entries = simulate(4, 2)
+    for entry in entries:
+        entry['img_id'] = f'val {entry["img_id"]}'
+    with pytest.raises(ValueError, match='share patients, 4: p0, p1'):
+        check_apart(load_dump(write_dump(tmp_path / 'val.pkl', entries)), test)

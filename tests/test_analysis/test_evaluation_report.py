@@ -1,0 +1,280 @@
+"""Whole reports on simulated predictions."""
+import csv
+import json
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+from predictions_utils import simulate, simulate_lesions, write_dump
+
+from mmcovid.analysis.evaluation import (
+    Settings,
+    compute,
+    load_models,
+    load_validation,
+    write_report,
+)
+from mmcovid.analysis.evaluation.checklist import CLAIM, TRIPOD_AI
+from mmcovid.analysis.evaluation.subgroups import EMPTY, UNLISTED, group_slices, read_metadata
+
+
+def as_validation(entries):
+    for entry in entries:
+        entry.update(img_id=f'val {entry["img_id"]}', patient_id=f'val {entry["patient_id"]}')
+    return entries
+
+
+def rows(path):
+    with open(path, newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+class Page(HTMLParser):
+    """Checks that tags close, and collects what a browser would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.text = [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ('meta', 'img'):
+            self.open.append(tag)
+        self.sources += [value for key, value in attrs if key in ('src', 'href')]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    """A report on two models, one of them with two runs, with all options."""
+    folder = tmp_path_factory.mktemp('report')
+    files = {}
+    for name, model, skill in (('a0', 0, 1.5), ('a1', 1, 1.5), ('b', 2, 2.5)):
+        test = simulate(30, 6, skill, sharpness=3, model=model) + simulate_lesions(model=model)
+        for entry in test[12:]:  # the first two patients have no pictures
+            entry['img_path'] = str(folder / 'slice.png')
+        files[name] = write_dump(folder / f'{name}.pkl', test)
+        files[f'{name}_val'] = write_dump(
+            folder / f'{name}_val.pkl',
+            as_validation(simulate(30, 6, skill, sharpness=3, seed=1, model=model)))
+    cv2.imwrite(str(folder / 'slice.png'), np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 9)
+    with open(folder / 'meta.csv', 'w', encoding='utf-8') as file:
+        file.write('patient_id,sex,age\n')
+        file.writelines(f'p{i},{"f" if i % 2 else "m"},{30 + i}\n' for i in range(28))
+    models = load_models([f'attention={files["a0"]}', f'attention={files["a1"]}',
+                          f'<lstm>={files["b"]}'])
+    validation = load_validation(models, [files[f'{name}_val'] for name in ('a0', 'a1', 'b')])
+    settings = Settings(rounds=200, abstain_below=0.6, metadata=str(folder / 'meta.csv'),
+                        subgroups=['sex', 'age'], gallery=4)
+    for out in ('one', 'two'):
+        results = write_report(models, folder / out, settings, validation)
+    return folder, results
+
+
+def test_files(report):
+    folder, _ = report
+    written = sorted(str(path.relative_to(folder / 'one'))
+                     for path in (folder / 'one').rglob('*') if path.is_file())
+    curves = ('coverage_accuracy', 'precision_recall', 'reliability', 'roc')
+    assert written == sorted([
+        'checklists.csv', 'differences.csv', 'figures.csv', 'report.html', 'report.json',
+        'subgroups.csv', 'temperature.json',
+        *(f'figures/{name}.{suffix}' for name in curves for suffix in ('svg', 'png'))])
+
+
+def test_same_seed_same_files(report):
+    folder, _ = report
+    for path in (folder / 'one').rglob('*'):
+        if path.is_file():
+            first = path.read_bytes()
+            second = (folder / 'two' / path.relative_to(folder / 'one')).read_bytes()
+            assert first.replace(b'Evaluation: one', b'Evaluation: two') == second, path
+
+
+def test_page_needs_nothing_else(report):
+    folder, _ = report
+    text = (folder / 'one' / 'report.html').read_text(encoding='utf-8')
+    page = Page(text)
+    assert page.sources and all(s.startswith(('#', 'data:image/')) for s in page.sources)
+    assert 'http' not in text.replace('http-equiv', '')
+    assert '<lstm>' not in text and '<lstm>' in ''.join(page.text)
+    for part in ('Summary', 'Lesions', 'Comparison'):
+        section = text.split(f'<h2>{part}</h2>')[1].split('<h2>')[0]
+        assert 'COCO AP' in section and 'AP per slice' in section
+    for name in ('Comparison', 'Calibration', 'Abstention', 'Subgroups', 'Errors',
+                 'Lesion errors', 'Checklists'):
+        assert f'<h2>{name}</h2>' in text
+    assert text.count('<figure class="error">') == 8
+
+
+def test_figures_are_means_over_runs_and_differences_are_paired(report):
+    folder, results = report
+    table = {(r['level'], r['model'], r['figure']): r for r in rows(folder / 'one/figures.csv')}
+    data = json.loads((folder / 'one/report.json').read_text(encoding='utf-8'))
+    for level, key in (('slice', 'accuracy'), ('patient', 'macro_auroc'), ('lesion', 'mAP'),
+                       ('lesion', 'per_image_mAP')):
+        one, other = (table[level, name, key] for name in ('attention', '<lstm>'))
+        assert float(one['low']) <= float(one['value']) <= float(one['high'])
+        assert float(one['sd_of_runs']) > 0 and not other['sd_of_runs']
+        difference = data['differences'][level]['<lstm>'][key]
+        assert difference['value'] == pytest.approx(float(other['value']) - float(one['value']))
+    models = load_models([str(folder / 'a0.pkl'), str(folder / 'a1.pkl')])
+    alone = compute(models, Settings(rounds=10)).data
+    both = [alone['figures']['slice'][name]['accuracy']['value'] for name in ('a0', 'a1')]
+    assert float(table['slice', 'attention', 'accuracy']['value']) == pytest.approx(np.mean(both))
+    # a model that does not differ has no difference, with certainty
+    twice = load_models([f'x={folder / "b.pkl"}', f'y={folder / "b.pkl"}'])
+    same = compute(twice, Settings(rounds=10)).data
+    assert same['differences']['slice']['y']['accuracy'] == dict(value=0, low=0, high=0)
+    assert 'temperature' not in same['calibration']['x'][0]
+
+
+def test_temperatures_are_those_of_the_validation_set(report):
+    folder, results = report
+    saved = json.loads((folder / 'one/temperature.json').read_text(encoding='utf-8'))
+    assert [run['file'] for run in saved['attention']] == ['a0_val.pkl', 'a1_val.pkl']
+    assert all(1.3 < run['temperature'] < 5 for runs in saved.values() for run in runs)
+    assert all(run['nll_after'] < run['nll_before'] for runs in saved.values() for run in runs)
+    confidence = [cases['slice']['attention'].scores.max() for cases in
+                  (results.cases, results.deciding)]
+    assert confidence[1] < confidence[0]
+
+
+@pytest.mark.parametrize('skill, why', [
+    (30, 'hardly a slice is classified wrongly'), (-30, 'the classes are no better than chance')])
+def test_validation_set_that_fits_no_temperature(tmp_path, skill, why):
+    test = write_dump(tmp_path / 'm.pkl', simulate(9, 4, sharpness=3))
+    held_out = write_dump(tmp_path / 'val.pkl', as_validation(simulate(9, 4, skill, seed=1)))
+    models = load_models([str(test)])
+    results = write_report(models, tmp_path / 'out', Settings(rounds=20),
+                           load_validation(models, [str(held_out)]))
+    assert any(note.startswith('val.pkl (m): no temperature fits') and why in note
+               for note in results.data['notes'])
+    saved = json.loads((tmp_path / 'out/temperature.json').read_text())['m'][0]
+    assert saved['temperature'] == 1 and why in saved['note']
+    run = results.data['calibration']['m'][0]
+    for key, before in run['before'].items():
+        assert run['after'][key] == pytest.approx(before, nan_ok=True)
+    text = ''.join(Page((tmp_path / 'out/report.html').read_text(encoding='utf-8')).text)
+    assert 'T = 1, as none fits' in text
+    updating = next(row for row in rows(tmp_path / 'out/checklists.csv') if row['item'] == '12f')
+    assert updating['status'] == 'open'
+
+
+def test_class_that_the_set_lacks(tmp_path):
+    """One false prediction of it costs the macro F1 little, and its interval stays."""
+    entries = [entry for entry in simulate(30, 4, skill=30) if entry['gt_label'] != 1]
+    entries[0].update(pred_label=np.array([1]))
+    models = load_models([str(write_dump(tmp_path / 'm.pkl', entries))])
+    data = compute(models, Settings(rounds=200)).data
+    for level in ('slice', 'patient'):
+        found = data['figures'][level]['m']['macro_f1']
+        assert 0.7 < found['low'] < found['value'] <= found['high'] <= 1
+        assert found['value'] > 0.98
+    assert data['notes'] == [
+        'The set has no slice of cp: macro figures are means over the other classes.']
+
+
+def test_abstention(report):
+    _, results = report
+    for models in results.data['abstention'].values():
+        for table in models.values():
+            assert table[0]['coverage']['value'] == 1
+            chosen = [row for row in table if row['chosen']]
+            assert [row['threshold'] for row in chosen] == [0.6]
+    cases, row = results.deciding['slice']['<lstm>'], results.data['abstention']['slice']['<lstm>']
+    kept = cases.scores.max(1) >= 0.6
+    assert row[-1]['accuracy']['value'] == pytest.approx(
+        np.mean(cases.pred[kept] == cases.truth[kept]))
+    assert row[-1]['coverage']['value'] == pytest.approx(kept.mean())
+
+
+def test_subgroups_make_up_the_set(report):
+    _, results = report
+    for groups in results.data['subgroups'].values():
+        assert sum(group['slices'] for group in groups.values()) == 180
+        assert groups[UNLISTED]['patients'] == 2
+        right = sum(group['slices'] * group['figures']['<lstm>']['accuracy']['value']
+                    for group in groups.values())
+        assert right / 180 == pytest.approx(
+            results.data['figures']['slice']['<lstm>']['accuracy']['value'])
+    assert len(results.data['subgroups']['age']) == 5  # quartiles, and those not listed
+
+
+def test_galleries_count_missing_pictures(report):
+    folder, results = report
+    saved = json.loads((folder / 'one/report.json').read_text())
+    assert {model: len(own) for model, own in saved['errors'].items()} == {
+        'attention': 4, '<lstm>': 4}
+    assert all(set(entry) == {'id', 'path', 'dice'} for own in saved['lesion_errors'].values()
+               for entry in own)
+    text = (folder / 'one' / 'report.html').read_text(encoding='utf-8')
+    unread = text.count('<span class="blank">')
+    said = [note for note in results.data['notes'] if 'galleries' in note]
+    assert said == ([f'{unread} images of the galleries of errors cannot be read.']
+                    if unread else [])
+
+
+def test_checklists_say_what_is_open(report):
+    folder, results = report
+    table = rows(folder / 'one/checklists.csv')
+    assert len(table) == len(TRIPOD_AI) + len(CLAIM) == 52 + 44
+    assert {row['status'] for row in table} == {'filled in', 'in part', 'open'}
+    for row in table:
+        assert bool(row['answer']) == (row['status'] != 'open')
+    updating = next(row for row in table if (row['checklist'], row['item']) == ('TRIPOD+AI', '24'))
+    temperature = results.data['calibration']['<lstm>'][0]['temperature']
+    assert f'T = {temperature:.4g} (<lstm>' in updating['answer']
+
+
+def test_one_task_alone(tmp_path):
+    lesions = load_models([str(write_dump(tmp_path / 'seg.pkl', simulate_lesions(4, 2)))])
+    data = write_report(lesions, tmp_path / 'seg', Settings(rounds=20)).data
+    assert list(data['figures']) == ['lesion'] and not (tmp_path / 'seg/figures').exists()
+    entries = simulate(6, 3)
+    for entry in entries:
+        del entry['patient_id'], entry['scan_id']
+    slices = load_models([str(write_dump(tmp_path / 'cls.pkl', entries))])
+    data = compute(slices, Settings(rounds=20, unit='scan')).data
+    assert list(data['figures']) == ['slice', 'scan']
+    assert '18 of 18 slices tell no patient' in data['notes'][0]
+
+
+def test_names_of_models(tmp_path):
+    for folder in ('a', 'b'):
+        (tmp_path / folder).mkdir()
+        write_dump(tmp_path / folder / 'x.pkl', simulate(3, 1))
+    both = [str(tmp_path / folder / 'x.pkl') for folder in ('a', 'b')]
+    assert list(load_models(both[:1])) == ['x']
+    assert {name: len(runs) for name, runs in load_models(
+        [f'm={both[0]}', f'm={both[1]}', f'n={both[0]}']).items()} == dict(m=2, n=1)
+    with pytest.raises(ValueError, match='NAME=FILE'):
+        load_models(both)
+    with pytest.raises(ValueError, match='1 validation files for 2 files'):
+        load_validation(load_models([f'm={both[0]}', f'n={both[1]}']), both[:1])
+
+
+def test_metadata(tmp_path):
+    path = tmp_path / 'meta.csv'
+    path.write_text('scan_id,site,age\n1,A,40\n2, ,41\n1,A,40\n', encoding='utf-8')
+    key, table = read_metadata(path, ['site'])
+    entries = [dict(img_id=str(i), scan_id=scan) for i, scan in enumerate('1123')]
+    assert key == 'scan_id'
+    assert group_slices(entries, key, table, 'site').tolist() == ['A', 'A', EMPTY, UNLISTED]
+    with pytest.raises(ValueError, match='no slice of the predictions is in the metadata'):
+        group_slices([dict(img_id='x', scan_id='9')], key, table, 'site')
+    with pytest.raises(ValueError, match='no column 1: centre'):
+        read_metadata(path, ['centre'])
+    path.write_text('scan_id,site\n1,A\n1,B\n', encoding='utf-8')
+    with pytest.raises(ValueError, match='line 3: scan_id 1 had another site'):
+        read_metadata(path, ['site'])
+    path.write_text('name,site\n1,A\n', encoding='utf-8')
+    with pytest.raises(ValueError, match='none of img_id, scan_id, patient_id'):
+        read_metadata(path, ['site'])

@@ -1,0 +1,73 @@
+import importlib
+import json
+from configparser import ConfigParser
+
+import pytest
+import SimpleITK as sitk
+import torch
+from ct_utils import chest
+from scans_utils import small_config, small_inferencer
+
+from mmcovid.cli import infer as cli
+from mmcovid.utils.files import sha256
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Config, weights and a volume."""
+    path = tmp_path_factory.mktemp('cli')
+    small_config().dump(path / 'small.py')
+    weights = small_inferencer().model.state_dict()
+    torch.save(dict(state_dict=weights, meta={}), path / 'weights.pth')
+    sitk.WriteImage(sitk.GetImageFromArray(chest(2, 48)), str(path / 'scan.nii.gz'))
+    (path / 'temperature.json').write_text(json.dumps(dict(lstm2=[dict(temperature=1.5)])))
+    return path
+
+
+def options(folder, **changes):
+    given = dict(config=folder / 'small.py', weights=folder / 'weights.pth', device='cpu') | changes
+    return [part for key, value in given.items() for part in (f'--{key}', str(value))]
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_command(folder, capsys):
+    out = folder / 'out'
+    argv = [str(folder / 'scan.nii.gz'), '--out', str(out), '--temperature',
+            str(folder / 'temperature.json'), '--region', 'all', '--aggregate', 'max']
+    cli.main([*argv, *options(folder)])
+    results = json.loads((out / 'scan' / 'results.json').read_text())
+    assert results['settings']['temperature'] == 1.5
+    assert results['settings']['aggregate'] == 'max'
+    assert results['model']['name'] == 'small'
+    assert results['model']['weights_sha256'] == sha256(folder / 'weights.pth')
+    printed = capsys.readouterr().out
+    assert 'scan: ' in printed and '1 of 1 scans are complete' in printed
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*argv, *options(folder)])
+    assert ended.value.code == 1
+    assert 'scan: FAILED' in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('extra, message', [
+    (['--temperature', '0'], 'above 0'), (['--abstain-below', '2'], 'at most 1'),
+    (['--temperature', 'absent.json'], 'neither a number nor a file')])
+def test_wrong_options_are_told_before_anything_runs(folder, tmp_path, extra, message):
+    with pytest.raises(SystemExit, match=message):
+        cli.main(['x.png', '--out', str(tmp_path / 'out'), *options(folder), *extra])
+    assert not (tmp_path / 'out').exists()
+
+
+def test_missing_weights(folder, capsys):
+    with pytest.raises(SystemExit):
+        cli.parse_args(['x.png', '--out', 'out', '--weights', 'absent.pth'])
+    assert 'there is no checkpoint absent.pth' in capsys.readouterr().err
+
+
+def test_entry_point(repo):
+    setup = ConfigParser()
+    setup.read(repo / 'setup.cfg')
+    name, target = setup['options.entry_points']['console_scripts'].split('=')
+    module, function = target.strip().split(':')
+    assert name.strip() == 'mmcovid-infer'
+    assert getattr(importlib.import_module(module), function) is cli.main
