@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,15 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def to_plain(value: Any) -> Any:
-    """Turn tensors, arrays, numpy scalars and paths into what JSON knows.
+    """Turn dataclasses, tensors, arrays, numpy scalars and paths into what JSON knows.
 
     What is undefined (nan) becomes ``None``: JSON has no word for it.
     """
     if hasattr(value, 'tolist'):  # tensors too, of a library that is not imported for it
         value = value.tolist()
+    if is_dataclass(value):
+        value = {
+            field.name.removesuffix('_'): getattr(value, field.name) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

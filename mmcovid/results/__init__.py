@@ -1,0 +1,10 @@
+"""What mmcovid gives out, as dataclasses: of a slice, a scan, a report.
+
+:func:`mmcovid.utils.files.write_json` writes them. A name that Python keeps for itself has a
+trailing underscore here and none in JSON (``class_``); what is undefined is nan here, null there.
+``docs/en/schemas`` has the JSON schemas.
+"""
+from .estimate import Estimate
+from .slice import Lesions, RoISequence, SliceResult
+
+__all__ = ['Estimate', 'Lesions', 'RoISequence', 'SliceResult']

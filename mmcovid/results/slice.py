@@ -1,0 +1,40 @@
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Lesions:
+    """The n lesions of a slice, with lungs among them; boxes and masks in its pixels."""
+
+    labels: np.ndarray  #: (n,), int, see :class:`mmcovid.classes.Classes`
+    scores: np.ndarray  #: (n,), float
+    bboxes: np.ndarray  #: (n, 4), x1, y1, x2, y2
+    masks: np.ndarray  #: (n, H, W), bool
+
+    def at_least(self, score: float) -> 'Lesions':
+        """Those of this score or more."""
+        kept = self.scores >= score
+        return Lesions(self.labels[kept], self.scores[kept], self.bboxes[kept], self.masks[kept])
+
+
+@dataclass
+class RoISequence:
+    """The β regions of interest (RoIs) that the class of a slice was read from, in their order."""
+
+    bboxes: np.ndarray  #: (β, 4), x1, y1, x2, y2 in pixels of the slice
+    labels: np.ndarray  #: (β,), int, lesion classes
+    scores: np.ndarray  #: (β,), float
+    attention: np.ndarray  #: (β,), or (β, 2): class-relevant and class-irrelevant branch
+
+
+@dataclass
+class SliceResult:
+    """What a model says of one slice."""
+
+    path: str  #: file, or slice of a volume (``scan.nrrd#012``)
+    lesions: Lesions | None = None  #: None of a model that does not segment
+    class_scores: np.ndarray | None = None  #: (K,); None of a model that does not classify
+    class_logits: np.ndarray | None = None  #: (K,)
+    roi_sequence: RoISequence | None = None  #: None of a model without attention
+    window: tuple[float, float] | None = None  #: level and width in HU, of a CT
