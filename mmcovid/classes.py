@@ -153,6 +153,17 @@ class Classes:
         return label < len(self.lesions) and self.lesions[label].role == LUNG
 
 
+def with_palette(metainfo: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Metainfo with a colour for each of its lesion classes, if it names the classes only.
+
+    Without it a set of fewer classes would keep the colours of the first of the usual ones.
+    """
+    metainfo = dict(metainfo or {})
+    if 'classes' in metainfo and 'palette' not in metainfo:
+        metainfo['palette'] = Classes.of(tuple(metainfo['classes'])).palette
+    return metainfo
+
+
 def _color(name: str, label: int) -> Color:
     return _COLORS.get(name, _OTHER_COLORS[label % len(_OTHER_COLORS)])
 

@@ -1,15 +1,5 @@
-# Light: ResNet-18 without its last stage, and only its last feature map goes into the FPN.
-_base_ = './covid-ct-mask-net-stage1_r50_fpn_merged_cncb.py'
-model = dict(
-    backbone=dict(
-        depth=18,
-        num_stages=3,
-        strides=(1, 2, 2),
-        dilations=(1, 1, 1),
-        out_indices=(2, ),
-        init_cfg=dict(checkpoint='torchvision://resnet18')),
-    neck=dict(in_channels=[256], num_outs=1),
-    rpn_head=dict(anchor_generator=dict(base_sizes=[2], strides=[16])),
-    roi_head=dict(
-        bbox_roi_extractor=dict(featmap_strides=[16]),
-        mask_roi_extractor=dict(featmap_strides=[16])))
+_base_ = [
+    './covid-ct-mask-net-stage1_r50_fpn_merged_cncb.py', '../_base_/models/truncated_r18.py'
+]
+model = _base_.truncated_r18
+model.backbone.init_cfg = dict(checkpoint='torchvision://resnet18')

@@ -3,11 +3,7 @@ _base_ = [
     '../_base_/schedules/adam_30k.py', '../_base_/default_runtime.py'
 ]
 # lungs are background
-lesions = dict(
-    dataset=dict(
-        seg=dict(
-            metainfo=dict(
-                classes=('ggo', 'consolidation'), palette=[(255, 176, 0), (230, 50, 150)]))))
+lesions = dict(dataset=dict(seg=dict(metainfo=dict(classes=('ggo', 'consolidation')))))
 train_dataloader = lesions
 val_dataloader = lesions
 test_dataloader = lesions

@@ -3,6 +3,7 @@ import os
 
 from mmdet.datasets import CocoDataset
 
+from mmcovid.classes import DEFAULT, LESION_CLASSES, with_palette
 from mmcovid.data_tools.image_files import check_inside, find_missing
 from mmcovid.data_tools.lesion_lists import patient_of
 from mmcovid.registry import DATASETS
@@ -26,6 +27,8 @@ class LesionDataset(CocoDataset):
 
     Args:
         *args: Those of :class:`mmdet.datasets.CocoDataset`.
+        metainfo (dict, optional): As there. Classes have their own colours
+            where it names no ``palette``. Defaults to None.
         skip_list (str): Text file of slices to leave out, below ``data_root``,
             as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
         **kwargs: Those of :class:`mmdet.datasets.CocoDataset`.
@@ -36,16 +39,12 @@ class LesionDataset(CocoDataset):
             dataset's classes, or an image is outside ``data_prefix['img']``.
     """
 
-    METAINFO = dict(
-        classes=('lung', 'ggo', 'consolidation'),
-        # sky blue, amber and magenta: apart from each other and from any grey,
-        # for colour-blind readers too
-        palette=[(86, 180, 233), (255, 176, 0), (230, 50, 150)])
+    METAINFO = dict(classes=LESION_CLASSES, palette=DEFAULT.palette)
     TASK = 'seg'
 
-    def __init__(self, *args, skip_list: str = '', **kwargs) -> None:
+    def __init__(self, *args, metainfo: dict | None = None, skip_list: str = '', **kwargs) -> None:
         self.skip_list = skip_list
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, metainfo=with_palette(metainfo), **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Load the JSON and make sure that all its images are there."""

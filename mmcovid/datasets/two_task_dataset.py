@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset, ConcatDataset
 
-from mmcovid.classes import IMAGE_CLASSES
+from mmcovid.classes import IMAGE_CLASSES, with_palette
 from mmcovid.registry import DATASETS
 from mmcovid.utils.seeding import seed_generators
 
@@ -82,4 +82,4 @@ class TwoTaskDataset(ConcatDataset):
                 merged['image_classes'] = dataset.metainfo['image_classes']
             else:
                 merged.update(dataset.metainfo)
-        return {**merged, **overrides}
+        return {**merged, **with_palette(overrides)}
