@@ -8,12 +8,11 @@ from mmcovid.utils.files import to_plain, write_json, write_text
 from mmcovid.utils.provenance import config_hash, now
 
 from .markdown import to_markdown
+from .schema import CARD_NAME, SCHEMA_VERSION, Card, ConfigFacts
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-CARD_NAME = 'model_card.json'
-SCHEMA_VERSION = 1
 INTENDED_USE = (
     'Research on chest CT: segmentation of lesions in axial slices and classification of slices, '
     'by researchers who can judge the results.')
@@ -31,7 +30,7 @@ CITATION = (
     'doi:10.1109/MIS.2021.3135474')
 
 
-def describe_config(cfg: 'Config') -> dict:
+def describe_config(cfg: 'Config') -> ConfigFacts:
     """Name of a config's file, its hash, and that of its model, which options of a test leave."""
     return dict(
         file=Path(cfg.filename).name if cfg.filename else None,
@@ -39,7 +38,7 @@ def describe_config(cfg: 'Config') -> dict:
         model_hash=config_hash(type(cfg)(dict(model=cfg.get('model')))))
 
 
-def read_model_card(folder: str | Path) -> dict | None:
+def read_model_card(folder: str | Path) -> Card | None:
     """The card of a work dir, if it has one.
 
     Raises:
@@ -59,14 +58,14 @@ def read_model_card(folder: str | Path) -> dict | None:
     return card
 
 
-def write_model_card(card: dict, folder: str | Path) -> None:
+def write_model_card(card: Card, folder: str | Path) -> None:
     """Write both files of a card, each whole or not at all."""
     card = to_plain(dict(card, updated=now()))
     write_json(card, Path(folder) / CARD_NAME)
     write_text(to_markdown(card), (Path(folder) / CARD_NAME).with_suffix('.md'))
 
 
-def licences(card: dict, role: str = 'train') -> dict[str, str]:
+def licences(card: Card, role: str = 'train') -> dict[str, str]:
     """Licence of each collection that the data of a role come from, as their data cards say.
 
     An annotation file without a card is listed by its name, as ``not stated``, and so is a folder

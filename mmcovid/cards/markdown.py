@@ -8,14 +8,16 @@ from datetime import timedelta
 
 from mmcovid.reporting.results_table import format_results
 
+from .schema import Card, Run, SetFacts
+
 ROLES = dict(train='training', val='validation', test='test')
 
 
-def to_markdown(card: dict) -> str:
+def to_markdown(card: Card) -> str:
     """Lay a card out for people.
 
     Args:
-        card (dict): Content of ``model_card.json``.
+        card (Card): Content of ``model_card.json``.
 
     Returns:
         str: Markdown, with a newline at its end.
@@ -49,7 +51,7 @@ def to_markdown(card: dict) -> str:
     return '\n\n'.join(blocks) + '\n'
 
 
-def _details(card: dict) -> list[str]:
+def _details(card: Card) -> list[str]:
     model, training, runs = card['model'], card['training'], card['runs']
     last = runs[-1]
     software, hardware = last['software'] or {}, last['hardware'] or {}
@@ -87,7 +89,7 @@ def _details(card: dict) -> list[str]:
             *_runs(runs, training['unrecorded_iterations'])]
 
 
-def _runs(runs: list[dict], unrecorded: int) -> list[str]:
+def _runs(runs: list[Run], unrecorded: int) -> list[str]:
     """The parts of a training that was resumed."""
     if len(runs) == 1 and not unrecorded:
         return []
@@ -108,7 +110,7 @@ def _version(software: dict) -> str:
     return f'{software.get("mmcovid")} {commit[:8]}'.strip()
 
 
-def _data(card: dict, roles: Sequence[str]) -> list[str]:
+def _data(card: Card, roles: Sequence[str]) -> list[str]:
     blocks = []
     for role in roles:
         for each in card['data'].get(role, ()):
@@ -116,26 +118,26 @@ def _data(card: dict, roles: Sequence[str]) -> list[str]:
     return blocks or ['Not known.']
 
 
-def _set(title: str, each: dict) -> list[str]:
+def _set(title: str, facts: SetFacts) -> list[str]:
     """What is said of one set."""
     lines = [f'`{annotation["file"]}`, {_describe_card(annotation["data_card"])}, '
-             f'{_short(annotation["sha256"])}' for annotation in each['annotations']]
-    if each['images']:
-        lines.append(f'images in `{each["images"]}`')
-    if each['skip_list']:
-        lines.append(f'without the slices of `{each["skip_list"]}`')
-    if each.get('per_class'):  # not in the cards of former versions
-        lines.append(f'{each["per_class"]:,} slices of each class, a fixed draw')
-    if 'slices' not in each:
+             f'{_short(annotation["sha256"])}' for annotation in facts['annotations']]
+    if facts['images']:
+        lines.append(f'images in `{facts["images"]}`')
+    if facts['skip_list']:
+        lines.append(f'without the slices of `{facts["skip_list"]}`')
+    if facts.get('per_class'):  # not in the cards of former versions
+        lines.append(f'{facts["per_class"]:,} slices of each class, a fixed draw')
+    if 'slices' not in facts:
         lines.append('not loaded in the training, and so not counted')
         return [f'**{title}**', _list(lines)]
-    patients = f' of {each["patients"]:,} known patients' if 'patients' in each else ''
-    unknown = each.get('slices_of_unknown_patients')
-    lines.append(f'{each["slices"]:,} slices{patients}'
+    patients = f' of {facts["patients"]:,} known patients' if 'patients' in facts else ''
+    unknown = facts.get('slices_of_unknown_patients')
+    lines.append(f'{facts["slices"]:,} slices{patients}'
                  + (f', {unknown:,} slices of unknown patients' if unknown else ''))
     rows = [(name, *(f'{counts[key]:,}' for key in counts))
-            for name, counts in each.get('classes', {}).items()]
-    columns = next(iter(each.get('classes', {}).values()), ())
+            for name, counts in facts.get('classes', {}).items()]
+    columns = next(iter(facts.get('classes', {}).values()), ())
     return [f'**{title}**', _list(lines), _table(('class', *columns), rows)]
 
 
@@ -146,7 +148,7 @@ def _describe_card(data_card: dict | None) -> str:
     return f'{data_card["source"]}{changed}'
 
 
-def _analyses(card: dict) -> list[str]:
+def _analyses(card: Card) -> list[str]:
     blocks = []
     if card['validation']:
         blocks += [f'Validation after {card["validation"]["iteration"]:,} iterations:',

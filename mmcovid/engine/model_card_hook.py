@@ -13,9 +13,10 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmcovid import cards
 from mmcovid.cards import facts
+from mmcovid.cards.record import begin_card
+from mmcovid.cards.schema import Card
 from mmcovid.registry import DATASETS, HOOKS
 from mmcovid.utils.files import sha256, to_plain
-from mmcovid.utils.provenance import config_hash
 
 
 @HOOKS.register_module()
@@ -30,7 +31,7 @@ class ModelCardHook(Hook):
     priority = 'LOWEST'  # after the hook that writes checkpoints
 
     def __init__(self) -> None:
-        self.card: dict | None = None
+        self.card: Card | None = None
 
     @master_only
     def before_train(self, runner: Runner) -> None:
@@ -70,54 +71,27 @@ class ModelCardHook(Hook):
         self.card = None  # what else the runner validates is no part of the training
 
     def _begin(self, runner: Runner) -> None:
-        cfg = runner.cfg
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         previous = self._try('the card of the resumed training', self._previous, runner)
-        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
-        config = cards.describe_config(cfg)
-        loader = cfg.train_dataloader
-        self.card = dict(
-            schema_version=cards.SCHEMA_VERSION,
-            name=Path(config['file'] or 'model').stem,
+        self.card = begin_card(
+            runner.cfg, previous,
+            metainfo=getattr(runner.train_dataloader.dataset, 'metainfo', {}),
+            iteration=runner.iter,
+            max_iterations=runner.max_iters,
+            seed=runner.seed,
+            deterministic=runner.deterministic,
             model=self._try('the model', facts.model_facts, model),
-            classes=list(metainfo.get('classes', ())),
-            image_classes=list(metainfo.get('image_classes', ())),
-            config=config,
             initial_weights=previous['initial_weights'] if previous else self._try(
-                'the initial weights', facts.initial_weights, cfg),
-            training=dict(
-                finished=False,
-                max_iterations=runner.max_iters,
-                batch=dict(
-                    size=loader.get('batch_size'),
-                    source_ratio=loader.get('sampler', {}).get('source_ratio'),
-                    accumulated=cfg.optim_wrapper.get('accumulative_counts', 1)),
-                optimizer=dict(
-                    cfg.optim_wrapper.get('optimizer', {}), wrapper=cfg.optim_wrapper.get('type')),
-                unrecorded_iterations=(
-                    previous['training']['unrecorded_iterations'] if previous else runner.iter)),
-            runs=[*(previous['runs'] if previous else ()), dict(
-                begun=cards.now(),
-                from_iteration=runner.iter,
-                seed=runner.seed,
-                deterministic=runner.deterministic,
-                config_hash=config_hash(cfg),
-                software=self._try('the software', facts.software_facts),
-                hardware=self._try('the hardware', facts.hardware_facts))],
+                'the initial weights', facts.initial_weights, runner.cfg),
+            software=self._try('the software', facts.software_facts),
+            hardware=self._try('the hardware', facts.hardware_facts),
             data={role: self._try(f'the {role} data', self._data, runner, role) or []
                   for role in ('train', 'val', 'test')},
-            checkpoint=previous and previous['checkpoint'],
-            validation=previous and previous['validation'],
-            tests=previous['tests'] if previous else [],
-            intended_use=cards.INTENDED_USE,
-            limits=list(cards.LIMITS),
-            citation=cards.CITATION,
             missing=self._missing)
-        self.card['licences'] = cards.licences(self.card)
         self._note_progress(runner, runner.iter)
 
     @staticmethod
-    def _previous(runner: Runner) -> dict | None:
+    def _previous(runner: Runner) -> Card | None:
         """The card of the training that is resumed; None if it begins, or had none."""
         if runner.iter == 0:
             return None

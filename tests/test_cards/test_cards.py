@@ -5,6 +5,8 @@ import torch
 from mmengine.config import Config
 
 from mmcovid import cards
+from mmcovid.cards import facts as facts_of
+from mmcovid.cards.record import record_test
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 from mmcovid.datasets import LesionDataset, SliceDataset, TwoTaskDataset
 from mmcovid.utils.files import sha256
@@ -44,7 +46,7 @@ def make_card(**values):
 
 
 def test_data_are_counted_and_carry_their_card(phantom):
-    lesions, slices = cards.data_facts(two_sets(phantom))
+    lesions, slices = facts_of.data_facts(two_sets(phantom))
     assert (lesions['dataset'], lesions['task']) == ('LesionDataset', 'seg')
     assert (lesions['slices'], lesions['patients']) == (6, 2)
     assert list(lesions['classes']) == ['lung', 'ggo', 'consolidation']
@@ -64,7 +66,7 @@ def test_data_are_counted_and_carry_their_card(phantom):
 
 
 def test_what_is_not_loaded_is_not_counted(phantom):
-    for facts in cards.data_facts(two_sets(phantom, lazy_init=True)):
+    for facts in facts_of.data_facts(two_sets(phantom, lazy_init=True)):
         assert 'slices' not in facts
         assert facts['annotations'][0]['data_card']['source'] == 'phantom of mmcovid'
 
@@ -73,14 +75,14 @@ def test_a_draw_is_told(phantom):
     slices = SliceDataset(
         'covidx_ct/train_phantom.txt', data_root=str(phantom),
         data_prefix=dict(img='covidx_ct/2A_images/'), per_class=3)
-    facts = cards.data_facts(slices)
+    facts = facts_of.data_facts(slices)
     assert facts[0]['per_class'] == 3 and facts[0]['slices'] == 9
     assert '3 slices of each class, a fixed draw' in cards.to_markdown(
         make_card(data=dict(val=facts), updated='now'))
 
 
 def test_licences_are_those_of_the_data_cards(phantom, tmp_path):
-    facts = cards.data_facts(two_sets(phantom))
+    facts = facts_of.data_facts(two_sets(phantom))
     assert cards.licences(dict(data=dict(train=facts))) == {
         'phantom of mmcovid': 'generated, shows no patient'}
 
@@ -88,11 +90,11 @@ def test_licences_are_those_of_the_data_cards(phantom, tmp_path):
     (tmp_path / 'own.txt').write_text((phantom / 'covidx_ct/train_phantom.txt').read_text())
     own = SliceDataset(str(tmp_path / 'own.txt'),
                        data_prefix=dict(img=str(phantom / 'covidx_ct/2A_images')))
-    facts += cards.data_facts(own)
+    facts += facts_of.data_facts(own)
     assert cards.licences(dict(data=dict(train=facts))) == {
         'phantom of mmcovid': 'generated, shows no patient', 'own.txt': 'not stated'}
     folder = SliceDataset(data_prefix=dict(img=str(phantom / 'covidx_ct/2A_images')))
-    assert cards.licences(dict(data=dict(train=cards.data_facts(folder)))) == {
+    assert cards.licences(dict(data=dict(train=facts_of.data_facts(folder)))) == {
         '2A_images': 'not stated'}
 
 
@@ -103,7 +105,7 @@ def test_edited_annotations_are_told(phantom, tmp_path):
         file.write('\n')
     dataset = LesionDataset(ann_file=str(tmp_path / 'lesions_train.json'),
                             data_prefix=dict(img=str(phantom / 'ct_lesion_seg/image')))
-    facts = cards.data_facts(dataset)
+    facts = facts_of.data_facts(dataset)
     assert not facts[0]['annotations'][0]['data_card']['as_converted']
     assert 'changed since its conversion' in cards.to_markdown(
         dict(make_card(data=dict(train=facts)), updated='now'))
@@ -115,7 +117,7 @@ def test_tests_are_added_to_the_card_of_the_checkpoint(phantom, tmp_path):
     torch.save(dict(state_dict=dict(a=torch.ones(1))), other)
     cfg, dataset = Config(dict(model=dict(depth=18))), two_sets(phantom)
     deeper = Config(dict(model=dict(depth=34)))
-    assert cards.record_test(cfg, dataset, checkpoint, METRICS) is None
+    assert record_test(cfg, dataset, checkpoint, METRICS) is None
     assert not (tmp_path / cards.CARD_NAME).exists()
 
     cards.write_model_card(make_card(config=cards.describe_config(cfg)), tmp_path)
@@ -123,7 +125,7 @@ def test_tests_are_added_to_the_card_of_the_checkpoint(phantom, tmp_path):
             (checkpoint, cfg, 0.1), (checkpoint, deeper, 0.2), (other, cfg, 0.3),
             (checkpoint, cfg, 0.4)):  # the last is the first again
         metrics = dict(METRICS, **{'image/accuracy': accuracy})
-        assert cards.record_test(config, dataset, tested, metrics) == tmp_path / cards.CARD_NAME
+        assert record_test(config, dataset, tested, metrics) == tmp_path / cards.CARD_NAME
     card = cards.read_model_card(tmp_path)
     assert [test['metrics']['image/accuracy'] for test in card['tests']] == [0.2, 0.3, 0.4]
     assert card['tests'][-1]['metrics']['image/cp_ppv'] is None
@@ -161,6 +163,6 @@ def test_initial_weights_are_named(tmp_path):
     cfg = Config(dict(
         load_from=str(tmp_path / 'first.pth'), model=dict(type='X', backbone=dict(
             type='Y', init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18')))))
-    assert cards.initial_weights(cfg) == [
+    assert facts_of.initial_weights(cfg) == [
         dict(of='backbone', source='torchvision://resnet18', sha256=None),
         dict(of='model', source='first.pth', sha256=sha256(tmp_path / 'first.pth'))]

@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, METRICS, MODELS
 from mmengine.runner import Runner
 
 from mmcovid import cards
+from mmcovid.cards import facts
 from mmcovid.utils.files import sha256
 from mmcovid.utils.provenance import config_hash
 
@@ -167,8 +168,8 @@ def test_what_fails_is_named_and_ends_no_training(train, tmp_path, monkeypatch, 
         raise OSError('disk is gone')
 
     with monkeypatch.context() as patch:
-        patch.setattr(cards, 'software_facts', fail)
-        patch.setattr(cards, 'data_facts', fail)
+        patch.setattr(facts, 'software_facts', fail)
+        patch.setattr(facts, 'data_facts', fail)
         _, card = train()
     assert set(card['missing']) == {'the software', 'the train data', 'the val data'}
     assert card['training']['finished']
