@@ -30,8 +30,9 @@ demo-short: install
 test: install
 	$(BIN)/python -m pytest tests $(PYTEST_OPTS)
 
+# The same as "pre-commit run --all-files".
 lint: install
-	$(BIN)/ruff check .
+	PATH="$(BIN):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 docs: install
 	$(BIN)/mkdocs build --strict

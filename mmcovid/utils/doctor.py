@@ -11,7 +11,14 @@ from pathlib import Path
 
 from mmcovid.version import __version__
 
-from .versions import MEND_OPENCV, REBUILD_MMCV, check_import, find_problems
+from .versions import (
+    INSTALL_OPENCV,
+    PINS,
+    REBUILD_MMCV,
+    check_import,
+    find_problems,
+    is_tested,
+)
 
 # Where an import name comes from: the first distribution found is shown.
 DISTRIBUTIONS = {
@@ -67,11 +74,24 @@ def examine_imports() -> list[Finding]:
     for module in ('cv2', 'pycocotools', 'sklearn', 'SimpleITK', 'pydicom', 'safetensors'):
         problem = check_import(module)
         if problem is not None:
-            remedy = MEND_OPENCV if module == 'cv2' else problem.remedy
+            remedy = INSTALL_OPENCV if module == 'cv2' else problem.remedy
             findings.append(Finding('FAIL', module, problem.what, remedy))
     findings += [Finding('FAIL', 'stack', problem.what, problem.remedy)
                  for problem in find_problems()]
     return findings or [Finding('ok', 'imports', 'all libraries can be imported')]
+
+
+def examine_versions() -> list[Finding]:
+    """Warn of a stack that should work, but that mmcovid was not tested on."""
+    findings = []
+    for module, pin in PINS.items():
+        if check_import(module) is None:
+            version = import_module(module).__version__
+            if not is_tested(module, version):
+                findings.append(Finding(
+                    'warn', module, f'mmcovid was not tested with {version}',
+                    f'if something fails, try the tested one: pip install {pin}'))
+    return findings
 
 
 def examine_torchvision() -> list[Finding]:
@@ -133,7 +153,8 @@ def main() -> int:
         int: 0 if mmcovid can work here, 1 if not.
     """
     print(report_versions())
-    findings = examine_imports() + examine_torchvision() + examine_devices()
+    findings = (examine_imports() + examine_versions() + examine_torchvision()
+                + examine_devices())
     print('\n'.join(map(str, findings)))
     failed = sum(finding.status == 'FAIL' for finding in findings)
     print(f'{failed} thing(s) to mend, see above' if failed else 'mmcovid can work here')

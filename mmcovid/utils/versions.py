@@ -31,7 +31,7 @@ INSTALL = {
     'mmcv': REBUILD_MMCV,
     'mmdet': f'pip install {PINS["mmdet"]}',
 }
-MEND_OPENCV = (
+INSTALL_OPENCV = (
     'apt-get install libgl1 libglib2.0-0, or: pip uninstall -y opencv-python && '
     'pip install --force-reinstall --no-deps opencv-python-headless')
 
@@ -58,7 +58,7 @@ def check_import(module: str) -> Problem | None:
     except Exception as error:
         remedy = INSTALL.get(module, f'pip install --force-reinstall {module}')
         if 'libGL' in str(error) or 'libgthread' in str(error):
-            remedy = MEND_OPENCV
+            remedy = INSTALL_OPENCV
         return Problem(f'{module} cannot be imported ({type(error).__name__}: {error})', remedy)
     return None
 
@@ -71,6 +71,11 @@ def check_version(module: str, version: str) -> Problem | None:
     return Problem(
         f'mmcovid needs {module}{RANGES[module]}, but {module} {version} is installed',
         INSTALL[module])
+
+
+def is_tested(module: str, version: str) -> bool:
+    """Whether a version is the one that the tests of mmcovid run on."""
+    return version == PINS[module].partition('==')[2]
 
 
 def check_operators() -> Problem | None:

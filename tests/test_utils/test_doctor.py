@@ -53,6 +53,14 @@ def test_wrong_results_are_noticed(monkeypatch):
     assert finding.remedy
 
 
+def test_untested_versions_are_told(monkeypatch):
+    import mmdet
+    assert doctor.examine_versions() == []
+    monkeypatch.setattr(mmdet, '__version__', '3.2.0')
+    (finding,) = doctor.examine_versions()
+    assert finding.status == 'warn' and 'not tested with 3.2.0' in str(finding)
+
+
 def test_libgl_remedy(monkeypatch):
     problem = doctor.check_import('a_module_that_is_not_there')
     monkeypatch.setattr(
