@@ -187,6 +187,17 @@ def test_class_that_the_set_lacks(tmp_path):
         'The set has no slice of Pneumonia (CP): macro figures are means over the other classes.']
 
 
+def test_names_of_classes_may_begin_alike(tmp_path):
+    entries = simulate(9, 2)
+    for entry in entries:
+        entry['image_classes'] = ('covid', 'covid_severe', 'normal')
+    path = write_dump(tmp_path / 'm.pkl', entries)
+    write_report(load_models([f'one={path}', f'other={path}']), tmp_path / 'out',
+                 Settings(rounds=5, gallery=0))
+    text = (tmp_path / 'out/report.html').read_text(encoding='utf-8')
+    assert '<th scope="row">covid_severe: AUROC</th>' in text
+
+
 def test_abstention(report):
     _, results = report
     for models in results.report.abstention.values():

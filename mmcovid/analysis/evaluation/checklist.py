@@ -247,7 +247,7 @@ def _spell_sizes(report: EvaluationReport) -> str:
     """Sizes of the test sets, in a sentence."""
     parts = []
     for level, size in report.sets.items():
-        counts = ', '.join(f'{count} {known.display_name}' for count, known in
+        counts = ', '.join(f'{count} {named.display_name}' for count, named in
                            zip(size.per_class, report.classes_of(level)))
         what = 'slices with lesion masks' if level == 'lesion' else f'{level}s'
         of = '' if level == 'patient' else f' of {size.patients} patients'

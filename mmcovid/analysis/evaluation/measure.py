@@ -210,7 +210,7 @@ def _measure_level(report: EvaluationReport, level: str, cases: Runs,
     first = next(iter(cases.values()))[0]
     size = report.sets[level] = SetSize(
         cases=len(first), patients=len(sample.patients), per_class=_count_classes(first, names))
-    absent = [known.display_name for known, count in zip(report.classes.images, size.per_class)
+    absent = [named.display_name for named, count in zip(report.classes.images, size.per_class)
               if not count]
     if absent and level == 'slice':
         report.notes.append(f'The set has no slice of {", ".join(absent)}: macro figures are means '
@@ -275,25 +275,24 @@ def _calibrate(models: Models, slices: Runs, resamples: Resamples, validation: M
         for i, cases in enumerate(runs):
             run = CalibrationRun(_calibration(cases, resamples), reliability(cases))
             if validation:
-                cases = _scale(run, cases, models[name][i], validation[name][i], resamples)
+                run, cases = _scale(run, cases, models[name][i], validation[name][i], resamples)
             calibration[name].append(run)
             deciding.setdefault(name, cases)
     return calibration, deciding
 
 
 def _scale(run: CalibrationRun, cases: Cases, test: Dump, held_out: Dump,
-           resamples: Resamples) -> Cases:
-    """Fit a temperature on held-out slices and note it; gives the cases with scores by it."""
+           resamples: Resamples) -> tuple[CalibrationRun, Cases]:
+    """The run with a temperature fitted on held-out slices, and the cases with its scores."""
     check_apart(held_out, test)
     fit = fit_temperature(held_out.logits(), held_out.truth())
     logits = dict(zip(test.ids(), test.logits()))
     cases = cases.with_scores(
         image_scores(np.array([logits[name] for name in cases.ids]), fit.temperature))
-    for key, value in asdict(fit).items():
-        setattr(run, key, value)
-    run.file, run.slices = Path(held_out.path).name, len(held_out.slices)
-    run.after, run.bins_after = _calibration(cases, resamples), reliability(cases)
-    return cases
+    run = replace(
+        run, **asdict(fit), file=Path(held_out.path).name, slices=len(held_out.slices),
+        after=_calibration(cases, resamples), bins_after=reliability(cases))
+    return run, cases
 
 
 def _calibration(cases: Cases, resamples: Resamples) -> CalibrationFigures:

@@ -1,9 +1,8 @@
 """The report as one HTML file that needs nothing else."""
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from mmcovid.classes import Classes
+from mmcovid.classes import NamedClass
 from mmcovid.reporting.templating import render
 from mmcovid.results import EvaluationReport
 from mmcovid.results.evaluation import LesionError
@@ -51,16 +50,7 @@ def render_report(report: EvaluationReport, gallery: Gallery, plots: Mapping[str
         software=spell_software(), summary_columns=_summary_columns(report),
         comparisons=_comparisons(report), labels=LABELS, headlines=HEADLINES,
         class_figures=CLASS_FIGURES, lesion_headlines=LESION_HEADLINES,
-        lesion_figures=LESION_FIGURES, figure_name=partial(figure_name, classes=report.classes),
-        slice_name=slice_name)
-
-
-def figure_name(key: str, classes: Classes) -> str:
-    """What a page calls a figure, such as ``'GGO: COCO AP50'``."""
-    for known in (*classes.images, *classes.lesions):
-        if key.startswith(f'{known.name}_'):
-            return f'{known.display_name}: {LABELS[key[len(known.name) + 1:]]}'
-    return LABELS[key]
+        lesion_figures=LESION_FIGURES, slice_name=slice_name)
 
 
 def slice_name(error: LesionError) -> str:
@@ -79,16 +69,20 @@ def _summary_columns(report: EvaluationReport) -> list[tuple[str, str]]:
             for key in (LESION_SUMMARY if level == 'lesion' else SUMMARY)]
 
 
-def _comparisons(report: EvaluationReport) -> list[tuple[list[tuple[str, str]], list[str]]]:
-    """For each table of differences: model and level of each column, and figure of each row."""
+def _comparisons(report: EvaluationReport) -> list[tuple[list[tuple[str, str]], dict[str, str]]]:
+    """Tables of differences: model and level of each column, and the rows' labels by figure."""
     columns = [(name, level) for level, models in report.differences.items() for name in models]
     tables = [
         ([(name, level) for name, level in columns if level != 'lesion'],
-         [*HEADLINES, *_of_each(report.classes.image_names, COMPARED)]),
+         _label(HEADLINES, report.classes.images, COMPARED)),
         ([(name, level) for name, level in columns if level == 'lesion'],
-         [*LESION_HEADLINES, *_of_each(report.classes.lesion_names, LESION_COMPARED)])]
-    return [(columns, keys) for columns, keys in tables if columns]
+         _label(LESION_HEADLINES, report.classes.lesions, LESION_COMPARED))]
+    return [(columns, rows) for columns, rows in tables if columns]
 
 
-def _of_each(names: Sequence[str], figures: Sequence[str]) -> list[str]:
-    return [f'{name}_{figure}' for name in names for figure in figures]
+def _label(headlines: Sequence[str], classes: Sequence[NamedClass],
+           per_class: Sequence[str]) -> dict[str, str]:
+    """What a page calls figures of all classes together and of each class."""
+    return {key: LABELS[key] for key in headlines} | {
+        f'{named.name}_{key}': f'{named.display_name}: {LABELS[key]}'
+        for named in classes for key in per_class}

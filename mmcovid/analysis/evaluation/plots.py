@@ -32,14 +32,14 @@ def draw_roc(cases: dict[str, dict[str, Cases]], classes: Classes) -> Figure:
     """ROC curves, a row per level, a column per class, a line per model."""
     figure, grid = panels(len(cases), len(classes.images))
     for row, (level, models) in zip(grid, cases.items()):
-        for k, (axes, known) in enumerate(zip(row, classes.images)):
+        for k, (axes, named) in enumerate(zip(row, classes.images)):
             axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls='--')
             for color, (model, own) in zip(colors_of(models), models.items()):
                 positive = own.truth == k
                 if 0 < positive.sum() < len(own):
                     fpr, tpr, _ = roc_curve(positive, own.scores[:, k])
                     axes.step(*_thin(fpr, tpr), where='post', color=color, lw=1.6, label=model)
-            _unit_square(axes, f'{known.display_name}, {level} level', '1 − specificity',
+            _unit_square(axes, f'{named.display_name}, {level} level', '1 − specificity',
                          'sensitivity')
     _legend(grid[0, 0])
     return figure
@@ -49,7 +49,7 @@ def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Classes) 
     """Precision-recall curves, as :func:`draw_roc`; the dashed line is the class's share."""
     figure, grid = panels(len(cases), len(classes.images))
     for row, (level, models) in zip(grid, cases.items()):
-        for k, (axes, known) in enumerate(zip(row, classes.images)):
+        for k, (axes, named) in enumerate(zip(row, classes.images)):
             for color, (model, own) in zip(colors_of(models), models.items()):
                 positive = own.truth == k
                 if positive.any():
@@ -57,7 +57,7 @@ def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Classes) 
                     precision, recall, _ = precision_recall_curve(positive, own.scores[:, k])
                     axes.step(*_thin(recall, precision), where='pre', color=color, lw=1.6,
                               label=model)
-            _unit_square(axes, f'{known.display_name}, {level} level', 'sensitivity (recall)',
+            _unit_square(axes, f'{named.display_name}, {level} level', 'sensitivity (recall)',
                          'PPV (precision)')
     _legend(grid[0, 0])
     return figure
