@@ -64,14 +64,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         models = load_models(args.predictions)
         validation = load_validation(models, args.calibrate_on) if args.calibrate_on else None
-        results = write_report(models, args.out, settings, validation)
+        report = write_report(models, args.out, settings, validation).report
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
-    for level, by_model in results.data['figures'].items():
+    for level, by_model in report.figures.items():
         for name, figures in by_model.items():
             for key in ('mAP', 'per_image_mAP') if level == 'lesion' else ('accuracy',):
-                print(f'{name}, {key} by {level}: {figures[key]["value"]:.4f} '
-                      f'({figures[key]["low"]:.4f} to {figures[key]["high"]:.4f})')
-    for note in results.data['notes']:
+                print(f'{name}, {key} by {level}: {figures[key].value:.4f} '
+                      f'({figures[key].low:.4f} to {figures[key].high:.4f})')
+    for note in report.notes:
         print(f'note: {note}')
     print(f'written to {args.out / "report.html"}')

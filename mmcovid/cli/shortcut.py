@@ -20,6 +20,7 @@ from mmcovid.cli.arguments import make_parser
 from mmcovid.cli.runner import add_common_arguments, build_runner, load_config
 from mmcovid.evaluation import DumpSlices
 from mmcovid.models import RegionDataPreprocessor
+from mmcovid.results import Estimate
 from mmcovid.utils.files import write_json, write_text
 
 #: What is shown to the model, and the region that is kept for it.
@@ -75,10 +76,10 @@ def classify(cfg: Config, region: str | None, path: Path) -> list[str]:
 
 def to_markdown(data: dict) -> str:
     """A table of the views and the notes, from what :func:`main` writes as JSON."""
-    def cell(entry: dict, sign: str = '') -> str:
-        low, high = entry['low'], entry['high']
-        bounds = '' if np.isnan(low) else f' ({low:{sign}.3f} to {high:{sign}.3f})'
-        return f'{entry["value"]:{sign}.3f}{bounds}'
+    def cell(estimate: Estimate, sign: str = '') -> str:
+        bounds = (f' ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})'
+                  if estimate.has_interval else '')
+        return f'{estimate.value:{sign}.3f}{bounds}'
 
     lines = [f'| model sees | {" | ".join(FIGURES)} | accuracy: difference from the whole slice |',
              '|---|---:|---:|---:|---:|']
@@ -111,18 +112,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     paths = {view: args.out / f'{view.replace(" ", "_")}.pkl' for view in VIEWS}
     without = {view: classify(cfg, region, paths[view]) for view, region in VIEWS.items()}
-    results = compute(load_models([f'{view}={path}' for view, path in paths.items()]),
-                      Settings(rounds=args.rounds)).data
-    sizes = results['sets']['slice']
-    counts = np.array(sizes['per_class'])
+    report = compute(load_models([f'{view}={path}' for view, path in paths.items()]),
+                     Settings(rounds=args.rounds)).report
+    size = report.sets['slice']
+    counts = np.array(size.per_class)
     share = counts.max() / counts.sum()
     data = dict(
         config=args.config, checkpoint=args.checkpoint, rounds=args.rounds,
-        slices=sizes['cases'], patients=sizes['patients'],
-        largest_class=results['classes'][counts.argmax()], largest_class_share=float(share),
+        slices=size.cases, patients=size.patients,
+        largest_class=report.classes.image_names[counts.argmax()], largest_class_share=float(share),
         its_macro_f1=float(2 * share / (1 + share) / np.count_nonzero(counts)),
-        without_lungs=without['only lungs'], notes=results['notes'],
-        figures=results['figures']['slice'], differences=results['differences']['slice'])
+        without_lungs=without['only lungs'], notes=report.notes,
+        figures=report.figures['slice'], differences=report.differences['slice'])
     text = to_markdown(data)
     write_json(data, args.out / 'shortcut_test.json')
     write_text(text, args.out / 'shortcut_test.md')

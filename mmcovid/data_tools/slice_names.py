@@ -2,7 +2,7 @@
 import re
 from typing import NamedTuple
 
-UNKNOWN = 'unknown'
+from mmcovid.names import UNKNOWN
 
 # COVIDx-CT v1 spells the class out, the lists of the paper's author number it.
 _LABELS = {'Normal': 0, 'CP': 1, 'NCP': 2, '0': 0, '1': 1, '2': 2}

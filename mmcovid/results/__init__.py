@@ -5,6 +5,9 @@ trailing underscore here and none in JSON (``class_``); what is undefined is nan
 ``docs/en/schemas`` has the JSON schemas.
 """
 from .estimate import Estimate
+from .evaluation import EvaluationReport, EvaluationSettings
 from .slice import Lesions, RoISequence, SliceResult
 
-__all__ = ['Estimate', 'Lesions', 'RoISequence', 'SliceResult']
+__all__ = [
+    'Estimate', 'EvaluationReport', 'EvaluationSettings', 'Lesions', 'RoISequence', 'SliceResult'
+]

@@ -1,11 +1,38 @@
 """Temperature scaling, reliability and abstention."""
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, softmax
 
+from mmcovid.results.evaluation import ReliabilityBins
+
 from .classification import NUM_BINS, Cases, confidence_bins
 
 _LOG_RANGE = (-5, 5)
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """A temperature, and the mean negative log-likelihood of the slices it was fitted on."""
+
+    temperature: float
+    nll_before: float  #: at a temperature of 1
+    nll_after: float
+    note: str  #: '' or why the temperature is left at 1
+
+
+@dataclass(frozen=True)
+class CoverageCurve:
+    """Accuracy on the cases of at least a confidence, for m confidences from high to low."""
+
+    threshold: np.ndarray  #: (m,)
+    coverage: np.ndarray  #: (m,), share of the cases of at least this confidence
+    accuracy: np.ndarray  #: (m,), on them
+
+    def threshold_at(self, coverage: float) -> float:
+        """The highest threshold that keeps at least this share of the cases."""
+        return float(self.threshold[np.searchsorted(self.coverage, coverage - 1e-9)])
 
 
 def image_scores(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -21,7 +48,7 @@ def image_scores(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return softmax(log_expit(logits / temperature), axis=1)
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> dict[str, float | str]:
+def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     """The temperature at which the scores have the least negative log-likelihood.
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, applied to
@@ -32,8 +59,8 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> dict[str, float | 
         truth (np.ndarray): True labels, (n,), int.
 
     Returns:
-        dict: ``temperature``, ``nll_before``, ``nll_after`` and ``note``: '' or, where the
-        likelihood has no optimum between e⁻⁵ and e⁵, why the temperature is left at 1.
+        TemperatureFit: With the temperature left at 1 where the likelihood has no optimum between
+        e⁻⁵ and e⁵.
     """
 
     def nll(log_temperature: float) -> float:
@@ -43,52 +70,44 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> dict[str, float | 
     before, (coldest, hottest) = nll(0), map(nll, _LOG_RANGE)
     best = minimize_scalar(nll, bounds=_LOG_RANGE, method='bounded', options=dict(xatol=1e-6))
     if best.fun < min(coldest, hottest) - 1e-6:
-        return dict(temperature=float(np.exp(best.x)), nll_before=before,
-                    nll_after=float(best.fun), note='')
+        return TemperatureFit(float(np.exp(best.x)), before, float(best.fun), '')
     why = ('the classes are no better than chance' if hottest < coldest
            else 'hardly a slice is classified wrongly')
-    return dict(temperature=1., nll_before=before, nll_after=before, note=(
+    return TemperatureFit(1., before, before, (
         f'no temperature fits, since on the validation set {why}; 1 is kept. To calibrate, use a '
         'set that holds both errors and right answers'))
 
 
-def reliability(cases: Cases) -> dict[str, np.ndarray]:
+def reliability(cases: Cases) -> ReliabilityBins:
     """Confidence against accuracy, in bins.
 
     Args:
         cases (Cases): n cases.
 
     Returns:
-        dict[str, np.ndarray]: ``confidence``, ``accuracy`` (nan in empty bins) and ``count`` of
-        each bin, (15,) each.
+        ReliabilityBins: 15 bins.
     """
     bins = confidence_bins(cases.scores)
     count = np.bincount(bins, minlength=NUM_BINS)
     with np.errstate(invalid='ignore'):
-        return dict(
-            confidence=np.bincount(bins, cases.scores.max(1), NUM_BINS) / count,
-            accuracy=np.bincount(bins, cases.pred == cases.truth, NUM_BINS) / count,
-            count=count)
+        return ReliabilityBins(
+            confidence=(np.bincount(bins, cases.scores.max(1), NUM_BINS) / count).tolist(),
+            accuracy=(np.bincount(bins, cases.pred == cases.truth, NUM_BINS) / count).tolist(),
+            count=count.tolist())
 
 
-def coverage_curve(cases: Cases) -> dict[str, np.ndarray]:
+def coverage_curve(cases: Cases) -> CoverageCurve:
     """Accuracy on the cases that remain when the least confident are left to a reader.
 
     Args:
         cases (Cases): n cases.
 
     Returns:
-        dict[str, np.ndarray]: For every distinct confidence from high to low ``threshold``,
-        ``coverage`` (share of cases of at least this confidence) and ``accuracy`` on them.
+        CoverageCurve: For every distinct confidence.
     """
     confidence = cases.scores.max(1)
     order = np.argsort(-confidence, kind='stable')
     ends = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
     right = np.cumsum(cases.pred[order] == cases.truth[order])
-    return dict(threshold=confidence[order][ends], coverage=(ends + 1) / len(cases),
-                accuracy=right[ends] / (ends + 1))
-
-
-def at_coverage(curve: dict[str, np.ndarray], coverage: float) -> float:
-    """The highest threshold that keeps at least this share of the cases."""
-    return float(curve['threshold'][np.searchsorted(curve['coverage'], coverage - 1e-9)])
+    return CoverageCurve(threshold=confidence[order][ends], coverage=(ends + 1) / len(cases),
+                         accuracy=right[ends] / (ends + 1))

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmcovid.data_tools.slice_names import UNKNOWN
+from mmcovid.names import UNKNOWN
 
 #: What slices can be grouped into.
 UNITS = ('patient', 'scan')
@@ -19,15 +19,15 @@ def cluster_names(entries: Sequence[dict]) -> tuple[np.ndarray, int]:
         tuple[np.ndarray, int]: Names, (n,) str, and the number of slices that tell no patient:
         their scan stands in, or, without one, the slice itself.
     """
-    names, strangers = [], 0
+    names, without_patient = [], 0
     for entry in entries:
         patient, scan = (str(entry.get(key) or UNKNOWN) for key in ('patient_id', 'scan_id'))
-        strangers += patient == UNKNOWN
+        without_patient += patient == UNKNOWN
         if patient != UNKNOWN:
             names.append(patient)
         else:
             names.append(f'slice {entry["img_id"]}' if scan == UNKNOWN else f'scan {scan}')
-    return np.array(names, dtype=str), strangers
+    return np.array(names, dtype=str), without_patient
 
 
 def unit_names(entries: Sequence[dict], unit: str) -> np.ndarray:

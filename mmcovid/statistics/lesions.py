@@ -2,6 +2,7 @@
 import contextlib
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -15,7 +16,18 @@ from .lesion_ap import mean_average_precision, slice_average_precision
 RECALLS = np.linspace(0, 1, 101)  # COCO's
 
 
-def match_lesions(entries: Sequence[dict], num_classes: int) -> list[dict]:
+@dataclass(frozen=True)
+class LesionMatches:
+    """Predictions of one class over n slices, best first, d of them, at 10 IoU thresholds."""
+
+    num_truth: np.ndarray  #: (n,), int, true lesions of each slice
+    slice: np.ndarray  #: (d,), int, of each prediction
+    score: np.ndarray  #: (d,)
+    matched: np.ndarray  #: (10, d), bool, at IoU 0.5 to 0.95
+    ignored: np.ndarray  #: (10, d), bool, matched with a lesion that does not count
+
+
+def match_lesions(entries: Sequence[dict], num_classes: int) -> list[LesionMatches]:
     """Match predicted to true lesions by mask, as COCO does.
 
     Args:
@@ -23,9 +35,7 @@ def match_lesions(entries: Sequence[dict], num_classes: int) -> list[dict]:
         num_classes (int): Number of lesion classes.
 
     Returns:
-        list[dict]: For each class ``num_truth``, (n,), true lesions of each slice, and for its d
-        predictions, best first: ``slice`` (d,), ``score`` (d,) and ``matched``, (10, d), at the
-        IoU thresholds 0.5 to 0.95.
+        list[LesionMatches]: Of each class.
     """
     truth, found = COCO(), []
     annotations = []
@@ -46,7 +56,7 @@ def match_lesions(entries: Sequence[dict], num_classes: int) -> list[dict]:
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
         if not found:
-            return [_matches(len(entries), [
+            return [_matches([
                 sum(a['image_id'] == i and a['category_id'] == k for a in annotations)
                 for i in range(len(entries))], []) for k in range(num_classes)]
         evaluation = COCOeval(truth, truth.loadRes(found), 'segm')
@@ -56,13 +66,12 @@ def match_lesions(entries: Sequence[dict], num_classes: int) -> list[dict]:
     per_class = np.array(evaluation.evalImgs, dtype=object).reshape(num_classes, len(entries))
     return [
         _matches(
-            len(entries),
             [0 if e is None else int((np.asarray(e['gtIgnore']) == 0).sum()) for e in slices],
             [(i, e) for i, e in enumerate(slices) if e is not None]) for slices in per_class]
 
 
-def _matches(num_slices: int, num_truth: Sequence[int], evaluated: list[tuple[int, dict]]) -> dict:
-    """Predictions of one class over all slices, best first."""
+def _matches(num_truth: Sequence[int], evaluated: list[tuple[int, dict]]) -> LesionMatches:
+    """Of one class, from what COCO's evaluation tells of slices, each with its position."""
     slices = [np.full(len(e['dtScores']), i) for i, e in evaluated]
     scores = [np.asarray(e['dtScores'], dtype=float) for _, e in evaluated]
     matched = [np.asarray(e['dtMatches']).reshape(10, -1) > 0 for _, e in evaluated]
@@ -71,16 +80,17 @@ def _matches(num_slices: int, num_truth: Sequence[int], evaluated: list[tuple[in
     order = np.argsort(-scores, kind='mergesort')
     stack = [np.concatenate([*parts, np.zeros((10, 0), bool)], axis=1)[:, order]
              for parts in (matched, ignored)]
-    return dict(
+    return LesionMatches(
         num_truth=np.array(num_truth), score=scores[order], matched=stack[0], ignored=stack[1],
         slice=np.concatenate([*slices, np.zeros(0, int)]).astype(int)[order])
 
 
-def average_precision(matches: dict, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def average_precision(matches: LesionMatches, cluster: np.ndarray,
+                      weights: np.ndarray) -> np.ndarray:
     """COCO's average precision of one class in every resample.
 
     Args:
-        matches (dict): Of the class, from :func:`match_lesions`.
+        matches (LesionMatches): Of the class, from :func:`match_lesions`.
         cluster (np.ndarray): Patient of each slice, (n,), int.
         weights (np.ndarray): (R + 1, C).
 
@@ -88,11 +98,11 @@ def average_precision(matches: dict, cluster: np.ndarray, weights: np.ndarray) -
         np.ndarray: (R + 1, 10) at the IoU thresholds; nan where a resample has no true lesion of
         the class.
     """
-    num_truth = weighted_sums(matches['num_truth'][:, None].astype(float), cluster, weights)[:, 0]
+    num_truth = weighted_sums(matches.num_truth[:, None].astype(float), cluster, weights)[:, 0]
     result = np.full((len(weights), 10), np.nan)
-    hit = matches['matched'] & ~matches['ignored']
-    miss = ~matches['matched'] & ~matches['ignored']
-    drawn_from = cluster[matches['slice']]
+    hit = matches.matched & ~matches.ignored
+    miss = ~matches.matched & ~matches.ignored
+    drawn_from = cluster[matches.slice]
     for row in np.flatnonzero(num_truth):
         drawn = weights[row, drawn_from].astype(float)
         tp, fp = np.cumsum(hit * drawn, axis=1), np.cumsum(miss * drawn, axis=1)

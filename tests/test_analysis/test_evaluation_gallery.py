@@ -4,48 +4,34 @@ import cv2
 import numpy as np
 import pytest
 from ct_utils import chest, write_series
-from predictions_utils import SIZE, box_mask, simulate_lesions
+from predictions_utils import SIZE, box_mask
 
 from mmcovid.analysis.evaluation.gallery import (
     SIDE,
-    classification_gallery,
-    lesion_gallery,
+    Gallery,
+    draw_class_errors,
+    draw_lesion_errors,
     read_thumbnail,
-    worst,
 )
-from mmcovid.datasets import LesionDataset
-from mmcovid.statistics.classification import Cases
+from mmcovid.classes import Classes
+from mmcovid.results.evaluation import ClassError, LesionError
 
-CLASSES = ('lung', 'ggo', 'consolidation')
+GREY = 100
 
 
 @pytest.fixture
-def cases():
-    rng = np.random.default_rng(0)
-    scores = rng.dirichlet(np.ones(3), 60)
-    return Cases(
-        ids=np.array([f's{i}' for i in range(60)]), truth=np.arange(60) % 3,
-        pred=scores.argmax(1), scores=scores, cluster=np.arange(60) // 6)
+def root(tmp_path):
+    """A folder with a grey slice."""
+    cv2.imwrite(str(tmp_path / 'slice.png'), np.full((SIZE, SIZE), GREY, np.uint8))
+    return tmp_path
 
 
-def test_worst_has_one_of_each_patient_first_and_no_right_slice():
-    badness, patients = np.array([9., 8, 7, 6, 5]), np.array([0, 0, 0, 1, 2])
-    wrong = np.array([True, True, True, True, False])
-    assert worst(badness, wrong, patients, 2).tolist() == [0, 3]
-    assert worst(badness, wrong, patients, 9).tolist() == [0, 1, 2, 3]
-
-
-def test_classification_gallery_has_the_surest_errors(cases, tmp_path):
-    cv2.imwrite(str(tmp_path / 'slice.png'), np.full((64, 64), 90, np.uint8))
-    wrong = np.flatnonzero(cases.pred != cases.truth)
-    paths = {name: 'slice.png' for name in cases.ids} | {str(cases.ids[wrong[0]]): 'none.png'}
-    errors = classification_gallery(cases, paths, 1000, tmp_path)
-    assert {entry['id'] for entry in errors} == set(cases.ids[wrong])
-    assert [entry['id'] for entry in errors if entry['image'] is None] == [cases.ids[wrong[0]]]
-    excess = [entry['score'] - entry['true_score'] for entry in errors]
-    assert excess == sorted(excess, reverse=True) and excess[-1] >= 0
-    few = classification_gallery(cases, paths, 5, tmp_path)
-    assert len({int(entry['id'][1:]) // 6 for entry in few}) == 5
+def test_pictures_are_in_the_order_of_the_errors(root):
+    errors = [ClassError(path, path, 0, 1, 0.9, 0.1) for path in ('none.png', 'slice.png', '')]
+    pictures = draw_class_errors(errors, root)
+    assert [uri is None for uri in pictures] == [True, False, True]
+    assert pictures[1].startswith('data:image/jpeg;base64,')
+    assert Gallery(dict(m=pictures), dict(m=[None], n=[])).unread == 3
 
 
 def test_thumbnails_of_dicom_and_of_slices_of_volumes(tmp_path):
@@ -61,39 +47,60 @@ def test_thumbnails_of_dicom_and_of_slices_of_volumes(tmp_path):
     assert read_thumbnail('') is None
 
 
-def entry(name, true, found):
-    """A slice of GGO boxes, the score of predicted ones is 0.9."""
-    return dict(
-        img_id=name, img_path=f'{name}.png', patient_id=name,
-        instances=[dict(bbox_label=1, mask=box_mask(*box)) for box in true],
-        pred_instances=dict(labels=[1] * len(found), scores=[0.9] * len(found),
-                            masks=[box_mask(*box) for box in found]))
+def draw(root, classes, true=(), found=()):
+    """Truth and prediction of a slice with boxes of 10 x 10 pixels, given as (label, x, y)."""
+    entry = dict(
+        img_id='a', instances=[dict(bbox_label=label, mask=box_mask(x, y, 10, 10))
+                               for label, x, y in true],
+        pred_instances=dict(labels=[label for label, *_ in found], scores=[0.9] * len(found),
+                            masks=[box_mask(x, y, 10, 10) for _, x, y in found]))
+    error = LesionError('a', 'slice.png', {})
+    uri, unread = draw_lesion_errors(
+        [error, LesionError('a', 'none.png', {})], [entry], classes, 0.3, root)
+    assert unread is None
+    data = base64.b64decode(uri.partition(',')[2])
+    return np.split(cv2.imdecode(np.frombuffer(data, np.uint8), 1)[:, :, ::-1],
+                    [SIDE + 2], axis=1)
 
 
-def test_lesion_gallery_is_by_dice_and_shows_truth_beside_prediction(tmp_path):
-    slices = [
-        entry('exact', [(5, 5, 10, 10)], [(5, 5, 10, 10)]), entry('empty', [], []),
-        entry('half', [(5, 5, 10, 10)], [(5, 5, 10, 5)]),
-        entry('missed', [(5, 5, 10, 10)], []), entry('invented', [], [(20, 20, 10, 10)])]
-    cv2.imwrite(str(tmp_path / 'missed.png'), np.full((SIZE, SIZE), 100, np.uint8))
-    errors = lesion_gallery(slices, CLASSES, 0.3, 10, tmp_path)
-    assert [(e['id'], e['dice']) for e in errors] == [
-        ('invented', {'ggo': 0.0}), ('missed', {'ggo': 0.0}), ('half', {'ggo': pytest.approx(2/3)})]
-    assert [e['image'] is None for e in errors] == [True, False, True]
-    data = base64.b64decode(errors[1]['image'].partition(',')[2])
-    left, right = np.split(cv2.imdecode(np.frombuffer(data, np.uint8), 1)[:, :, ::-1],
-                           [SIDE + 2], axis=1)
-    amber = np.array(LesionDataset.METAINFO['palette'][1])
-
-    def coloured(panel):
-        return (np.abs(panel - (100 * 0.65 + amber * 0.35)).max(axis=2) < 12).mean()
-
-    assert coloured(left) == pytest.approx(100 / SIZE**2, rel=0.25)  # 10 x 10 of 48 x 48 pixels
-    assert coloured(right) == 0
+def tinted(panel, color):
+    """Share of the pixels that are tinted in a colour."""
+    tint = GREY * 0.65 + np.array(color) * 0.35
+    return (np.abs(panel - tint).max(axis=2) < 12).mean()
 
 
-def test_lesion_gallery_leaves_out_predictions_below_the_threshold():
-    lesions = simulate_lesions()
-    strict = lesion_gallery(lesions, CLASSES, 1.1, 100)
-    assert len(strict) == len([e for e in lesions if e['instances']])
-    assert all(value == 0 for e in strict for value in e['dice'].values())
+BOX = pytest.approx(100 / SIZE**2, rel=0.25)
+
+
+def test_truth_is_beside_prediction(root):
+    classes = Classes.of()
+    left, right = draw(root, classes, true=[(1, 5, 5)])
+    assert tinted(left, classes.palette[1]) == BOX and tinted(right, classes.palette[1]) == 0
+    left, right = draw(root, classes, found=[(2, 5, 5)])
+    assert tinted(left, classes.palette[2]) == 0 and tinted(right, classes.palette[2]) == BOX
+
+
+@pytest.mark.parametrize('classes, lung', [
+    (Classes.of(), 0), (Classes.of(lesions=('ggo', 'lung', 'consolidation')), 1),
+    (Classes.of(lesions=('chest', 'ggo'), roles=dict(chest='lung')), 0),
+    (Classes.of(lesions=('ggo', 'consolidation')), None),
+    (Classes.of(lesions=('ggo', 'consolidation'), palette=[(0, 200, 0), (0, 0, 250)]), None)],
+    ids=['as usual', 'other order', 'other name', 'no lung', 'own colours'])
+def test_only_the_lung_is_outlined_and_colours_are_those_of_the_classes(root, classes, lung):
+    for label, color in enumerate(classes.palette):
+        left, _ = draw(root, classes, true=[(label, 5, 5)])
+        changed = np.abs(left.astype(int) - GREY).max(axis=2) > 12
+        assert changed[20:80, 20:80].any()  # its outline, of 5 by 5 pixels on, enlarged five times
+        inside = slice(40, 60)
+        assert changed[inside, inside].all() == (label != lung), label
+        assert (tinted(left[inside, inside], color) == 1) == (label != lung), label
+
+
+def test_lesions_are_drawn_over_the_lung_whatever_their_labels(root):
+    classes = Classes.of(lesions=('ggo', 'lung'), palette=[(255, 0, 0), (0, 0, 255)])
+    lesion_alone, _ = draw(root, classes, true=[(0, 5, 5)])
+    for true in ([(1, 5, 5), (0, 5, 5)], [(0, 5, 5), (1, 5, 5)]):
+        both, _ = draw(root, classes, true=true)
+        blue = both[..., 2].astype(int) - both[..., 0] > 40  # of the lung's outline, if it is seen
+        assert not blue.any()
+    assert tinted(lesion_alone, classes.palette[0]) == BOX

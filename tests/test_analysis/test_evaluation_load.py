@@ -7,6 +7,7 @@ import torch
 from predictions_utils import simulate, simulate_lesions, write_dump
 
 from mmcovid.analysis.evaluation.load import check_apart, check_same_slices, load_dump, slice_cases
+from mmcovid.classes import Classes
 from mmcovid.statistics.classification import unit_cases
 from mmcovid.statistics.clusters import cluster_names, unit_names
 
@@ -29,6 +30,31 @@ def test_dump_is_sorted_by_task_and_what_cannot_be_scored_is_counted(tmp_path):
     assert np.array_equal(dump.logits()[3], entries[4]['pred_logits'])
     found, expected = (e['pred_instances']['scores'] for e in (dump.lesions[0], entries[12]))
     assert torch.equal(found, expected)
+
+
+def test_dump_tells_its_classes(tmp_path):
+    entries = simulate(3, 1)
+    assert load_dump(write_dump(tmp_path / 'old.pkl', entries)).classes == Classes.of()
+    told = dict(palette=[(1, 2, 3)] * 2, roles=dict(chest='lung'), display_names=dict(cp='CAP'))
+    for entry in entries:
+        entry.update(told, lesion_classes=('chest', 'ggo'))
+    classes = load_dump(write_dump(tmp_path / 'new.pkl', entries)).classes
+    assert classes == Classes.of(lesions=('chest', 'ggo'), **told)
+    assert classes.is_lung(0) and classes.display('cp') == 'CAP'
+    entries[0].update(lesion_classes=('ggo', 'ggo'))
+    with pytest.raises(ValueError, match='wrong.pkl: classes .* a name occurs twice'):
+        load_dump(write_dump(tmp_path / 'wrong.pkl', entries))
+
+
+def test_models_may_call_and_colour_their_classes_as_they_like(tmp_path):
+    one = load_dump(write_dump(tmp_path / 'one.pkl', entries := simulate(3, 1)))
+    for entry in entries:
+        entry.update(palette=[(1, 2, 3)] * 3, display_names=dict(cp='CAP'))
+    check_same_slices([one, load_dump(write_dump(tmp_path / 'other.pkl', entries))])
+    for entry in entries:
+        entry.update(image_classes=('normal', 'cap', 'covid19'))
+    with pytest.raises(ValueError, match='renamed.pkl has other classes than .*one.pkl'):
+        check_same_slices([one, load_dump(write_dump(tmp_path / 'renamed.pkl', entries))])
 
 
 class Bomb:
@@ -84,9 +110,9 @@ def test_models_must_be_tested_on_the_same(tmp_path):
 def test_unknown_patients_are_patients_of_their_own():
     entries = [dict(img_id=i, patient_id=p, scan_id=s) for i, (p, s) in enumerate([
         ('7', '1'), ('7', '2'), ('unknown', '3'), ('unknown', '3'), (None, 'unknown')])]
-    names, strangers = cluster_names(entries)
+    names, without_patient = cluster_names(entries)
     assert names.tolist() == ['7', '7', 'scan 3', 'scan 3', 'slice 4']
-    assert strangers == 3
+    assert without_patient == 3
     assert unit_names(entries, 'scan').tolist()[:2] == ['7 / 1', '7 / 2']
     assert unit_names(entries, 'patient').tolist()[:2] == ['7', '7']
 

@@ -1,6 +1,8 @@
 """Whole reports on simulated predictions."""
 import csv
 import json
+import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import cv2
@@ -17,6 +19,7 @@ from mmcovid.analysis.evaluation import (
 )
 from mmcovid.analysis.evaluation.checklist import CLAIM, TRIPOD_AI
 from mmcovid.analysis.evaluation.subgroups import EMPTY, UNLISTED, group_slices, read_metadata
+from mmcovid.results import Estimate
 
 
 def as_validation(entries):
@@ -126,14 +129,14 @@ def test_figures_are_means_over_runs_and_differences_are_paired(report):
         difference = data['differences'][level]['<lstm>'][key]
         assert difference['value'] == pytest.approx(float(other['value']) - float(one['value']))
     models = load_models([str(folder / 'a0.pkl'), str(folder / 'a1.pkl')])
-    alone = compute(models, Settings(rounds=10)).data
-    both = [alone['figures']['slice'][name]['accuracy']['value'] for name in ('a0', 'a1')]
+    alone = compute(models, Settings(rounds=10)).report
+    both = [alone.figures['slice'][name]['accuracy'].value for name in ('a0', 'a1')]
     assert float(table['slice', 'attention', 'accuracy']['value']) == pytest.approx(np.mean(both))
     # a model that does not differ has no difference, with certainty
     twice = load_models([f'x={folder / "b.pkl"}', f'y={folder / "b.pkl"}'])
-    same = compute(twice, Settings(rounds=10)).data
-    assert same['differences']['slice']['y']['accuracy'] == dict(value=0, low=0, high=0)
-    assert 'temperature' not in same['calibration']['x'][0]
+    same = compute(twice, Settings(rounds=10)).report
+    assert same.differences['slice']['y']['accuracy'] == Estimate(0, 0, 0)
+    assert same.calibration['x'][0].temperature is None and not same.is_calibrated
 
 
 def test_temperatures_are_those_of_the_validation_set(report):
@@ -156,12 +159,14 @@ def test_validation_set_that_fits_no_temperature(tmp_path, skill, why):
     results = write_report(models, tmp_path / 'out', Settings(rounds=20),
                            load_validation(models, [str(held_out)]))
     assert any(note.startswith('val.pkl (m): no temperature fits') and why in note
-               for note in results.data['notes'])
+               for note in results.report.notes)
     saved = json.loads((tmp_path / 'out/temperature.json').read_text())['m'][0]
     assert saved['temperature'] == 1 and why in saved['note']
-    run = results.data['calibration']['m'][0]
-    for key, before in run['before'].items():
-        assert run['after'][key] == pytest.approx(before, nan_ok=True)
+    run = results.report.calibration['m'][0]
+    for key, before in asdict(run.before).items():
+        for part, value in before.items():
+            after = getattr(getattr(run.after, key), part)
+            assert after is value is None or after == pytest.approx(value, nan_ok=True)
     text = ''.join(Page((tmp_path / 'out/report.html').read_text(encoding='utf-8')).text)
     assert 'T = 1, as none fits' in text
     updating = next(row for row in rows(tmp_path / 'out/checklists.csv') if row['item'] == '12f')
@@ -173,39 +178,50 @@ def test_class_that_the_set_lacks(tmp_path):
     entries = [entry for entry in simulate(30, 4, skill=30) if entry['gt_label'] != 1]
     entries[0].update(pred_label=np.array([1]))
     models = load_models([str(write_dump(tmp_path / 'm.pkl', entries))])
-    data = compute(models, Settings(rounds=200)).data
+    report = compute(models, Settings(rounds=200)).report
     for level in ('slice', 'patient'):
-        found = data['figures'][level]['m']['macro_f1']
-        assert 0.7 < found['low'] < found['value'] <= found['high'] <= 1
-        assert found['value'] > 0.98
-    assert data['notes'] == [
-        'The set has no slice of cp: macro figures are means over the other classes.']
+        found = report.figures[level]['m']['macro_f1']
+        assert 0.7 < found.low < found.value <= found.high <= 1
+        assert found.value > 0.98
+    assert report.notes == [
+        'The set has no slice of Pneumonia (CP): macro figures are means over the other classes.']
+
+
+def test_names_of_classes_may_begin_alike(tmp_path):
+    entries = simulate(9, 2)
+    for entry in entries:
+        entry['image_classes'] = ('covid', 'covid_severe', 'normal')
+    path = write_dump(tmp_path / 'm.pkl', entries)
+    write_report(load_models([f'one={path}', f'other={path}']), tmp_path / 'out',
+                 Settings(rounds=5, gallery=0))
+    text = (tmp_path / 'out/report.html').read_text(encoding='utf-8')
+    assert '<th scope="row">covid_severe: AUROC</th>' in text
 
 
 def test_abstention(report):
     _, results = report
-    for models in results.data['abstention'].values():
+    for models in results.report.abstention.values():
         for table in models.values():
-            assert table[0]['coverage']['value'] == 1
-            chosen = [row for row in table if row['chosen']]
-            assert [row['threshold'] for row in chosen] == [0.6]
-    cases, row = results.deciding['slice']['<lstm>'], results.data['abstention']['slice']['<lstm>']
+            assert table[0].coverage.value == 1
+            chosen = [row for row in table if row.chosen]
+            assert [row.threshold for row in chosen] == [0.6]
+    cases, table = results.deciding['slice']['<lstm>'], results.report.abstention['slice']['<lstm>']
     kept = cases.scores.max(1) >= 0.6
-    assert row[-1]['accuracy']['value'] == pytest.approx(
+    assert table[-1].accuracy.value == pytest.approx(
         np.mean(cases.pred[kept] == cases.truth[kept]))
-    assert row[-1]['coverage']['value'] == pytest.approx(kept.mean())
+    assert table[-1].coverage.value == pytest.approx(kept.mean())
 
 
 def test_subgroups_make_up_the_set(report):
     _, results = report
-    for groups in results.data['subgroups'].values():
-        assert sum(group['slices'] for group in groups.values()) == 180
-        assert groups[UNLISTED]['patients'] == 2
-        right = sum(group['slices'] * group['figures']['<lstm>']['accuracy']['value']
+    for groups in results.report.subgroups.values():
+        assert sum(group.slices for group in groups.values()) == 180
+        assert groups[UNLISTED].patients == 2
+        right = sum(group.slices * group.figures['<lstm>']['accuracy'].value
                     for group in groups.values())
         assert right / 180 == pytest.approx(
-            results.data['figures']['slice']['<lstm>']['accuracy']['value'])
-    assert len(results.data['subgroups']['age']) == 5  # quartiles, and those not listed
+            results.report.figures['slice']['<lstm>']['accuracy'].value)
+    assert len(results.report.subgroups['age']) == 5  # quartiles, and those not listed
 
 
 def test_galleries_count_missing_pictures(report):
@@ -217,9 +233,56 @@ def test_galleries_count_missing_pictures(report):
                for entry in own)
     text = (folder / 'one' / 'report.html').read_text(encoding='utf-8')
     unread = text.count('<span class="blank">')
-    said = [note for note in results.data['notes'] if 'galleries' in note]
+    said = [note for note in results.report.notes if 'galleries' in note]
     assert said == ([f'{unread} images of the galleries of errors cannot be read.']
                     if unread else [])
+
+
+def test_gallery_is_named_in_the_checklist(report, tmp_path):
+    def failure_analysis(path):
+        return next(row['answer'] for row in rows(path) if row['checklist'].startswith('CLAIM')
+                    and row['item'] == '39')
+
+    folder, _ = report
+    assert failure_analysis(folder / 'one/checklists.csv') == (
+        'Confusion matrices, gallery of the surest errors, gallery of the slices with the least '
+        'Dice.')
+    models = load_models([str(folder / 'b.pkl')])
+    write_report(models, tmp_path, Settings(rounds=5, gallery=0))
+    assert failure_analysis(tmp_path / 'checklists.csv') == 'Confusion matrices.'
+
+
+def test_readers_see_display_names_and_files_have_plain_ones(report):
+    folder, _ = report
+    text = (folder / 'one/report.html').read_text(encoding='utf-8')
+    words = ' '.join(Page(text).text)
+    for name in ('Normal', 'Pneumonia (CP)', 'COVID-19', 'Lung', 'GGO', 'Consolidation'):
+        assert name in words
+    for name in ('covid19', 'ggo', ' cp'):
+        assert name not in words
+    assert '>COVID-19, patient level<' in (folder / 'one/figures/roc.svg').read_text()
+    data = json.loads((folder / 'one/report.json').read_text(encoding='utf-8'))
+    assert 'covid19_ppv' in data['figures']['slice']['attention']
+    assert [known['name'] for known in data['classes']['lesions']] == [
+        'lung', 'ggo', 'consolidation']
+    assert any(row['figure'] == 'ggo_dice' for row in rows(folder / 'one/figures.csv'))
+
+
+def test_colours_are_told_by_a_key_of_the_classes(tmp_path):
+    lesions = simulate_lesions(4, 2)
+    for entry in lesions:
+        entry.update(lesion_classes=('ggo', 'lung', '<other>'), roles=dict(ggo='lesion'),
+                     palette=[(1, 2, 3), (4, 5, 6), (7, 8, 9)])
+    models = load_models([str(write_dump(tmp_path / 'seg.pkl', lesions))])
+    write_report(models, tmp_path / 'out', Settings(rounds=5))
+    text = (tmp_path / 'out/report.html').read_text(encoding='utf-8')
+    Page(text)
+    key = text.split('<ul class="key">')[1].split('</ul>')[0]
+    shown = re.findall(r'<span class="([^"]*)" style="--color: rgb([^"]*)"></span>(.*?)</li>', key)
+    assert shown == [('swatch', '(1, 2, 3)', 'GGO'),
+                     ('swatch outlined', '(4, 5, 6)', 'Lung, outlined'),
+                     ('swatch', '(7, 8, 9)', '&lt;other&gt;')]
+    assert 'amber' not in text
 
 
 def test_checklists_say_what_is_open(report):
@@ -230,21 +293,21 @@ def test_checklists_say_what_is_open(report):
     for row in table:
         assert bool(row['answer']) == (row['status'] != 'open')
     updating = next(row for row in table if (row['checklist'], row['item']) == ('TRIPOD+AI', '24'))
-    temperature = results.data['calibration']['<lstm>'][0]['temperature']
+    temperature = results.report.calibration['<lstm>'][0].temperature
     assert f'T = {temperature:.4g} (<lstm>' in updating['answer']
 
 
 def test_one_task_alone(tmp_path):
     lesions = load_models([str(write_dump(tmp_path / 'seg.pkl', simulate_lesions(4, 2)))])
-    data = write_report(lesions, tmp_path / 'seg', Settings(rounds=20)).data
-    assert list(data['figures']) == ['lesion'] and not (tmp_path / 'seg/figures').exists()
+    report = write_report(lesions, tmp_path / 'seg', Settings(rounds=20)).report
+    assert list(report.figures) == ['lesion'] and not (tmp_path / 'seg/figures').exists()
     entries = simulate(6, 3)
     for entry in entries:
         del entry['patient_id'], entry['scan_id']
     slices = load_models([str(write_dump(tmp_path / 'cls.pkl', entries))])
-    data = compute(slices, Settings(rounds=20, unit='scan')).data
-    assert list(data['figures']) == ['slice', 'scan']
-    assert '18 of 18 slices tell no patient' in data['notes'][0]
+    report = compute(slices, Settings(rounds=20, unit='scan')).report
+    assert list(report.figures) == ['slice', 'scan']
+    assert '18 of 18 slices tell no patient' in report.notes[0]
 
 
 def test_names_of_models(tmp_path):

@@ -6,10 +6,12 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
 from mmengine.registry import METRICS
 from mmengine.structures import InstanceData
 
 from mmcovid.analysis.evaluation.load import load_dump
+from mmcovid.classes import Classes
 from mmcovid.evaluation import DumpSlices
 
 META = dict(classes=('lung', 'ggo', 'consolidation'), image_classes=('normal', 'cp', 'covid19'))
@@ -41,9 +43,9 @@ def slice_sample():
     return sample
 
 
-def dump(samples, path):
+def dump(samples, path, meta=META):
     metric = METRICS.build(dict(type='mmcovid.DumpSlices', out_file_path=str(path)))
-    metric.dataset_meta = META
+    metric.dataset_meta = meta
     metric.process({}, [sample.to_dict() for sample in samples])
     assert metric.evaluate(len(samples)) == {}
 
@@ -60,8 +62,20 @@ def test_dump_holds_what_an_evaluation_needs(tmp_path):
     assert labelled['pred_logits'].tolist() == [-1, 0, 1]
 
     read = load_dump(tmp_path / 'a.pkl')
-    assert read.classes == META['image_classes'] and read.lesion_classes == META['classes']
+    assert read.classes.image_names == META['image_classes']
+    assert read.classes.lesion_names == META['classes']
     assert (len(read.slices), len(read.lesions), read.left_out) == (1, 1, {})
+
+
+def test_dump_tells_what_classes_are_and_how_they_look(tmp_path):
+    meta = ConfigDict(
+        classes=['ggo', 'chest'], image_classes=META['image_classes'], roles=dict(chest='lung'),
+        palette=[[1, 2, 3], [4, 5, 6]], display_names=dict(cp='CAP'))
+    for name, known in (('own', meta), ('usual', META)):
+        dump([slice_sample()], tmp_path / f'{name}.pkl', known)
+        (labelled,) = pickle.loads((tmp_path / f'{name}.pkl').read_bytes())
+        assert labelled['lesion_classes'] == tuple(known['classes'])
+        assert load_dump(tmp_path / f'{name}.pkl').classes == Classes.from_meta(known)
 
 
 def test_lesion_metric_scores_the_dump(tmp_path):

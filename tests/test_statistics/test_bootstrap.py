@@ -77,9 +77,9 @@ def test_interval_of_a_mean_is_that_of_student():
     found = resamples.estimate(mean(values, resamples), scale='linear')
     expected = ttest_1samp(values, 0).confidence_interval()
     width = expected.high - expected.low
-    assert found['value'] == pytest.approx(values.mean())
-    assert found['low'] == pytest.approx(expected.low, abs=0.03 * width)
-    assert found['high'] == pytest.approx(expected.high, abs=0.03 * width)
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(expected.low, abs=0.03 * width)
+    assert found.high == pytest.approx(expected.high, abs=0.03 * width)
 
 
 @pytest.mark.parametrize('scale,least,most', [('logit', 0, 1), ('log', 0, np.inf)])
@@ -87,8 +87,8 @@ def test_bounds_stay_in_the_range_of_the_figure(scale, least, most):
     """One patient of twelve has all the error, as where nearly every slice is right."""
     resamples = Resamples(12, 500, seed=0)
     found = resamples.estimate(mean(np.eye(12)[0] * 0.8, resamples), scale=scale)
-    assert least < found['low'] < found['value'] < found['high'] < most
-    assert resamples.estimate(mean(np.eye(12)[0] * 0.8, resamples), scale='linear')['low'] < 0
+    assert least < found.low < found.value < found.high < most
+    assert resamples.estimate(mean(np.eye(12)[0] * 0.8, resamples), scale='linear').low < 0
 
 
 @pytest.mark.parametrize('right', [0, 40])
@@ -97,10 +97,10 @@ def test_proportion_of_0_or_1_has_the_interval_of_wilson(right):
     values = mean(np.arange(40) < right, resamples)
     found = resamples.estimate(values, patients=40)
     expected = binomtest(right, 40).proportion_ci(method='wilson')
-    assert (found['low'], found['high']) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert found['low'] < found['high']
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found.low < found.high
     unknown = resamples.estimate(values)
-    assert unknown['low'] == unknown['high'] == right / 40
+    assert unknown.low == unknown.high == right / 40
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,22 +110,22 @@ def test_bounds_of_proportions(right, seed):
     resamples = Resamples(len(right), 100, seed)
     values, number = mean(np.array(right) / 6, resamples), len(right)
     found = resamples.estimate(values, patients=number)
-    assert 0 <= found['low'] <= found['value'] + 1e-9
-    assert found['value'] - 1e-9 <= found['high'] <= 1
+    assert 0 <= found.low <= found.value + 1e-9
+    assert found.value - 1e-9 <= found.high <= 1
     z = norm.ppf(0.975)
-    for bound in (found['low'], found['high']):  # Wilson's interval solves this, if less is more
-        assert abs(bound - found['value']) <= z * np.sqrt(bound * (1 - bound) / number) + 1e-9
+    for bound in (found.low, found.high):  # Wilson's interval solves this, if less is more
+        assert abs(bound - found.value) <= z * np.sqrt(bound * (1 - bound) / number) + 1e-9
     other = resamples.estimate(1 - values, patients=number)
-    assert (1 - other['high'], 1 - other['low']) == pytest.approx(
-        (found['low'], found['high']), abs=1e-9)
+    assert (1 - other.high, 1 - other.low) == pytest.approx(
+        (found.low, found.high), abs=1e-9)
 
 
 def test_figures_that_resamples_do_not_define():
     resamples = Resamples(4, 100, seed=0)
     half = np.full(105, 0.5)
     half[1:101:2] = np.nan
-    assert np.isnan(resamples.estimate(half)['low'])
+    assert np.isnan(resamples.estimate(half).low)
     few = np.full(105, 0.5)
     few[1:5] = np.nan, np.inf, np.nan, np.nan
-    assert resamples.estimate(few)['low'] == 0.5
-    assert np.isnan(resamples.estimate(np.full(105, np.nan), patients=4)['low'])
+    assert resamples.estimate(few).low == 0.5
+    assert np.isnan(resamples.estimate(np.full(105, np.nan), patients=4).low)

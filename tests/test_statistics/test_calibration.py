@@ -6,7 +6,6 @@ from torch import nn
 from mmcovid.models.image_heads import BaseImageHead
 from mmcovid.statistics.bootstrap import resample_clusters
 from mmcovid.statistics.calibration import (
-    at_coverage,
     coverage_curve,
     fit_temperature,
     image_scores,
@@ -43,13 +42,13 @@ def test_scores_are_those_of_the_heads():
 
 def test_temperature_is_found_and_calibrates():
     logits, truth = calibrated_slices()
-    assert fit_temperature(logits, truth)['temperature'] == pytest.approx(1, abs=0.03)
+    assert fit_temperature(logits, truth).temperature == pytest.approx(1, abs=0.03)
     fit = fit_temperature(3 * logits, truth)
-    assert fit['temperature'] == pytest.approx(3, abs=0.1)
-    assert fit['nll_after'] < fit['nll_before'] and fit['note'] == ''
+    assert fit.temperature == pytest.approx(3, abs=0.1)
+    assert fit.nll_after < fit.nll_before and fit.note == ''
     weights = resample_clusters(1, 1, 0)
     ece = []
-    for scores in (image_scores(3 * logits), image_scores(3 * logits, fit['temperature'])):
+    for scores in (image_scores(3 * logits), image_scores(3 * logits, fit.temperature)):
         cases = Cases(np.arange(len(truth)), truth, scores.argmax(1), scores,
                       np.zeros(len(truth), int))
         ece.append(calibration_figures(cases, weights)['ece'][0])
@@ -61,24 +60,25 @@ def test_temperature_is_found_and_calibrates():
     ((np.arange(3) + 1) % 3, 'the classes are no better than chance')])
 def test_slices_that_fit_no_temperature_leave_it_at_1(truth, why):
     fit = fit_temperature(10 * np.eye(3) - 5, truth)
-    assert fit['temperature'] == 1 and fit['nll_after'] == fit['nll_before']
-    assert why in fit['note']
+    assert fit.temperature == 1 and fit.nll_after == fit.nll_before
+    assert why in fit.note
 
 
 def test_reliability_of_calibrated_scores_is_the_diagonal():
     logits, truth = calibrated_slices(60_000)
     scores = image_scores(logits)
     bins = reliability(Cases(truth, truth, scores.argmax(1), scores, truth))
-    full = bins['count'] > 300
-    assert full.sum() >= 8 and bins['count'].sum() == 60_000
-    assert bins['confidence'][full] == pytest.approx(bins['accuracy'][full], abs=0.06)
+    full = np.array(bins.count) > 300
+    assert full.sum() >= 8 and sum(bins.count) == 60_000
+    assert np.array(bins.confidence)[full] == pytest.approx(
+        np.array(bins.accuracy)[full], abs=0.06)
 
 
 def test_coverage_curve():
     scores = np.array([[.9, .1], [.8, .2], [.8, .2], [.4, .6], [.55, .45]])
     cases = Cases(np.arange(5), np.array([0, 0, 1, 1, 1]), scores.argmax(1), scores, np.arange(5))
     curve = coverage_curve(cases)
-    assert curve['threshold'].tolist() == [.9, .8, .6, .55]  # equal ones are decided together
-    assert curve['coverage'].tolist() == [.2, .6, .8, 1]
-    assert curve['accuracy'].tolist() == pytest.approx([1, 2 / 3, 3 / 4, 3 / 5])
-    assert at_coverage(curve, 1.0) == .55 and at_coverage(curve, 0.5) == .8
+    assert curve.threshold.tolist() == [.9, .8, .6, .55]  # equal ones are decided together
+    assert curve.coverage.tolist() == [.2, .6, .8, 1]
+    assert curve.accuracy.tolist() == pytest.approx([1, 2 / 3, 3 / 4, 3 / 5])
+    assert curve.threshold_at(1.0) == .55 and curve.threshold_at(0.5) == .8

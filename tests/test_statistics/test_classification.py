@@ -94,7 +94,7 @@ def test_falsely_predicted_class_that_the_set_lacks_has_no_say_in_the_means():
     assert found['macro_f1'][0] == pytest.approx((38 / 39 + 1) / 2)
     bounds = resamples.estimate(
         found['macro_f1'], patients=patients_behind(cases, CLASSES)['macro_f1'])
-    assert 0.5 < bounds['low'] < bounds['value'] < bounds['high'] <= 1
+    assert 0.5 < bounds.low < bounds.value < bounds.high <= 1
 
 
 def test_resample_that_loses_a_class_has_no_mean_though_the_class_is_predicted():

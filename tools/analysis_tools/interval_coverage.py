@@ -113,7 +113,7 @@ def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
             scale = 'logit' if key in behind else 'linear'
             found = resamples.estimate(values, scale=scale, patients=behind.get(key))
             bounds[key][i] = (truth[key], *percentile_interval(values[:rounds + 1]),
-                              found['low'], found['high'])
+                              found.low, found.high)
     return bounds
 
 

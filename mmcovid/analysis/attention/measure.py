@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 from scipy.stats import rankdata
 
+from mmcovid.results import Estimate
 from mmcovid.statistics.bootstrap import Resamples, weighted_sums
 from mmcovid.statistics.clusters import cluster_names
 
@@ -80,11 +81,11 @@ class SliceSet:
 
     def _share(self, values: np.ndarray) -> dict[str, float]:
         """Estimate of a figure in 0..1."""
-        return self._resamples.estimate(values)
+        return _as_row(self._resamples.estimate(values))
 
     def _number(self, values: np.ndarray) -> dict[str, float]:
         """Estimate of any other figure."""
-        return self._resamples.estimate(values, scale='linear')
+        return _as_row(self._resamples.estimate(values, scale='linear'))
 
     def shares(self) -> list[dict]:
         """Attention on each kind of RoI, what even weights would give, and their ratio."""
@@ -234,6 +235,13 @@ def _which(each: SliceAttention, classes: Sequence[str]) -> dict:
     return dict(task=each.task, img_id=each.img_id, patient_id=each.patient_id,
                 true_class='' if each.truth is None else classes[each.truth],
                 pred_class=classes[each.pred])
+
+
+def _as_row(estimate: Estimate) -> dict[str, float]:
+    """An estimate as the page and the tables have it, of a single training run."""
+    row = asdict(estimate)
+    del row['sd_of_runs']
+    return row
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -6,10 +6,15 @@ Sources: G. S. Collins et al., "TRIPOD+AI statement", BMJ 2024;385:e078378; A. S
 "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update", Radiology:
 Artificial Intelligence 2024;6(4):e240300.
 """
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmcovid.results import EvaluationReport
 from mmcovid.utils.provenance import software
 from mmcovid.version import __version__
 
-OPEN = ''
+#: How far a test run answers an item; what is open is the authors' to write.
+FILLED_IN, IN_PART, OPEN = 'filled in', 'in part', 'open'
 CLASS_MEASURES = ('Accuracy, sensitivity, specificity, PPV, NPV, F1, AUROC, AUPRC, confusion '
                   'matrix, Brier score, ECE, coverage against accuracy; ROC, precision-recall, '
                   'reliability and coverage plots.')
@@ -118,97 +123,133 @@ PACKAGES = ('torch', 'onedl-mmdetection', 'mmdet', 'scikit-learn', 'scipy', 'num
             'pycocotools')
 
 
+#: Status and answer by item.
+Answers = dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ChecklistItem:
+    """An item of a checklist."""
+
+    checklist: str
+    item: str  #: its number
+    asks: str
+    status: str  #: one of :data:`FILLED_IN`, :data:`IN_PART` and :data:`OPEN`
+    answer: str  #: '' if it is open
+
+
 def spell_software() -> str:
     """Versions of what the figures were computed with."""
     return ', '.join(f'{name} {version}' for name, version in software(PACKAGES).items())
 
 
-def fill_checklists(data: dict) -> list[dict]:
-    """Both checklists, with what the figures of a report tell.
-
-    Args:
-        data (dict): Of the report.
-
-    Returns:
-        list[dict]: For each item ``checklist``, ``item``, ``asks``, ``status`` ('filled in',
-        'in part' or 'open') and ``answer``.
-    """
-    answers = _answers(data)
-    tables = (('TRIPOD+AI', TRIPOD_AI), ('CLAIM 2024', CLAIM))
-    rows = []
-    for checklist, items in tables:
-        for item, asks in items:
-            status, answer = answers[checklist].get(item, ('open', OPEN))
-            rows.append(dict(checklist=checklist, item=item, asks=asks, status=status,
-                             answer=answer))
-    return rows
+def fill_checklists(report: EvaluationReport) -> list[ChecklistItem]:
+    """Both checklists, with what the figures of a report tell."""
+    checklists = (('TRIPOD+AI', TRIPOD_AI, _answer_tripod_ai(report)),
+                  ('CLAIM 2024', CLAIM, _answer_claim(report)))
+    return [ChecklistItem(checklist, item, asks, *answers.get(item, (OPEN, '')))
+            for checklist, items, answers in checklists for item, asks in items]
 
 
-def _answers(data: dict) -> dict[str, dict[str, tuple[str, str]]]:
-    """Status and answer by checklist and item."""
-    settings = data['settings']
-    numbers = _numbers(data)
-    left_out = sum(sum(entry['left_out'].values()) for entry in data['inputs'])
-    missing = f'{left_out} dumped slices had no truth or prediction to score; see the notes.'
-    classified = 'confusion' in data
-    measures = ' '.join(
-        [CLASS_MEASURES] * classified + [LESION_MEASURES] * ('lesion' in data['figures']))
-    intervals = ('95 % intervals: t intervals (on the logit scale for figures in 0 to 1), standard '
-                 f'errors of {settings["rounds"]} resamples of patients with all their slices '
-                 f'(seed {settings["seed"]}), degrees of freedom by Satterthwaite.')
-    comparison = (' Models are compared on the same resamples (paired).'
-                  if any(data['differences'].values()) else '')
-    output = ('Class scores: sigmoids of the image logits normalised to sum to 1; the class is '
-              f'the highest. By {settings["unit"]}: {settings["aggregate"]} over the slices.')
-    tripod = {
-        '11': ('in part', missing),
-        '12e': ('filled in', f'{measures} {intervals}{comparison}'),
-        '12g': ('in part', f'By tools/test.py. {output if classified else ""}'.strip()),
-        '18f': ('in part', f'Figures by mmcovid {__version__}, tools/analysis_tools/report.py.'),
-        '20a': ('in part', numbers),
-        '21': ('in part', f'Evaluation: {numbers}'),
-        '23a': ('filled in', 'Tables of this report, figures.csv.')}
-    if classified:
-        tripod['15'] = ('in part', output)
-    claim = {
-        '12': ('in part', missing),
-        '21': ('in part', f'Size: {numbers}'),
-        '23': ('filled in', f'{spell_software()}.'),
-        '28': ('filled in', measures),
-        '29': ('filled in', intervals + comparison),
-        '35': ('in part', f'Included: {numbers}'),
-        '37': ('in part', 'Tables of this report, figures.csv (test partition).'),
-        '38': ('filled in', 'Tables of this report, with 95 % intervals.'),
-        '43': ('in part', 'Software: mmcovid, Apache 2.0.')}
-    if classified:
-        pictures = ' and gallery of the surest errors' if data.get('gallery') else ''
-        claim['39'] = ('in part', f'Confusion matrices{pictures}.')
-    if 'subgroups' in data:
-        columns = ', '.join(data['subgroups'])
-        tripod['23a'] = ('filled in', f'{tripod["23a"][1]} Subgroups by {columns}.')
-        claim['37'] = ('in part', f'{claim["37"][1]} Subgroups by {columns}.')
-        tripod['14'] = ('in part', f'Performance examined by {columns}.')
-    else:
-        tripod['23a'] = ('in part', f'{tripod["23a"][1]} No subgroups were asked for.')
-    fits = [f'T = {run["temperature"]:.4g} ({name}, fitted on {run["slices"]} slices of '
-            f'{run["file"]})' for name, runs in data.get('calibration', {}).items()
-            for run in runs if 'temperature' in run and not run['note']]
+def _answer_tripod_ai(report: EvaluationReport) -> Answers:
+    sizes, output = _spell_sizes(report), _spell_output(report)
+    answers = {
+        '11': (IN_PART, _spell_missing(report)),
+        '12e': (FILLED_IN, f'{_spell_measures(report)} {_spell_intervals(report)}'),
+        '12g': (IN_PART, f'By tools/test.py. {output}'.strip()),
+        '18f': (IN_PART, f'Figures by mmcovid {__version__}, tools/analysis_tools/report.py.'),
+        '20a': (IN_PART, sizes),
+        '21': (IN_PART, f'Evaluation: {sizes}'),
+        '23a': (IN_PART, 'Tables of this report, figures.csv. No subgroups were asked for.')}
+    if output:
+        answers['15'] = (IN_PART, output)
+    if report.subgroups:
+        columns = ', '.join(report.subgroups)
+        answers['14'] = (IN_PART, f'Performance examined by {columns}.')
+        answers['23a'] = (
+            FILLED_IN, f'Tables of this report, figures.csv. Subgroups by {columns}.')
+    fits = '; '.join(_spell_fits(report))
     if fits:
-        tripod['12f'] = ('filled in', 'Temperature scaling of the logits, fitted on validation '
-                         'slices that share no patient with the test set.')
-        tripod['24'] = ('filled in', '; '.join(fits) + '.')
-        claim['20'] = ('in part', 'The validation set of the temperature and the test set share '
-                       'no slice and no known patient (checked).')
-    return {'TRIPOD+AI': tripod, 'CLAIM 2024': claim}
+        answers['12f'] = (FILLED_IN, 'Temperature scaling of the logits, fitted on validation '
+                          'slices that share no patient with the test set.')
+        answers['24'] = (FILLED_IN, f'{fits}.')
+    return answers
 
 
-def _numbers(data: dict) -> str:
+def _answer_claim(report: EvaluationReport) -> Answers:
+    sizes, measures = _spell_sizes(report), _spell_measures(report)
+    subgroups = f' Subgroups by {", ".join(report.subgroups)}.' if report.subgroups else ''
+    answers = {
+        '12': (IN_PART, _spell_missing(report)),
+        '21': (IN_PART, f'Size: {sizes}'),
+        '23': (FILLED_IN, f'{spell_software()}.'),
+        '28': (FILLED_IN, measures),
+        '29': (FILLED_IN, _spell_intervals(report)),
+        '35': (IN_PART, f'Included: {sizes}'),
+        '37': (IN_PART,
+               f'Tables of this report, figures.csv (test partition).{subgroups}'),
+        '38': (FILLED_IN, 'Tables of this report, with 95 % intervals.'),
+        '43': (IN_PART, 'Software: mmcovid, Apache 2.0.')}
+    if failures := ', '.join(_name_failures(report)):
+        answers['39'] = (IN_PART, f'{failures[0].upper()}{failures[1:]}.')
+    if _spell_fits(report):
+        answers['20'] = (IN_PART, 'The validation set of the temperature and the test set share '
+                         'no slice and no known patient (checked).')
+    return answers
+
+
+def _name_failures(report: EvaluationReport) -> Iterator[str]:
+    """What the report shows of errors."""
+    if report.is_classified:
+        yield 'confusion matrices'
+    if any(report.errors.values()):
+        yield 'gallery of the surest errors'
+    if any(report.lesion_errors.values()):
+        yield 'gallery of the slices with the least Dice'
+
+
+def _spell_missing(report: EvaluationReport) -> str:
+    left_out = sum(sum(item.left_out.values()) for item in report.inputs)
+    return f'{left_out} dumped slices had no truth or prediction to score; see the notes.'
+
+
+def _spell_measures(report: EvaluationReport) -> str:
+    return ' '.join([CLASS_MEASURES] * report.is_classified
+                    + [LESION_MEASURES] * ('lesion' in report.figures))
+
+
+def _spell_intervals(report: EvaluationReport) -> str:
+    settings = report.settings
+    comparison = (' Models are compared on the same resamples (paired).' if report.is_compared
+                  else '')
+    return ('95 % intervals: t intervals (on the logit scale for figures in 0 to 1), standard '
+            f'errors of {settings.rounds} resamples of patients with all their slices '
+            f'(seed {settings.seed}), degrees of freedom by Satterthwaite.{comparison}')
+
+
+def _spell_output(report: EvaluationReport) -> str:
+    """What the class scores are; '' if there are none."""
+    if not report.is_classified:
+        return ''
+    settings = report.settings
+    return ('Class scores: sigmoids of the image logits normalised to sum to 1; the class is the '
+            f'highest. By {settings.unit}: {settings.aggregate} over the slices.')
+
+
+def _spell_fits(report: EvaluationReport) -> list[str]:
+    """Temperatures that were fitted, each with what it was fitted on."""
+    return [f'T = {run.temperature:.4g} ({name}, fitted on {run.slices} slices of {run.file})'
+            for name, runs in report.calibration.items() for run in runs
+            if run.is_scaled and not run.note]
+
+
+def _spell_sizes(report: EvaluationReport) -> str:
     """Sizes of the test sets, in a sentence."""
     parts = []
-    for level, size in data['sets'].items():
-        names = data['lesion_classes'] if level == 'lesion' else data['classes']
-        counts = ', '.join(f'{n} {name}' for n, name in zip(size['per_class'], names))
+    for level, size in report.sets.items():
+        counts = ', '.join(f'{count} {named.display_name}' for count, named in
+                           zip(size.per_class, report.classes_of(level)))
         what = 'slices with lesion masks' if level == 'lesion' else f'{level}s'
-        of = '' if level == 'patient' else f' of {size["patients"]} patients'
-        parts.append(f'{size["cases"]} {what}{of} ({counts})')
+        of = '' if level == 'patient' else f' of {size.patients} patients'
+        parts.append(f'{size.cases} {what}{of} ({counts})')
     return '; '.join(parts) + '.'

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmcovid.classes import IMAGE_CLASSES, LESION_CLASSES
+from mmcovid.classes import Classes
 from mmcovid.statistics.classification import Cases
 from mmcovid.statistics.clusters import cluster_names
 from mmcovid.utils.files import name_some
@@ -24,8 +24,7 @@ class Dump:
 
     path: str
     sha256: str
-    classes: tuple[str, ...]  #: image classes
-    lesion_classes: tuple[str, ...]
+    classes: Classes
     slices: list[dict]  #: class-labelled slices, as they were dumped
     lesions: list[dict]  #: slices with true lesions, as they were dumped
     left_out: dict[str, int]  #: number of entries that cannot be scored, by reason
@@ -33,6 +32,10 @@ class Dump:
     def ids(self) -> list[str]:
         """Names of the class-labelled slices."""
         return [str(entry['img_id']) for entry in self.slices]
+
+    def paths(self) -> dict[str, str]:
+        """Image of each class-labelled slice by its name; '' if the dump does not tell."""
+        return {str(entry['img_id']): entry.get('img_path') or '' for entry in self.slices}
 
     def logits(self) -> np.ndarray:
         """Image logits of the class-labelled slices, (n, K)."""
@@ -45,6 +48,10 @@ class Dump:
     def truth(self) -> np.ndarray:
         """True labels of the class-labelled slices, (n,)."""
         return np.array([_label(entry['gt_label']) for entry in self.slices])
+
+
+#: A model or several training runs of it, by name.
+Models = dict[str, list[Dump]]
 
 
 class _Unpickler(pickle.Unpickler):
@@ -110,12 +117,8 @@ def load_dump(path: str | Path) -> Dump:
     if not slices and not lesions:
         raise ValueError(f'{path}: not one of its {len(entries)} predictions has a truth to '
                          f'compare with. {AGAIN}')
-    first = next(iter(slices), {}) or lesions[0]
-    classes = first.get('image_classes') or IMAGE_CLASSES
-    dump = Dump(
-        str(path), hashlib.sha256(data).hexdigest(), tuple(classes),
-        tuple(first.get('lesion_classes') or LESION_CLASSES), slices, lesions,
-        left_out)
+    classes = _read_classes((slices or lesions)[0], path)
+    dump = Dump(str(path), hashlib.sha256(data).hexdigest(), classes, slices, lesions, left_out)
     for entry in slices:
         _check_slice(entry, dump)
     for group in (slices, lesions):
@@ -123,23 +126,78 @@ def load_dump(path: str | Path) -> Dump:
     return dump
 
 
+def _read_classes(entry: dict, path: Path) -> Classes:
+    """Classes that a dumped slice tells; what it does not tell is as usual."""
+    try:
+        return Classes.from_meta(dict(
+            classes=entry.get('lesion_classes') or None,
+            image_classes=entry.get('image_classes') or None,
+            **{key: entry.get(key) for key in ('palette', 'display_names', 'roles')}))
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}. {AGAIN}') from error
+
+
 def _check_slice(entry: dict, dump: Dump) -> None:
     scores = _numbers(entry['pred_score'])
     place = f'{dump.path}: {entry.get("img_path", entry.get("img_id"))}'
-    if len(scores) != len(dump.classes):
-        raise ValueError(f'{place} has {len(scores)} scores for the classes {dump.classes}. '
+    names = dump.classes.image_names
+    if len(scores) != len(names):
+        raise ValueError(f'{place} has {len(scores)} scores for the classes {names}. '
                          f'{AGAIN}')
     if not np.isfinite(scores).all():
         raise ValueError(f'{place}: its scores are not finite: the weights have probably diverged')
     for key in ('gt_label', 'pred_label'):
-        if key not in entry or _label(entry[key]) not in range(len(dump.classes)):
-            raise ValueError(f'{place}: {key} must be one of 0..{len(dump.classes) - 1}. {AGAIN}')
+        if key not in entry or _label(entry[key]) not in range(len(names)):
+            raise ValueError(f'{place}: {key} must be one of 0..{len(names) - 1}. {AGAIN}')
 
 
 def _refuse_repeats(path: Path, ids: list[str]) -> None:
     repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
     if repeated:
         raise ValueError(f'{path}: slices that occur twice, {name_some(repeated)}. {AGAIN}')
+
+
+def load_models(items: Sequence[str]) -> Models:
+    """Read predictions, given as ``FILE`` or ``NAME=FILE``.
+
+    Args:
+        items (Sequence[str]): Files; those of one name are training runs of one model. Without a
+            name, the file's name without suffix is taken.
+
+    Returns:
+        Models: Predictions by name, in their order.
+
+    Raises:
+        ValueError: If two files without names have the same file name.
+    """
+    models: Models = {}
+    unnamed = set()
+    for item in items:
+        name, equals, path = item.partition('=')
+        if not equals or Path(item).is_file():
+            name, path = Path(item).stem, item
+            if name in unnamed or name in models:
+                raise ValueError(f'{item}: there is a file named {name} already. Name the models: '
+                                 'NAME=FILE')
+            unnamed.add(name)
+        models.setdefault(name, []).append(load_dump(path))
+    return models
+
+
+def load_validation(models: Models, paths: Sequence[str]) -> Models:
+    """Read validation predictions, one file for each file of ``models``, in the same order.
+
+    Raises:
+        ValueError: If they are not as many.
+    """
+    runs = [name for name, dumps in models.items() for _ in dumps]
+    if len(paths) != len(runs):
+        raise ValueError(f'{len(paths)} validation files for {len(runs)} files of predictions: '
+                         f'give one for each, in the order {", ".join(runs)}')
+    validation: Models = {name: [] for name in models}
+    for name, path in zip(runs, paths):
+        validation[name].append(load_dump(path))
+    return validation
 
 
 def check_same_slices(dumps: Sequence[Dump]) -> None:
@@ -156,7 +214,7 @@ def check_same_slices(dumps: Sequence[Dump]) -> None:
         truth = {str(e['img_id']): _truth_of(e, kind) for e in getattr(reference, kind)}
         for dump in dumps[1:]:
             other = {str(e['img_id']): _truth_of(e, kind) for e in getattr(dump, kind)}
-            if dump.classes != reference.classes or dump.lesion_classes != reference.lesion_classes:
+            if _names(dump.classes) != _names(reference.classes):
                 raise ValueError(f'{dump.path} has other classes than {reference.path}: give '
                                  'predictions of the same test set')
             apart = sorted(truth.keys() ^ other.keys())
@@ -167,6 +225,11 @@ def check_same_slices(dumps: Sequence[Dump]) -> None:
             if differing:
                 raise ValueError(f'{reference.path} and {dump.path} disagree on the truth of '
                                  f'{name_some(differing)}: test both on the same labels')
+
+
+def _names(classes: Classes) -> tuple[tuple[str, ...], ...]:
+    """What has to agree between models; how classes are drawn and called need not."""
+    return classes.lesion_names, classes.image_names
 
 
 def _truth_of(entry: dict, kind: str) -> Any:

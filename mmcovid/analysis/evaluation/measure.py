@@ -1,13 +1,22 @@
-"""All figures of a report, as plain values."""
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+"""All figures of a report."""
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from mmcovid.results import Estimate, EvaluationReport, EvaluationSettings
+from mmcovid.results.evaluation import (
+    AbstentionRow,
+    CalibrationFigures,
+    CalibrationRun,
+    Figures,
+    InputFile,
+    SetSize,
+    Subgroup,
+)
 from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted_sums
 from mmcovid.statistics.calibration import (
-    at_coverage,
     coverage_curve,
     fit_temperature,
     image_scores,
@@ -25,43 +34,50 @@ from mmcovid.statistics.classification import (
 from mmcovid.statistics.clusters import cluster_names, unit_names
 from mmcovid.statistics.lesions import lesion_figures
 
-from .load import Dump, check_apart, check_same_slices, slice_cases
+from .errors import surest_errors, worst_segmented
+from .load import Dump, Models, check_apart, check_same_slices, slice_cases
 from .subgroups import group_slices, read_metadata
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7)
-#: Figures of the comparison and of the subgroups that a page shows; the tables have all.
-HEADLINES = ('accuracy', 'macro_f1', 'weighted_f1', 'macro_auroc')
-#: A model or several training runs of it, by name.
-Models = dict[str, list[Dump]]
 
-
-@dataclass
-class Settings:
-    """What a report is to contain; see the options of ``tools/analysis_tools/report.py``."""
-
-    unit: str = 'patient'
-    aggregate: str = 'mean'
-    rounds: int = 2000
-    seed: int = 0
-    score_thr: float = 0.3
-    abstain_below: float | None = None
-    metadata: str | None = None
-    subgroups: Sequence[str] = ()
-    gallery: int = 12
-    image_root: str = ''
+#: Cases of a model's training runs, by model.
+Runs = dict[str, list[Cases]]
+#: Figures of each run in every resample, (1 + R + G,) each, by model.
+Replicates = dict[str, list[dict[str, np.ndarray]]]
 
 
 @dataclass
 class Results:
-    """Figures, and the cases that the pictures are drawn of (of the first run of each model)."""
+    """The report, and the cases that its curves are drawn of (of the first run of each model)."""
 
-    data: dict  #: plain values, for JSON and the tables
+    report: EvaluationReport
     cases: dict[str, dict[str, Cases]] = field(default_factory=dict)  #: by level and model
     #: the same, with calibrated scores where there are such
     deciding: dict[str, dict[str, Cases]] = field(default_factory=dict)
 
 
-def compute(models: Models, settings: Settings, validation: Models | None = None) -> Results:
+@dataclass(frozen=True)
+class PatientSample:
+    """Slices of a test set in the order that all models share, and resamples of their patients."""
+
+    entries: list[dict]  #: as the first dump has them
+    order: dict[str, int]  #: position of each slice, by ``img_id``
+    patients: dict[str, int]  #: index of each patient
+    without_patient: int  #: number of slices that tell no patient
+    resamples: Resamples
+
+    @classmethod
+    def of(cls, entries: Sequence[dict], settings: EvaluationSettings) -> 'PatientSample':
+        """The sample of these dumped slices, in alphabetic order."""
+        names, without_patient = cluster_names(entries)
+        order = {name: i for i, name in enumerate(sorted(str(e['img_id']) for e in entries))}
+        patients = {name: i for i, name in enumerate(sorted(set(names)))}
+        return cls(sorted(entries, key=lambda entry: order[str(entry['img_id'])]), order, patients,
+                   without_patient, Resamples(len(patients), settings.rounds, settings.seed))
+
+
+def compute(models: Models, settings: EvaluationSettings,
+            validation: Models | None = None) -> Results:
     """Compute the figures of one or more models.
 
     Args:
@@ -75,235 +91,270 @@ def compute(models: Models, settings: Settings, validation: Models | None = None
         Results: The figures.
 
     Raises:
-        ValueError: If the predictions do not belong together; see :mod:`.predictions`.
+        ValueError: If the predictions do not belong together; see :mod:`.load`.
     """
     dumps = [dump for runs in models.values() for dump in runs]
     check_same_slices(dumps)
     reference = dumps[0]
-    results = Results(dict(
-        settings=asdict(settings), classes=reference.classes,
-        lesion_classes=reference.lesion_classes, reference=next(iter(models)),
-        inputs=[_describe(name, dump) for name, runs in models.items() for dump in runs],
-        notes=[], sets={}, figures={}, differences={}))
+    report = EvaluationReport(
+        settings=settings, classes=reference.classes, reference=next(iter(models)),
+        inputs=[_describe(name, dump) for name, runs in models.items() for dump in runs])
+    results = Results(report)
     if reference.slices:
-        _classify(results, models, settings, validation)
+        measure_classes(results, models, validation)
     if reference.lesions:
-        _segment(results, models, settings)
-    for name, runs in models.items():
-        for dump in runs:
-            results.data['notes'] += [
-                f'{Path(dump.path).name} ({name}): {count} {reason}, not scored.'
-                for reason, count in dump.left_out.items()]
+        measure_lesions(report, models)
+    report.notes += [f'{item.file} ({item.model}): {count} {reason}, not scored.'
+                     for item in report.inputs for reason, count in item.left_out.items()]
     return results
 
 
-def _describe(name: str, dump: Dump) -> dict:
-    return dict(model=name, file=Path(dump.path).name, sha256=dump.sha256,
-                slices=len(dump.slices), lesion_slices=len(dump.lesions), left_out=dump.left_out)
+def _describe(name: str, dump: Dump) -> InputFile:
+    return InputFile(model=name, file=Path(dump.path).name, sha256=dump.sha256,
+                     slices=len(dump.slices), lesion_slices=len(dump.lesions),
+                     left_out=dump.left_out)
 
 
-def _index(entries: Sequence[dict]) -> tuple[dict[str, int], dict[str, int], int]:
-    """Positions of the slices and of their patients, in alphabetic order, and the strangers."""
-    names, strangers = cluster_names(entries)
-    order = {name: i for i, name in enumerate(sorted(str(e['img_id']) for e in entries))}
-    return order, {name: i for i, name in enumerate(sorted(set(names)))}, strangers
+def measure_classes(results: Results, models: Models, validation: Models | None) -> None:
+    """Add the figures of slices and of patients or scans to a report, and its cases.
 
-
-def _classify(results: Results, models: Models, settings: Settings,
-              validation: Models | None) -> None:
-    """Figures of slices and of patients or scans."""
-    data, entries = results.data, next(iter(models.values()))[0].slices
-    order, clusters, strangers = _index(entries)
-    if strangers:
-        data['notes'].append(
-            f'{strangers} of {len(entries)} slices tell no patient: each scan, or else each slice, '
-            'counts as a patient of its own, and the intervals are too narrow if patients have '
-            'several.')
-    resamples = Resamples(len(clusters), settings.rounds, settings.seed)
-    entries = sorted(entries, key=lambda entry: order[str(entry['img_id'])])
-    units = unit_names(entries, settings.unit)
-
-    slices = {name: [slice_cases(dump, order, clusters) for dump in runs]
+    Args:
+        results (Results): To add to.
+        models (Models): Predictions on class-labelled slices.
+        validation (Models, optional): To fit temperatures on.
+    """
+    report, settings = results.report, results.report.settings
+    sample = PatientSample.of(next(iter(models.values()))[0].slices, settings)
+    if sample.without_patient:
+        report.notes.append(
+            f'{sample.without_patient} of {len(sample.entries)} slices tell no patient: each scan, '
+            'or else each slice, counts as a patient of its own, and the intervals are too narrow '
+            'if patients have several.')
+    slices = {name: [slice_cases(dump, sample.order, sample.patients) for dump in runs]
               for name, runs in models.items()}
-    grouped, mixed = {}, 0
-    for name, runs in slices.items():
-        pairs = [unit_cases(cases, units, settings.aggregate) for cases in runs]
-        grouped[name], mixed = [cases for cases, _ in pairs], pairs[0][1]
-    if mixed:
-        data['notes'].append(
-            f'{mixed} {settings.unit}s have slices of different classes: the highest label among '
-            'them is taken as theirs.')
+    units = unit_names(sample.entries, settings.unit)
+    for level, cases in (('slice', slices), (settings.unit, _group(report, slices, units))):
+        _measure_level(report, level, cases, sample)
+        results.cases[level] = _first_runs(cases)
 
-    for level, cases in (('slice', slices), (settings.unit, grouped)):
-        first = next(iter(cases.values()))[0]
-        data['sets'][level] = dict(
-            cases=len(first), patients=len(clusters),
-            per_class=np.bincount(first.truth, minlength=len(data['classes'])).tolist())
-        results.cases[level] = {name: runs[0] for name, runs in cases.items()}
-        if level == 'slice':
-            absent = [name for name, count in zip(data['classes'], data['sets'][level]['per_class'])
-                      if not count]
-            if absent:
-                data['notes'].append(f'The set has no slice of {", ".join(absent)}: macro figures '
-                                     'are means over the other classes.')
-        replicates = {
-            name: [classification_figures(run, resamples.weights, data['classes']) for run in runs]
-            for name, runs in cases.items()}
-        _add_figures(data, level, replicates, resamples, {
-            name: _fewest_patients(runs, data['classes']) for name, runs in cases.items()})
-        data.setdefault('confusion', {})[level] = {
-            name: confusion_counts(runs[0], resamples.weights[:1])[0].astype(int).tolist()
-            for name, runs in cases.items()}
-
-    deciding = _calibrate(data, models, slices, resamples, validation)
+    report.calibration, decided_by = _calibrate(models, slices, sample.resamples, validation)
+    report.notes += [f'{run.file} ({name}): {run.note}.'
+                     for name, runs in report.calibration.items() for run in runs if run.note]
     results.deciding = {
-        'slice': deciding,
+        'slice': decided_by,
         settings.unit: {name: unit_cases(cases, units, settings.aggregate)[0]
-                        for name, cases in deciding.items()}}
-    data['abstention'] = {
-        level: {name: _abstention(run, resamples, settings.abstain_below)
+                        for name, cases in decided_by.items()}}
+    report.abstention = {
+        level: {name: _abstention(run, sample.resamples, settings.abstain_below)
                 for name, run in cases.items()} for level, cases in results.deciding.items()}
     if settings.metadata:
-        data['subgroups'] = _by_group(entries, slices, resamples, settings, data['classes'])
+        report.subgroups = _measure_subgroups(report, slices, sample)
+    if settings.gallery:
+        report.errors = {
+            name: surest_errors(cases, models[name][0].paths(), settings.gallery)
+            for name, cases in results.cases['slice'].items()}
 
 
-def _segment(results: Results, models: Models, settings: Settings) -> None:
-    """Figures of the lesions."""
-    data, entries = results.data, next(iter(models.values()))[0].lesions
-    order, clusters, strangers = _index(entries)
-    if strangers:
-        data['notes'].append(f'{strangers} of {len(entries)} slices with lesion masks tell no '
-                             'patient: each counts as a patient of its own.')
-    resamples = Resamples(len(clusters), settings.rounds, settings.seed)
-    data['sets']['lesion'] = dict(cases=len(entries), patients=len(clusters), per_class=[
-        sum(item['bbox_label'] == k for entry in entries for item in entry['instances'])
-        for k in range(len(data['lesion_classes']))])
-    replicates = {}
+def measure_lesions(report: EvaluationReport, models: Models) -> None:
+    """Add the figures of lesions to a report.
+
+    Args:
+        report (EvaluationReport): To add to.
+        models (Models): Predictions on slices with true lesions.
+    """
+    settings, names = report.settings, report.classes.lesion_names
+    sample = PatientSample.of(next(iter(models.values()))[0].lesions, settings)
+    if sample.without_patient:
+        report.notes.append(
+            f'{sample.without_patient} of {len(sample.entries)} slices with lesion masks tell no '
+            'patient: each counts as a patient of its own.')
+    report.sets['lesion'] = SetSize(
+        cases=len(sample.entries), patients=len(sample.patients),
+        per_class=[sum(item['bbox_label'] == k for entry in sample.entries
+                       for item in entry['instances']) for k in range(len(names))])
+    replicates: Replicates = {name: [] for name in models}
     for name, runs in models.items():
-        replicates[name] = []
         for dump in runs:
-            own = sorted(dump.lesions, key=lambda entry: order[str(entry['img_id'])])
-            cluster = np.array([clusters[patient] for patient in cluster_names(own)[0]])
+            own = sorted(dump.lesions, key=lambda entry: sample.order[str(entry['img_id'])])
+            cluster = np.array([sample.patients[patient] for patient in cluster_names(own)[0]])
             replicates[name].append(lesion_figures(
-                own, data['lesion_classes'], cluster, resamples.weights, settings.score_thr))
-    _add_figures(data, 'lesion', replicates, resamples, {name: {} for name in models})
+                own, names, cluster, sample.resamples.weights, settings.score_thr))
+    _add_figures(report, 'lesion', replicates, sample.resamples, {name: {} for name in models})
+    if settings.gallery:
+        report.lesion_errors = {
+            name: worst_segmented(first.lesions, first.classes, settings.score_thr,
+                                  settings.gallery)
+            for name, (first, *_) in models.items()}
 
 
-def _add_figures(data: dict, level: str, replicates: dict[str, list[dict]], resamples: Resamples,
-                 patients: dict[str, dict[str, float]]) -> None:
+def _group(report: EvaluationReport, slices: Runs, units: np.ndarray) -> Runs:
+    """Cases of patients or scans from those of their slices, (n,) names of ``units``."""
+    settings, mixed = report.settings, 0
+    grouped: Runs = {name: [] for name in slices}
+    for name, runs in slices.items():
+        for run in runs:
+            # how many are mixed is a matter of the truth, which all runs share
+            cases, mixed = unit_cases(run, units, settings.aggregate)
+            grouped[name].append(cases)
+    if mixed:
+        report.notes.append(
+            f'{mixed} {settings.unit}s have slices of different classes: the highest label among '
+            'them is taken as theirs.')
+    return grouped
+
+
+def _measure_level(report: EvaluationReport, level: str, cases: Runs,
+                   sample: PatientSample) -> None:
+    """Add size, figures and confusion matrices of slices, patients or scans."""
+    names, weights = report.classes.image_names, sample.resamples.weights
+    first = next(iter(cases.values()))[0]
+    size = report.sets[level] = SetSize(
+        cases=len(first), patients=len(sample.patients), per_class=_count_classes(first, names))
+    absent = [named.display_name for named, count in zip(report.classes.images, size.per_class)
+              if not count]
+    if absent and level == 'slice':
+        report.notes.append(f'The set has no slice of {", ".join(absent)}: macro figures are means '
+                            'over the other classes.')
+    replicates = {name: [classification_figures(run, weights, names) for run in runs]
+                  for name, runs in cases.items()}
+    _add_figures(report, level, replicates, sample.resamples,
+                 {name: _fewest_patients(runs, names) for name, runs in cases.items()})
+    report.confusion[level] = {
+        name: confusion_counts(run, weights[:1])[0].astype(int).tolist()
+        for name, run in _first_runs(cases).items()}
+
+
+def _first_runs(cases: Runs) -> dict[str, Cases]:
+    return {name: runs[0] for name, runs in cases.items()}
+
+
+def _count_classes(cases: Cases, names: Sequence[str]) -> list[int]:
+    return np.bincount(cases.truth, minlength=len(names)).tolist()
+
+
+def _add_figures(report: EvaluationReport, level: str, replicates: Replicates,
+                 resamples: Resamples, patients: Mapping[str, Mapping[str, float]]) -> None:
     """Estimates of each model, means over its runs, and differences from the first model."""
-    means = {
-        name: {key: np.mean([run[key] for run in runs], axis=0) for key in runs[0]}
-        for name, runs in replicates.items()}
-    data['figures'][level] = {}
-    for name, figures in means.items():
-        runs = replicates[name]
-        data['figures'][level][name] = {
-            key: resamples.estimate(values, patients=patients[name].get(key)) | (
-                dict(sd_of_runs=float(np.std([run[key][0] for run in runs], ddof=1)))
-                if len(runs) > 1 else {})
-            for key, values in figures.items()}
-    reference = means[data['reference']]
-    data['differences'][level] = {
+    means = {name: _mean_over_runs(runs) for name, runs in replicates.items()}
+    report.figures[level] = {
+        name: {key: replace(resamples.estimate(values, patients=patients[name].get(key)),
+                            sd_of_runs=_sd_of_runs(replicates[name], key))
+               for key, values in figures.items()}
+        for name, figures in means.items()}
+    reference = means[report.reference]
+    report.differences[level] = {
         name: {key: resamples.estimate(values - reference[key], scale='linear')
                for key, values in figures.items()}
-        for name, figures in means.items() if name != data['reference']}
+        for name, figures in means.items() if name != report.reference}
 
 
-def _fewest_patients(runs: Sequence[Cases], classes: tuple[str, ...]) -> dict[str, float]:
+def _mean_over_runs(runs: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.mean([run[key] for run in runs], axis=0) for key in runs[0]}
+
+
+def _sd_of_runs(runs: Sequence[dict[str, np.ndarray]], key: str) -> float | None:
+    """Standard deviation of a figure between runs, on the set itself; None of one run."""
+    return float(np.std([run[key][0] for run in runs], ddof=1)) if len(runs) > 1 else None
+
+
+def _fewest_patients(runs: Sequence[Cases], names: tuple[str, ...]) -> dict[str, float]:
     """Effective number of patients behind each figure, of the run that has the fewest."""
-    counts = [patients_behind(run, classes) for run in runs]
+    counts = [patients_behind(run, names) for run in runs]
     return {key: min(count[key] for count in counts) for key in counts[0]}
 
 
-def _calibrate(data: dict, models: Models, slices: dict[str, list[Cases]], resamples: Resamples,
-               validation: Models | None) -> dict[str, Cases]:
+def _calibrate(models: Models, slices: Runs, resamples: Resamples, validation: Models | None,
+               ) -> tuple[dict[str, list[CalibrationRun]], dict[str, Cases]]:
     """Calibration of the slices' scores, and temperatures if there is a validation set.
 
-    Returns the slices of each model's first run, with calibrated scores if there are such.
+    Beside it, the slices of each model's first run, with calibrated scores if there are such.
     """
-    data['calibration'] = calibration = {}
-    deciding = {}
+    calibration: dict[str, list[CalibrationRun]] = {name: [] for name in slices}
+    deciding: dict[str, Cases] = {}
     for name, runs in slices.items():
-        calibration[name] = []
         for i, cases in enumerate(runs):
-            entry = dict(before=_calibration(cases, resamples),
-                         bins=reliability(cases))
+            run = CalibrationRun(_calibration(cases, resamples), reliability(cases))
             if validation:
-                test, held_out = models[name][i], validation[name][i]
-                check_apart(held_out, test)
-                fit = fit_temperature(held_out.logits(), held_out.truth())
-                if fit['note']:
-                    data['notes'].append(f'{Path(held_out.path).name} ({name}): {fit["note"]}.')
-                cases = _rescored(cases, test, fit['temperature'])
-                entry.update(
-                    fit, file=Path(held_out.path).name, slices=len(held_out.slices),
-                    after=_calibration(cases, resamples),
-                    bins_after=reliability(cases))
-            calibration[name].append(entry)
+                run, cases = _scale(run, cases, models[name][i], validation[name][i], resamples)
+            calibration[name].append(run)
             deciding.setdefault(name, cases)
-    return deciding
+    return calibration, deciding
 
 
-def _rescored(cases: Cases, dump: Dump, temperature: float) -> Cases:
-    logits = dict(zip(dump.ids(), dump.logits()))
-    return cases.with_scores(image_scores(np.array([logits[i] for i in cases.ids]), temperature))
+def _scale(run: CalibrationRun, cases: Cases, test: Dump, held_out: Dump,
+           resamples: Resamples) -> tuple[CalibrationRun, Cases]:
+    """The run with a temperature fitted on held-out slices, and the cases with its scores."""
+    check_apart(held_out, test)
+    fit = fit_temperature(held_out.logits(), held_out.truth())
+    logits = dict(zip(test.ids(), test.logits()))
+    cases = cases.with_scores(
+        image_scores(np.array([logits[name] for name in cases.ids]), fit.temperature))
+    run = replace(
+        run, **asdict(fit), file=Path(held_out.path).name, slices=len(held_out.slices),
+        after=_calibration(cases, resamples), bins_after=reliability(cases))
+    return run, cases
 
 
-def _calibration(cases: Cases, resamples: Resamples) -> dict[str, dict]:
-    """Estimates of calibration; ECE goes without interval, as resampling inflates it."""
+def _calibration(cases: Cases, resamples: Resamples) -> CalibrationFigures:
     figures = {key: resamples.estimate(values, scale='log')
                for key, values in calibration_figures(cases, resamples.weights).items()}
-    figures['ece'].update(low=float('nan'), high=float('nan'))
-    return figures
+    figures['ece'] = Estimate(figures['ece'].value, float('nan'), float('nan'))
+    return CalibrationFigures(**figures)
 
 
-def _abstention(cases: Cases, resamples: Resamples, abstain_below: float | None) -> list[dict]:
+def _abstention(cases: Cases, resamples: Resamples,
+                abstain_below: float | None) -> list[AbstentionRow]:
     """Coverage and accuracy at thresholds of the confidence."""
     curve = coverage_curve(cases)
-    thresholds = [at_coverage(curve, coverage) for coverage in COVERAGES]
+    thresholds = [curve.threshold_at(coverage) for coverage in COVERAGES]
     if abstain_below is not None:
         thresholds.append(abstain_below)
-    rows = []
-    for threshold in dict.fromkeys(thresholds):
-        kept = is_decided(cases.scores, threshold)
-        right = kept & (cases.pred == cases.truth)
-        sums = weighted_sums(
-            np.column_stack([np.ones(len(cases)), kept, right]), cases.cluster,
-            resamples.weights)
-        with np.errstate(invalid='ignore'):
-            rows.append(dict(
-                threshold=threshold, chosen=threshold == abstain_below, kept=int(kept.sum()),
-                coverage=resamples.estimate(
-                    sums[:, 1] / sums[:, 0], patients=effective_clusters(cases.cluster)),
-                accuracy=resamples.estimate(
-                    sums[:, 2] / sums[:, 1], patients=effective_clusters(cases.cluster[kept]))))
-    return rows
+    return [_abstain(cases, resamples, threshold, threshold == abstain_below)
+            for threshold in dict.fromkeys(thresholds)]
 
 
-def _by_group(entries: Sequence[dict], slices: dict[str, list[Cases]], resamples: Resamples,
-              settings: Settings, classes: tuple[str, ...]) -> dict:
+def _abstain(cases: Cases, resamples: Resamples, threshold: float, chosen: bool) -> AbstentionRow:
+    kept = is_decided(cases.scores, threshold)
+    right = kept & (cases.pred == cases.truth)
+    sums = weighted_sums(
+        np.column_stack([np.ones(len(cases)), kept, right]), cases.cluster, resamples.weights)
+    with np.errstate(invalid='ignore'):
+        coverage, accuracy = sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 1]
+    return AbstentionRow(
+        threshold=threshold, chosen=chosen, kept=int(kept.sum()),
+        coverage=resamples.estimate(coverage, patients=effective_clusters(cases.cluster)),
+        accuracy=resamples.estimate(accuracy, patients=effective_clusters(cases.cluster[kept])))
+
+
+def _measure_subgroups(report: EvaluationReport, slices: Runs,
+                       sample: PatientSample) -> dict[str, dict[str, Subgroup]]:
     """Figures of the slices by each column of the metadata."""
+    settings, names = report.settings, report.classes.image_names
     key, rows = read_metadata(settings.metadata, settings.subgroups)
     table = {}
     for column in settings.subgroups:
-        groups = group_slices(entries, key, rows, column)
-        table[column] = {}
-        for group in sorted(set(groups)):
-            chosen = groups == group
-            figures = {}
-            for name, runs in slices.items():
-                parts = [run.take(chosen) for run in runs]
-                replicates = [classification_figures(run, resamples.weights, classes)
-                              for run in parts]
-                patients = _fewest_patients(parts, classes)
-                figures[name] = {
-                    k: resamples.estimate(
-                        np.mean([r[k] for r in replicates], axis=0), patients=patients[k])
-                    for k in replicates[0]}
-            part = next(iter(slices.values()))[0].take(chosen)
-            table[column][group] = dict(
-                slices=len(part), patients=len(set(part.cluster)),
-                per_class=np.bincount(part.truth, minlength=len(classes)).tolist(),
-                figures=figures)
+        groups = group_slices(sample.entries, key, rows, column)
+        table[column] = {
+            str(group): _measure_subgroup(slices, groups == group, names, sample.resamples)
+            for group in sorted(set(groups))}
     return table
+
+
+def _measure_subgroup(slices: Runs, chosen: np.ndarray, names: tuple[str, ...],
+                      resamples: Resamples) -> Subgroup:
+    """Figures of the chosen slices, (n,) bool."""
+    parts = {name: [run.take(chosen) for run in runs] for name, runs in slices.items()}
+    first = next(iter(parts.values()))[0]
+    return Subgroup(
+        slices=len(first), patients=len(set(first.cluster)),
+        per_class=_count_classes(first, names),
+        figures={name: _estimate_runs(runs, names, resamples) for name, runs in parts.items()})
+
+
+def _estimate_runs(runs: Sequence[Cases], names: tuple[str, ...], resamples: Resamples) -> Figures:
+    """Estimates of the means over runs."""
+    means = _mean_over_runs([classification_figures(run, resamples.weights, names)
+                             for run in runs])
+    patients = _fewest_patients(runs, names)
+    return {key: resamples.estimate(values, patients=patients[key])
+            for key, values in means.items()}

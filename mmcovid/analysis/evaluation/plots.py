@@ -1,13 +1,13 @@
 """Curves of a report, as matplotlib figures."""
-from collections.abc import Sequence
-
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from mmcovid.classes import Classes
 from mmcovid.reporting import COLORS, FAINT, STYLE, colors_of, panels
+from mmcovid.results.evaluation import CalibrationRun, ReliabilityBins
 from mmcovid.statistics.calibration import coverage_curve
 from mmcovid.statistics.classification import Cases
 
@@ -28,27 +28,28 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[chosen], y[chosen]
 
 
-def draw_roc(cases: dict[str, dict[str, Cases]], classes: Sequence[str]) -> Figure:
+def draw_roc(cases: dict[str, dict[str, Cases]], classes: Classes) -> Figure:
     """ROC curves, a row per level, a column per class, a line per model."""
-    figure, grid = panels(len(cases), len(classes))
+    figure, grid = panels(len(cases), len(classes.images))
     for row, (level, models) in zip(grid, cases.items()):
-        for k, (axes, name) in enumerate(zip(row, classes)):
+        for k, (axes, named) in enumerate(zip(row, classes.images)):
             axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls='--')
             for color, (model, own) in zip(colors_of(models), models.items()):
                 positive = own.truth == k
                 if 0 < positive.sum() < len(own):
                     fpr, tpr, _ = roc_curve(positive, own.scores[:, k])
                     axes.step(*_thin(fpr, tpr), where='post', color=color, lw=1.6, label=model)
-            _unit_square(axes, f'{name}, {level} level', '1 − specificity', 'sensitivity')
+            _unit_square(axes, f'{named.display_name}, {level} level', '1 − specificity',
+                         'sensitivity')
     _legend(grid[0, 0])
     return figure
 
 
-def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Sequence[str]) -> Figure:
+def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Classes) -> Figure:
     """Precision-recall curves, as :func:`draw_roc`; the dashed line is the class's share."""
-    figure, grid = panels(len(cases), len(classes))
+    figure, grid = panels(len(cases), len(classes.images))
     for row, (level, models) in zip(grid, cases.items()):
-        for k, (axes, name) in enumerate(zip(row, classes)):
+        for k, (axes, named) in enumerate(zip(row, classes.images)):
             for color, (model, own) in zip(colors_of(models), models.items()):
                 positive = own.truth == k
                 if positive.any():
@@ -56,33 +57,40 @@ def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Sequence[
                     precision, recall, _ = precision_recall_curve(positive, own.scores[:, k])
                     axes.step(*_thin(recall, precision), where='pre', color=color, lw=1.6,
                               label=model)
-            _unit_square(axes, f'{name}, {level} level', 'sensitivity (recall)',
+            _unit_square(axes, f'{named.display_name}, {level} level', 'sensitivity (recall)',
                          'PPV (precision)')
     _legend(grid[0, 0])
     return figure
 
 
-def draw_reliability(calibration: dict[str, list[dict]]) -> Figure:
+def draw_reliability(calibration: dict[str, list[CalibrationRun]]) -> Figure:
     """Confidence against accuracy of each model's first run, and how many slices are where."""
     figure = Figure(figsize=(3.1 * len(calibration) + 0.3, 3.9), layout='constrained')
     grid = figure.subplots(2, len(calibration), squeeze=False, sharex='col',
                            height_ratios=(3, 1))
-    for (model, runs), axes, counts in zip(calibration.items(), *grid):
+    for (model, (first, *_)), axes, counts in zip(calibration.items(), *grid):
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls='--')
-        lines = [('bins', COLORS[0], 'o', 'as predicted')]
-        if 'bins_after' in runs[0]:
-            lines.append(('bins_after', COLORS[1], 's', f'T = {runs[0]["temperature"]:.3g}'))
-        for key, color, marker, label in lines:
-            bins = runs[0][key]
-            full = bins['count'] > 0
-            edges = np.linspace(0, 1, len(full) + 1)
-            axes.plot(bins['confidence'][full], bins['accuracy'][full], color=color, lw=1.4,
-                      marker=marker, ms=4, label=label)
-            counts.stairs(bins['count'], edges, color=color, fill=key == 'bins', alpha=0.75)
+        _draw_bins(axes, first.bins, color=COLORS[0], marker='o', label='as predicted')
+        _draw_counts(counts, first.bins, color=COLORS[0], fill=True)
+        if first.bins_after:
+            _draw_bins(axes, first.bins_after, color=COLORS[1], marker='s',
+                       label=f'T = {first.temperature:.3g}')
+            _draw_counts(counts, first.bins_after, color=COLORS[1], fill=False)
         axes.set(title=model, ylabel='accuracy', xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         counts.set(xlabel='confidence', ylabel='slices')
         axes.legend(loc='upper left')
     return figure
+
+
+def _draw_bins(axes: Axes, bins: ReliabilityBins, **style: str) -> None:
+    full = np.array(bins.count) > 0
+    axes.plot(np.array(bins.confidence)[full], np.array(bins.accuracy)[full], lw=1.4, ms=4,
+              **style)
+
+
+def _draw_counts(axes: Axes, bins: ReliabilityBins, color: str, fill: bool) -> None:
+    edges = np.linspace(0, 1, len(bins.count) + 1)
+    axes.stairs(bins.count, edges, color=color, fill=fill, alpha=0.75)
 
 
 def draw_coverage(cases: dict[str, dict[str, Cases]]) -> Figure:
@@ -91,8 +99,7 @@ def draw_coverage(cases: dict[str, dict[str, Cases]]) -> Figure:
     for axes, (level, models) in zip(grid[0], cases.items()):
         for color, (model, own) in zip(colors_of(models), models.items()):
             curve = coverage_curve(own)
-            axes.plot(*_thin(curve['coverage'], curve['accuracy']), color=color, lw=1.6,
-                      label=model)
+            axes.plot(*_thin(curve.coverage, curve.accuracy), color=color, lw=1.6, label=model)
         axes.set(title=f'{level} level', xlabel='coverage (share that is decided)',
                  ylabel='accuracy on these', xlim=(0, 1.02))
     _legend(grid[0, 0], 'lower left')
@@ -115,10 +122,10 @@ def draw_all(results: Results) -> dict[str, Figure]:
     """
     if not results.cases:
         return {}
-    classes = results.data['classes']
+    report = results.report
     with matplotlib.rc_context(STYLE):
         return dict(
-            roc=draw_roc(results.cases, classes),
-            precision_recall=draw_precision_recall(results.cases, classes),
-            reliability=draw_reliability(results.data['calibration']),
+            roc=draw_roc(results.cases, report.classes),
+            precision_recall=draw_precision_recall(results.cases, report.classes),
+            reliability=draw_reliability(report.calibration),
             coverage_accuracy=draw_coverage(results.deciding))

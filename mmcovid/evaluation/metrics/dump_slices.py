@@ -6,6 +6,7 @@ import pycocotools.mask as mask_utils
 import torch
 from mmdet.evaluation import DumpDetResults
 
+from mmcovid.classes import Classes
 from mmcovid.registry import METRICS
 
 
@@ -19,7 +20,9 @@ class DumpSlices(DumpDetResults):
     masks as run-length encodings. In ``pred_instances`` tensors stay tensors, elsewhere they become
     arrays. Each dict also has
 
-    - ``image_classes`` and ``lesion_classes``, the names of the classes;
+    - ``image_classes`` and ``lesion_classes``, the names of the classes, and ``palette``,
+      ``display_names`` and ``roles``, the rest of what :meth:`mmcovid.classes.Classes.from_meta`
+      needs;
     - for slices of the lesion set ``instances``, the true lesions in pixels of the original
       slice, as MMDetection's CocoMetric reads them: dicts with ``bbox`` (x1, y1, x2, y2),
       ``bbox_label``, ``mask`` (run-length encoded) and ``ignore_flag``.
@@ -38,18 +41,25 @@ class DumpSlices(DumpDetResults):
         Raises:
             ValueError: If the true masks are not of the size of the original slice.
         """
-        meta = self.dataset_meta or {}
-        names = dict(lesion_classes=tuple(meta.get('classes', ())),
-                     image_classes=tuple(meta.get('image_classes', ())))
+        classes = self._describe_classes()
         done = len(self.results)
         super().process(data_batch, data_samples)
         for i, sample in enumerate(data_samples, done):
             dumped = self.results[i] = {
                 # what CocoMetric reads must stay tensors; arrays are read far faster
                 key: value if key == 'pred_instances' else _to_arrays(value)
-                for key, value in self.results[i].items()} | names
+                for key, value in self.results[i].items()} | classes
             if sample.get('task') == 'seg' and 'gt_instances' in sample:
                 dumped['instances'] = true_lesions(sample)
+
+    def _describe_classes(self) -> dict:
+        """Plain values only: a config's own types could not be read without running code."""
+        meta = self.dataset_meta or {}
+        described = Classes.from_meta(meta).to_meta()
+        return dict(
+            lesion_classes=tuple(meta.get('classes', ())),
+            image_classes=tuple(meta.get('image_classes', ())),
+            **{key: described[key] for key in ('palette', 'display_names', 'roles')})
 
 
 def _to_arrays(value: Any) -> Any:
