@@ -5,6 +5,24 @@ trailing underscore here and none in JSON (``class_``); what is undefined is nan
 ``docs/en/schemas`` has the JSON schemas.
 """
 from .estimate import Estimate
+from .failure import Failure
+from .scan import (
+    SCHEMA_VERSION,
+    ClassVolume,
+    MeasuredLesion,
+    MeasuredRoIs,
+    ModelInfo,
+    ScanClass,
+    ScanInfo,
+    ScanModel,
+    ScanResults,
+    ScanSettings,
+    ScanSlice,
+)
 from .slice import Lesions, RoISequence, SliceResult
 
-__all__ = ['Estimate', 'Lesions', 'RoISequence', 'SliceResult']
+__all__ = [
+    'SCHEMA_VERSION', 'ClassVolume', 'Estimate', 'Failure', 'Lesions', 'MeasuredLesion',
+    'MeasuredRoIs', 'ModelInfo', 'RoISequence', 'ScanClass', 'ScanInfo', 'ScanModel',
+    'ScanResults', 'ScanSettings', 'ScanSlice', 'SliceResult'
+]
