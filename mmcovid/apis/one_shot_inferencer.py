@@ -194,9 +194,10 @@ class OneShotInferencer(DetInferencer):
     def model_info(self) -> ModelInfo:
         """Names and hashes of config and weights; the weights are read for it."""
         config = getattr(self.cfg, 'filename', None)
+        weights = str(self.weights) if self.weights else None
         return ModelInfo(
-            Path(config or self.weights or 'model').stem, self.config_hash, self.weights,
-            sha256(self.weights) if self.weights else None)
+            Path(config or weights or 'model').stem, self.config_hash, weights,
+            sha256(weights) if weights else None)
 
     @property
     def temperature(self) -> float | None:

@@ -13,7 +13,7 @@ from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
 
 from .inputs import Scan
-from .write import class_mask
+from .label_maps import class_mask
 
 if TYPE_CHECKING:
     import highdicom

@@ -7,8 +7,8 @@ from mmcovid.ct import LEVEL, WIDTH, read_slice
 from mmcovid.drawing.rois import WeightedRoIs, draw_rois
 from mmcovid.drawing.slices import display_scale, draw_masks, to_rgb8
 
+from .label_maps import class_mask
 from .predict import Slice
-from .write import class_mask
 
 _SIDE = 512
 _ALPHA = 0.35

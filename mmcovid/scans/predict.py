@@ -1,5 +1,4 @@
 """Predict the slices of a scan, painting its label map on the way."""
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +9,7 @@ from mmcovid.ct import CTVolume, find_slice, list_slices
 from mmcovid.results import Failure, Lesions, RoISequence, SliceResult
 
 from .inputs import Scan
+from .label_maps import paint
 from .predictor import SlicePredictor
 
 
@@ -86,23 +86,6 @@ def predict_scan(predictor: SlicePredictor, scan: Scan, score_thr: float = 0.3,
         raise ValueError(prediction.failures[0].reason + (
             f' (and {len(paths) - 1} more)' if len(paths) > 1 else ''))
     return prediction
-
-
-def paint(masks: np.ndarray, labels: Sequence[int], classes: Classes) -> np.ndarray:
-    """A label map of instance masks; where they overlap, the higher class is above.
-
-    Args:
-        masks (np.ndarray): (n, H, W), bool.
-        labels (Sequence[int]): Lesion classes, (n,).
-        classes (Classes): Their meaning: the lung is below all others, whatever its label.
-
-    Returns:
-        np.ndarray: (H, W) uint8, 0 where there is no instance, else 1 + its class.
-    """
-    painted, labels = np.zeros(masks.shape[1:], np.uint8), np.asarray(labels)
-    for label in sorted(np.unique(labels), key=lambda label: not classes.is_lung(label)):
-        painted[masks[labels == label].any(0)] = label + 1
-    return painted
 
 
 def _keep(result: SliceResult, index: int, path: str, score_thr: float,

@@ -13,6 +13,7 @@ from mmcovid.ct.inputs import name_outputs
 from mmcovid.reporting import write_csv
 from mmcovid.results import Failure, ScanResults, ScanSlice
 
+from .label_maps import class_mask
 from .predict import Prediction, Slice
 
 LABEL_MAP = 'labels.nii.gz'
@@ -55,13 +56,6 @@ def _write_label_pictures(folder: Path, slices: Sequence[Slice], classes: Classe
         image = Image.fromarray(kept.labels)
         image.putpalette(np.array([(0, 0, 0), *classes.palette], np.uint8).ravel().tolist())
         image.save(folder / f'{names[kept.path]}.png')
-
-
-def class_mask(labels: np.ndarray, name: str, classes: Classes) -> np.ndarray:
-    """Mask of a class in a label map; the lung's includes the lesions."""
-    if name == classes.lung:
-        return labels > 0
-    return labels == classes.lesion_names.index(name) + 1
 
 
 def write_slice_table(path: Path, rows: Sequence[ScanSlice]) -> None:

@@ -4,10 +4,9 @@ import SimpleITK as sitk
 from ct_utils import chest, write_series
 from known_predictor import KnownPredictor
 
-from mmcovid.classes import Classes
 from mmcovid.results import Failure
 from mmcovid.scans import find_scans
-from mmcovid.scans.predict import paint, predict_scan
+from mmcovid.scans.predict import predict_scan
 
 
 def test_instances_below_the_threshold_are_left_out(tmp_path):
@@ -47,17 +46,3 @@ def test_a_predictor_that_leaves_slices_out_is_no_predictor(tmp_path):
     model.predict = lambda paths, batch_size: KnownPredictor.predict(model, paths[:2])
     with pytest.raises(ValueError, match='shorter'):
         predict_scan(model, scan)
-
-
-def test_higher_classes_are_above():
-    masks = np.zeros((4, 2, 3), bool)
-    masks[0, :, :2] = masks[1, 0] = masks[2, :, 0] = masks[3] = True
-    assert paint(masks, [2, 1, 0, 0], Classes.of()).tolist() == [[3, 3, 2], [3, 3, 1]]
-    assert paint(masks[:0], [], Classes.of()).tolist() == [[0] * 3] * 2
-
-
-def test_the_lung_is_below_whatever_its_label():
-    masks = np.ones((2, 1, 2), bool)
-    masks[0, 0, 0] = False
-    classes = Classes.of(('ggo', 'Lunge'), roles=dict(Lunge='lung'))
-    assert paint(masks, [0, 1], classes).tolist() == [[2, 1]]
