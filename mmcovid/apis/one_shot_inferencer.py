@@ -5,6 +5,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import mmcv
@@ -20,14 +21,21 @@ from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
-from mmcovid.ct import LEVEL, WIDTH, SlicePath, has_dicom, is_ct, read_picture
-from mmcovid.ct.inputs import images_in, name_outputs, slices_of
+from mmcovid.classes import Classes
+from mmcovid.ct import LEVEL, WIDTH, InputKind, SlicePath, is_ct, kind_of, read_picture
+from mmcovid.ct.inputs import images_in, name_outputs
+from mmcovid.ct.slices import slices_of
+from mmcovid.results import Failure, ModelInfo, SliceResult
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.configs import config_path
-from mmcovid.utils.files import write_json
+from mmcovid.utils.files import sha256, write_json
 from mmcovid.utils.provenance import config_hash
 
+from .conversion import to_slice_result
+
 Input = str | os.PathLike | np.ndarray
+#: What ``predictions.json`` has of a prediction; its file in ``preds`` has all.
+_OF_THE_SLICE = ('img_path', 'window', 'pred_label', 'pred_class', 'class_scores', 'decided')
 
 
 class OneShotInferencer(DetInferencer):
@@ -48,7 +56,9 @@ class OneShotInferencer(DetInferencer):
       folders that have the same name keep their folders.
     - ``model`` may be the base name of a config of mmcovid, from any working directory.
     - ``temperature`` can be set, to calibrate the class scores, and ``abstain_below`` leaves
-      slices of low scores undecided. :meth:`stream` predicts without keeping all results.
+      slices of low scores undecided. :meth:`stream` predicts without keeping all results, and
+      :meth:`predict` gives results that need no PyTorch, as whole scans take them
+      (:class:`mmcovid.scans.SlicePredictor`).
     - Without weights, or where they do not tell, classes and palette are those of the config.
 
     To have the RoIs drawn too, set ``inferencer.visualizer.draw_attention = True``.
@@ -66,7 +76,15 @@ class OneShotInferencer(DetInferencer):
         'covid19'
     """
 
-    _abstain_below: float | None = None
+    postprocess_kwargs = DetInferencer.postprocess_kwargs | {'abstain_below'}
+
+    def __init__(self,
+                 model: str | Config | dict | None = None,
+                 weights: str | None = None,
+                 *args,
+                 **kwargs) -> None:
+        self._last_run = _Inputs((), ())
+        super().__init__(model, weights, *args, **kwargs)
 
     def __call__(self,
                  inputs: Input | Sequence[Input],
@@ -107,25 +125,18 @@ class OneShotInferencer(DetInferencer):
             ValueError: If no input can be read, or ``abstain_below`` is no score.
         """
         check_abstain_below(abstain_below)
-        inputs = self._begin(inputs)
-        self._summary: list[dict] = []
-        self._score_thr, self._abstain_below = pred_score_thr, abstain_below
+        run = self._begin(inputs)
         save_pred = bool(out_dir) and not no_save_pred and not return_datasamples
         results = super().__call__(
-            inputs, batch_size, out_dir=out_dir, no_save_pred=not save_pred,
-            return_datasamples=return_datasamples, pred_score_thr=pred_score_thr, **kwargs)
-
-        if self._errors:
-            listed = '\n'.join(f'  {e["input"]}: {e["reason"]}' for e in self._errors)
-            message = f'{len(self._errors)} of {len(inputs)} inputs could not be read:\n{listed}'
-            if len(self._errors) == len(inputs):
-                raise ValueError(message)
-            print_log(message, logger='current', level=logging.WARNING)
-        results['errors'] = self._errors
+            run, batch_size, out_dir=out_dir, no_save_pred=not save_pred,
+            return_datasamples=return_datasamples, pred_score_thr=pred_score_thr,
+            abstain_below=abstain_below, **kwargs)
+        results['errors'] = self.errors
+        self._tell_failures(run)
         if save_pred:
             write_json(
-                dict(predictions=self._summary, errors=self._errors,
-                     pred_score_thr=pred_score_thr),
+                dict(predictions=self._sum_up(results['predictions'], run, pred_score_thr),
+                     errors=results['errors'], pred_score_thr=pred_score_thr),
                 Path(out_dir, 'predictions.json'))
         return results
 
@@ -141,13 +152,52 @@ class OneShotInferencer(DetInferencer):
             DetDataSample: Prediction of each readable input, in their order. Those that cannot
             be read are in :attr:`errors` when the stream has ended.
         """
-        for _, data in self.preprocess(self._begin(inputs), batch_size):
+        yield from self._predict_samples(self._begin(inputs), batch_size)
+
+    def predict(self, paths: Sequence[str | os.PathLike],
+                batch_size: int = 1) -> Iterator[SliceResult | Failure]:
+        """Predict slices one after the other, as :class:`mmcovid.scans.SlicePredictor`.
+
+        Args:
+            paths (Sequence[str | Path]): Pictures, DICOM files, or slices of volumes.
+            batch_size (int): Slices in one pass. Defaults to 1.
+
+        Yields:
+            SliceResult | Failure: One for each path, in their order.
+        """
+        run = _Inputs(map(os.fspath, paths), map(str, paths))
+        place = 0
+        for sample in self._predict_samples(run, batch_size):
+            while place in run.failures:  # all that come before a sample have been loaded
+                yield run.failures[place]
+                place += 1
+            yield to_slice_result(sample)
+            place += 1
+        yield from (run.failures[i] for i in range(place, len(run)))
+
+    def _predict_samples(self, run: '_Inputs', batch_size: int) -> Iterator[DetDataSample]:
+        """Samples of the inputs that can be read."""
+        for _, data in self.preprocess(run, batch_size):
             yield from self.forward(data)
 
     @property
     def errors(self) -> list[dict]:
-        """``input`` and ``reason`` of what could not be read in the last run."""
-        return self._errors
+        """``input`` and ``reason`` of what could not be read in the last run; none before one."""
+        return [asdict(failure) for failure in self._last_run.failures.values()]
+
+    @property
+    def classes(self) -> Classes:
+        """Classes of the model; without image classes if its metainfo has none."""
+        return Classes.from_meta({'image_classes': (), **self.model.dataset_meta})
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """Names and hashes of config and weights; the weights are read for it."""
+        config = getattr(self.cfg, 'filename', None)
+        weights = str(self.weights) if self.weights else None
+        return ModelInfo(
+            Path(config or weights or 'model').stem, self.config_hash, weights,
+            sha256(weights) if weights else None)
 
     @property
     def temperature(self) -> float | None:
@@ -156,25 +206,58 @@ class OneShotInferencer(DetInferencer):
         Raises:
             ValueError: It is set, but the model does not classify slices.
         """
-        head = self._image_head()
+        head = self._image_head
         return None if head is None else head.temperature
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        if self._image_head() is None:
+        if self._image_head is None:
             raise ValueError('this model does not classify slices: it has no temperature')
-        self._image_head().temperature = value
+        self._image_head.temperature = value
 
+    @property
     def _image_head(self) -> nn.Module | None:
         """What gives the image logits."""
-        return getattr(self.model, 'attention_head', getattr(self.model, 'image_head', None))
+        return getattr(self.model, 'image_head', None)
 
-    def _begin(self, inputs: Input | Sequence[Input]) -> list[str | np.ndarray]:
+    def _begin(self, inputs: Input | Sequence[Input]) -> '_Inputs':
         """List the inputs of a run, and name their outputs."""
-        inputs = self._inputs_to_list(inputs)
-        self._errors: list[dict] = []
-        self._out_names = self._name_outputs(inputs)
-        return inputs
+        items = self._inputs_to_list(inputs)
+        self._last_run = _Inputs(items, self._name_outputs(items))
+        return self._last_run
+
+    def _tell_failures(self, run: '_Inputs') -> None:
+        """Name what could not be read in the log.
+
+        Raises:
+            ValueError: That is everything.
+        """
+        if not run.failures:
+            return
+        listed = '\n'.join(
+            f'  {failure.input}: {failure.reason}' for failure in run.failures.values())
+        message = f'{len(run.failures)} of {len(run)} inputs could not be read:\n{listed}'
+        if len(run.failures) == len(run):
+            raise ValueError(message)
+        print_log(message, logger='current', level=logging.WARNING)
+
+    def _sum_up(self, predictions: Sequence[dict], run: '_Inputs',
+                score_thr: float) -> list[dict]:
+        """The entries of ``predictions.json``, one for each prediction."""
+        return [
+            {**{key: prediction[key] for key in _OF_THE_SLICE if key in prediction},
+             'instances': self._count_instances(prediction, score_thr),
+             'json': str(_json_path(name))}
+            for prediction, name in zip(predictions, run.names_of_readable, strict=True)]
+
+    def _count_instances(self, prediction: dict, score_thr: float) -> dict[str, int] | None:
+        """Instances of each lesion class; None of a model that does not segment."""
+        if 'labels' not in prediction:
+            return None
+        found = Counter(
+            label for label, score in zip(prediction['labels'], prediction['scores'])
+            if score >= score_thr)
+        return {name: found[label] for label, name in enumerate(self.classes.lesion_names)}
 
     def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterable:
         """Load the inputs in batches; see the parent. The progress bar sees how many there are."""
@@ -220,6 +303,26 @@ class OneShotInferencer(DetInferencer):
             pictures.append(self.visualizer.get_image())
         return pictures
 
+    def postprocess(self,
+                    preds: Sequence[DetDataSample],
+                    visualization: list[np.ndarray] | None = None,
+                    abstain_below: float | None = None,
+                    **kwargs) -> dict:
+        """Turn the predictions of a batch into results; see the parent.
+
+        Args:
+            preds (Sequence[DetDataSample]): The predictions. If there is a threshold, they get
+                ``decided``.
+            visualization (list[np.ndarray], optional): Their pictures. Defaults to None.
+            abstain_below (float, optional): Least class score that decides. Defaults to None.
+            **kwargs: Of the parent.
+        """
+        for pred in preds:
+            if abstain_below is not None and 'pred_score' in pred:
+                decided = is_decided(pred.pred_score.cpu(), abstain_below)
+                pred.set_metainfo(dict(decided=bool(decided)))
+        return super().postprocess(preds, visualization, **kwargs)
+
     def pred2dict(self, data_sample: DetDataSample, pred_out_dir: str = '') -> dict:
         """Turn a prediction into plain lists, numbers and strings.
 
@@ -234,36 +337,26 @@ class OneShotInferencer(DetInferencer):
         image_level = dict(img_path=data_sample.get('img_path'))
         if 'window' in data_sample:
             image_level['window'] = list(data_sample.window)
-        classes = self.model.dataset_meta.get('image_classes', ())
         if 'pred_label' in data_sample:
+            classes = self.classes.image_names
             label = int(data_sample.pred_label)
             image_level.update(
                 pred_label=label,
                 pred_class=classes[label] if label < len(classes) else str(label),
                 class_scores=dict(zip(classes, data_sample.pred_score.tolist())))
-            if self._abstain_below is not None:
-                image_level['decided'] = bool(
-                    is_decided(data_sample.pred_score.cpu(), self._abstain_below))
+        if 'decided' in data_sample:
+            image_level['decided'] = data_sample.decided
         result = {**image_level, **super().pred2dict(data_sample)}
         if 'roi_sequence' in data_sample:
             result['roi_sequence'] = {
                 key: value.tolist() for key, value in data_sample.roi_sequence.items()}
         if pred_out_dir:
-            path = Path('preds', f'{data_sample.out_name}.json')
-            write_json(result, Path(pred_out_dir, path), indent=None)
-            found = Counter(
-                label for label, score in zip(result.get('labels', ()), result.get('scores', ()))
-                if score >= self._score_thr)
-            counts = {
-                name: found[k] for k, name in enumerate(self.model.dataset_meta['classes'])}
-            segmented = 'labels' in result  # not by a classifier of slices
-            self._summary.append(dict(
-                **image_level, instances=counts if segmented else None, json=str(path)))
+            write_json(result, Path(pred_out_dir, _json_path(data_sample.out_name)), indent=None)
         return result
 
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model; a checkpoint that could run code when it is loaded is refused."""
-        self.weights, self.device = weights, device
+        self.weights, self.device = weights, str(device)
         self.config_hash = config_hash(cfg)  # MMDetection's detectors write into their config
         try:
             with safe_checkpoints():
@@ -302,13 +395,15 @@ class OneShotInferencer(DetInferencer):
 
     def _inputs_to_list(self, inputs: Input | Sequence[Input]) -> list[str | np.ndarray]:
         """Slices and arrays: folders replaced by the images in them, volumes by their slices."""
+        if isinstance(inputs, _Inputs):
+            return inputs
         slices = []
         for item in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
             item = os.fspath(item) if isinstance(item, os.PathLike) else item
             if not isinstance(item, str):
                 slices.append(item)
-            elif os.path.isdir(item) and not has_dicom(item):
-                slices += [each for file in images_in(item) for each in slices_of(file)]
+            elif kind_of(item) is InputKind.FOLDER:
+                slices += [path for file in images_in(item) for path in slices_of(file)]
             else:
                 slices += slices_of(item)
         return slices
@@ -328,24 +423,47 @@ class OneShotInferencer(DetInferencer):
                 self.num_predicted_imgs += 1
         return names
 
-    def _get_chunk_data(self, inputs: Iterable, chunk_size: int) -> Iterator[list]:
+    def _get_chunk_data(self, inputs: '_Inputs', chunk_size: int) -> Iterator[list]:
         """Batches of the inputs that can be read."""
         return BaseInferencer._get_chunk_data(self, self._load(inputs), chunk_size)
 
-    def _load(self, inputs: Iterable) -> Iterator[tuple[str | np.ndarray, dict]]:
+    def _load(self, run: '_Inputs') -> Iterator[tuple[str | np.ndarray, dict]]:
         """Each input with what the pipeline makes of it; failures are noted and left out."""
-        for i, (item, name) in enumerate(zip(inputs, self._out_names)):
+        for i, (item, name) in enumerate(zip(run, run.names)):
             try:
                 data = self.pipeline(item)
             except Exception as error:  # whatever a decoder or a transform raises
-                self._errors.append(dict(
-                    input=item if isinstance(item, str) else f'array {i}',
-                    reason=f'{type(error).__name__}: {error}'.strip()))
+                run.failures[i] = Failure(item if isinstance(item, str) else f'array {i}',
+                                          f'{type(error).__name__}: {error}'.strip())
                 continue
             data['data_samples'].set_metainfo(dict(out_name=name))
             if isinstance(item, str) and is_ct(item):  # MMCV could not read it to draw on it
                 item = read_picture(item, data['data_samples'].get('window', (LEVEL, WIDTH)))
             yield item, data
+
+
+class _Inputs(list):
+    """The slices and arrays of a run, which MMDetection hands on from step to step.
+
+    Args:
+        items (Iterable[str | np.ndarray]): The slices and arrays.
+        names (Iterable[str]): For each, the name of its outputs without suffix.
+    """
+
+    def __init__(self, items: Iterable[str | np.ndarray], names: Iterable[str]) -> None:
+        super().__init__(items)
+        self.names = tuple(names)
+        self.failures: dict[int, Failure] = {}  #: by place, of those that could not be read so far
+
+    @property
+    def names_of_readable(self) -> list[str]:
+        """Names of those that gave a prediction."""
+        return [name for i, name in enumerate(self.names) if i not in self.failures]
+
+
+def _json_path(name: str) -> Path:
+    """Where the prediction of this name is, below the folder of outputs."""
+    return Path('preds', f'{name}.json')
 
 
 class _Sized:

@@ -8,9 +8,8 @@ from mmengine.config import Config, DictAction
 
 from mmcovid.apis import OneShotInferencer
 from mmcovid.cli.arguments import make_parser
+from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.scans.dicom_seg import check_dicom_seg
-from mmcovid.scans.results import REGIONS, Settings
-from mmcovid.scans.run import run_scans
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
 from mmcovid.utils.configs import config_path
 
@@ -97,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_abstain_below(args.abstain_below)
         inferencer = load_inferencer(args)
         if args.dicom_seg:
-            check_dicom_seg(inferencer.model.dataset_meta['classes'])
+            check_dicom_seg(inferencer.classes)
         rows = run_scans(inferencer, args.inputs, args.out, settings)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error

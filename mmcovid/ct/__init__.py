@@ -1,19 +1,19 @@
 """CT as it comes from a scanner: reading, windowing, and masks on the same grid."""
 from .dicom import Series, list_series
-from .inputs import PICTURE_SUFFIXES, is_picture
-from .lungs import find_lungs
-from .pictures import check_picture, read_grey, read_slice, to_grey
-from .regions import find_region
-from .slices import (
-    SlicePath,
-    find_slice,
+from .inputs import (
+    PICTURE_SUFFIXES,
+    InputKind,
     find_volumes,
     has_dicom,
     is_ct,
-    list_slices,
-    read_picture,
-    read_volume,
+    is_picture,
+    kind_of,
 )
+from .lungs import find_lungs
+from .pictures import check_picture, read_grey, read_slice, to_grey
+from .regions import find_region
+from .slice_path import SlicePath
+from .slices import find_slice, list_slices, read_picture, read_volume
 from .volume import (
     LEVEL,
     WIDTH,
@@ -27,9 +27,9 @@ from .volume import (
 )
 
 __all__ = [
-    'LEVEL', 'PICTURE_SUFFIXES', 'WIDTH', 'CTVolume', 'Grid', 'Series', 'SlicePath',
+    'LEVEL', 'PICTURE_SUFFIXES', 'WIDTH', 'CTVolume', 'Grid', 'InputKind', 'Series', 'SlicePath',
     'apply_window', 'check_picture', 'check_size', 'find_lungs', 'find_region', 'find_slice',
-    'find_volumes', 'has_dicom', 'is_ct', 'is_picture', 'list_series', 'list_slices',
+    'find_volumes', 'has_dicom', 'is_ct', 'is_picture', 'kind_of', 'list_series', 'list_slices',
     'read_grey', 'read_picture', 'read_slice', 'read_volume', 'to_grey', 'to_stored',
     'volume_suffix', 'write_mask'
 ]

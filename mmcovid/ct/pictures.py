@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from .slices import find_slice, is_ct
+from .inputs import is_ct
+from .slices import find_slice
 from .volume import LEVEL, WIDTH, apply_window, check_size
 
 _BROKEN = 'empty, truncated or not an image. Copy or download it again, or take it out of the set.'

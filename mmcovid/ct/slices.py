@@ -1,79 +1,21 @@
-"""Slices of volumes by name: ``scan.nrrd#012`` is the thirteenth slice of ``scan.nrrd``."""
+"""Volumes and their slices, of any format."""
 import logging
 import os
-import re
 from functools import lru_cache
 from os import fspath
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from mmcovid.utils.log import log
 
-from .dicom import choose_series, is_dicom_file, read_series
+from .dicom import choose_series, read_series
 from .files import open_file, read_file
-from .volume import IMAGE_IO, LEVEL, WIDTH, CTVolume, apply_window, volume_suffix
+from .inputs import InputKind, kind_of
+from .slice_path import SlicePath
+from .volume import IMAGE_IO, LEVEL, WIDTH, CTVolume, apply_window
 
 #: A chest CT has air, of -1000 HU, around the patient.
 _LEAST_OF_A_CT = -500
-
-
-class SlicePath(NamedTuple):
-    """A volume or one of its slices, written ``path[#series UID][#index]``.
-
-    Slices count from 0, from the feet to the head. A file that has such a name itself is meant
-    first.
-
-    >>> SlicePath.parse('scan.nrrd#012')
-    SlicePath(path='scan.nrrd', series_uid=None, index=12)
-    """
-
-    path: str
-    series_uid: str | None = None
-    index: int | None = None
-
-    @classmethod
-    def parse(cls, text: str | os.PathLike) -> 'SlicePath':
-        """Take a name apart."""
-        text = fspath(text)
-        match = re.fullmatch(r'(.+?)(?:#(\d+(?:\.\d+)+))?(?:#(\d+))?', text, re.DOTALL)
-        if '#' not in text or os.path.exists(text) or not match:
-            return cls(_without_slash(text))
-        index = None if match[3] is None else int(match[3])
-        return cls(_without_slash(match[1]), match[2], index)
-
-    def __str__(self) -> str:
-        uid = f'#{self.series_uid}' if self.series_uid else ''
-        return self.path + uid + ('' if self.index is None else f'#{self.index:03d}')
-
-    def as_file(self) -> str:
-        """A name with which files about the slice can be called: ``scan_012.nrrd``."""
-        if self.index is None:
-            return self.path
-        suffix = volume_suffix(self.path)
-        stem = self.path[:len(self.path) - len(suffix)]
-        uid = f'_{self.series_uid}' if self.series_uid else ''
-        last = (suffix or '.dcm').rsplit('.', 1)[1]
-        return f'{stem}{uid}_{self.index:03d}.{last}'
-
-    def exists(self) -> bool:
-        """Whether there is such a file or folder."""
-        return os.path.exists(self.path)
-
-
-def _without_slash(path: str) -> str:
-    """A folder by its own name, ``series`` for ``series/``."""
-    return path.rstrip('/') or path
-
-
-def is_ct(path: str | os.PathLike) -> bool:
-    """Whether a name is that of a volume, a DICOM file or folder, or a slice of one of these.
-
-    Pictures are told by their names alone, at no cost.
-    """
-    path = SlicePath.parse(path).path
-    return bool(volume_suffix(path)) or os.path.isdir(path) or is_dicom_file(path)
 
 
 def read_volume(path: str | os.PathLike, series_uid: str | None = None) -> CTVolume:
@@ -89,14 +31,16 @@ def read_volume(path: str | os.PathLike, series_uid: str | None = None) -> CTVol
         FileNotFoundError: There is no such file, or no DICOM file in the folder.
         ValueError: It is not a CT that can be read whole. The message names file and remedy.
     """
-    path, uid, index = SlicePath.parse(path)
+    place = SlicePath.parse(path)
+    path, uid, index = place
     if index is not None:
         raise ValueError(f'{path}#{index:03d}: is one slice. Give the volume, {path}.')
-    if os.path.isdir(path):
+    kind = kind_of(place)
+    if kind in (InputKind.SERIES, InputKind.FOLDER):
         return read_series(choose_series(path, series_uid or uid).files, path)
-    if volume_suffix(path):
+    if kind is InputKind.VOLUME:
         return read_file(path)
-    if is_dicom_file(path):
+    if kind is InputKind.DICOM:
         return read_series([path], path)
     if not os.path.exists(path):
         raise FileNotFoundError(f'{path}: no such file or folder.')
@@ -117,15 +61,26 @@ def list_slices(path: str | os.PathLike) -> list[str]:
         FileNotFoundError, ValueError: As :func:`read_volume`, as far as headers tell.
     """
     volume = SlicePath.parse(path)
-    if os.path.isdir(volume.path):
+    kind = kind_of(volume._replace(index=None))
+    if kind in (InputKind.SERIES, InputKind.FOLDER):
         number = len(choose_series(volume.path, volume.series_uid).files)
-    elif is_dicom_file(volume.path):
+    elif kind is InputKind.DICOM:
         return [fspath(path)]
-    elif volume_suffix(volume.path):
+    elif kind is InputKind.VOLUME:
         number = open_file(volume.path)[1]
     else:
         read_volume(path)  # raises
     return [str(volume._replace(index=i)) for i in range(number)] if number > 1 else [str(volume)]
+
+
+def slices_of(item: str) -> list[str]:
+    """The slices of a volume, or the item itself: a picture, a slice, or what cannot be read."""
+    if kind_of(item) not in (InputKind.PICTURE, InputKind.SLICE):
+        try:
+            return list_slices(item)
+        except (OSError, ValueError):
+            pass  # noted as an error when it is loaded
+    return [item]
 
 
 def find_slice(path: str | os.PathLike) -> tuple[CTVolume, int]:
@@ -182,15 +137,3 @@ def _keep(path: str, uid: str | None, *stamp: int) -> CTVolume | str:
                   '-1000: if these are other units, its results mean nothing.',
                   level=logging.WARNING)
     return volume
-
-
-def find_volumes(folder: str | os.PathLike) -> list[str]:
-    """Volumes of a folder: files, and sub-folders that hold DICOM files, by name."""
-    return [
-        fspath(path) for path in sorted(Path(folder).iterdir())
-        if (path.is_file() and volume_suffix(path)) or has_dicom(path)]
-
-
-def has_dicom(folder: str | os.PathLike) -> bool:
-    """Whether there is a DICOM file directly in a folder."""
-    return os.path.isdir(folder) and any(map(is_dicom_file, Path(folder).iterdir()))

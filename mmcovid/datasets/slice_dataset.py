@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.utils import is_abs
 
 from mmcovid.classes import IMAGE_CLASSES
-from mmcovid.ct import is_picture
+from mmcovid.ct import InputKind, is_picture, kind_of
 from mmcovid.data_tools.image_files import check_inside, find_missing
 from mmcovid.data_tools.slice_lists import (
     SliceEntry,
@@ -128,7 +128,7 @@ class SliceDataset(BaseDataset):
                 f'{folder}: no such folder of slices. Correct `data_prefix` or `data_root`.')
         entries = [
             entry_of(name) for name in sorted(os.listdir(folder))
-            if is_picture(name) or name.lower().endswith('.dcm')
+            if is_picture(name) or kind_of(os.path.join(folder, name)) is InputKind.DICOM
         ]
         nameless = [each.name for each in entries if each.label is None]
         if nameless:

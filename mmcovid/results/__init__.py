@@ -6,8 +6,23 @@ trailing underscore here and none in JSON (``class_``); what is undefined is nan
 """
 from .estimate import Estimate
 from .evaluation import EvaluationReport, EvaluationSettings
+from .failure import Failure
+from .scan import (
+    ClassVolume,
+    MeasuredLesion,
+    MeasuredRoIs,
+    ModelInfo,
+    ScanClass,
+    ScanInfo,
+    ScanModel,
+    ScanResults,
+    ScanSettings,
+    ScanSlice,
+)
 from .slice import Lesions, RoISequence, SliceResult
 
 __all__ = [
-    'Estimate', 'EvaluationReport', 'EvaluationSettings', 'Lesions', 'RoISequence', 'SliceResult'
+    'ClassVolume', 'Estimate', 'EvaluationReport', 'EvaluationSettings', 'Failure', 'Lesions',
+    'MeasuredLesion', 'MeasuredRoIs', 'ModelInfo', 'RoISequence', 'ScanClass', 'ScanInfo',
+    'ScanModel', 'ScanResults', 'ScanSettings', 'ScanSlice', 'SliceResult'
 ]

@@ -1,18 +1,22 @@
 """Masks as a DICOM segmentation, for viewers and archives."""
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
 from pydicom.sr.codedict import Code, codes
 
-from mmcovid.ct import CTVolume, to_stored, volume_suffix
-from mmcovid.drawing.slices import Color
+from mmcovid.classes import Classes
+from mmcovid.ct import CTVolume, InputKind, kind_of, to_stored
+from mmcovid.results import ModelInfo
 from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
 
 from .inputs import Scan
-from .outputs import class_mask
+from .label_maps import class_mask
+
+if TYPE_CHECKING:
+    import highdicom
 
 #: Segmented property (category, type) and name of each lesion class: Lung of SNOMED CT, ground
 #: glass opacity of DICOM (CID 6104), lung consolidation of SNOMED CT.
@@ -28,7 +32,7 @@ _MAY_BE_EMPTY = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', '
                  'StudyTime', 'StudyID', 'AccessionNumber', 'ReferringPhysicianName')
 
 
-def check_dicom_seg(classes: Sequence[str]) -> None:
+def check_dicom_seg(classes: Classes) -> None:
     """Make sure that segmentations can be written, before hours of prediction.
 
     Raises:
@@ -39,7 +43,7 @@ def check_dicom_seg(classes: Sequence[str]) -> None:
     except ImportError as error:
         raise ValueError('DICOM segmentations are written by highdicom: pip install '
                          'highdicom') from error
-    unknown = [name for name in classes if name not in PROPERTIES]
+    unknown = [name for name in classes.lesion_names if name not in PROPERTIES]
     if unknown:
         raise ValueError(f'no DICOM code for the classes {unknown}: write no DICOM segmentation, '
                          'or add them to mmcovid.scans.dicom_seg.PROPERTIES')
@@ -51,13 +55,13 @@ def check_series(scan: Scan) -> None:
     Raises:
         ValueError: It is no DICOM series.
     """
-    if scan.pictures or volume_suffix(scan.path):
+    if scan.pictures or kind_of(scan.path) not in (InputKind.DICOM, InputKind.SERIES):
         raise ValueError(f'{scan.path}: is no DICOM series, which a DICOM segmentation refers to. '
                          'Predict it without --dicom-seg.')
 
 
-def write_dicom_seg(labels: np.ndarray, volume: CTVolume, palette: Mapping[str, Color], model: str,
-                    weights_hash: str, path: Path) -> None:
+def write_dicom_seg(labels: np.ndarray, volume: CTVolume, classes: Classes, model: ModelInfo,
+                    path: Path) -> None:
     """Write a segmentation with one segment for each class, on the images of the series.
 
     The lung's segment includes the lesions. Frames of slices without a mask are left out.
@@ -65,10 +69,8 @@ def write_dicom_seg(labels: np.ndarray, volume: CTVolume, palette: Mapping[str, 
     Args:
         labels (np.ndarray): Label map, (Z, H, W) as ``volume.array``.
         volume (CTVolume): Read from a DICOM series.
-        palette (Mapping[str, tuple[int, int, int]]): Colours (RGB) of the lesion classes by
-            name, in the order of the labels, from 1.
-        model (str): Name of the model.
-        weights_hash (str): SHA-256 of its weights.
+        classes (Classes): Label 1 is the first of its lesion classes.
+        model (ModelInfo): What predicted.
         path (Path): File to write, whole or not at all.
 
     Raises:
@@ -77,26 +79,16 @@ def write_dicom_seg(labels: np.ndarray, volume: CTVolume, palette: Mapping[str, 
     import highdicom as hd
 
     images = [_read_image(file) for file in volume.metadata['files']]
-    algorithm = hd.AlgorithmIdentificationSequence(
-        name=f'mmcovid {model}'[:64], version=__version__, source='mmcovid',
-        family=codes.cid7162.ArtificialIntelligence, parameters=dict(weights_sha256=weights_hash))
-    segments = [
-        hd.seg.SegmentDescription(
-            segment_number=k, segment_label=name,
-            segmented_property_category=PROPERTIES[name][0],
-            segmented_property_type=PROPERTIES[name][1],
-            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-            algorithm_identification=algorithm,
-            display_color=hd.color.CIELabColor.from_rgb(*color))
-        for k, (name, color) in enumerate(palette.items(), 1)]
-    stored, classes = to_stored(labels, volume), list(palette)
-    masks = np.stack([class_mask(stored, name, classes) for name in classes], axis=-1)
+    stored, weights_hash = to_stored(labels, volume), model.weights_sha256 or ''
+    masks = np.stack(
+        [class_mask(stored, name, classes) for name in classes.lesion_names], axis=-1)
     try:
         segmentation = hd.seg.Segmentation(
             source_images=images, pixel_array=masks.astype(np.uint8),
-            segmentation_type=hd.seg.SegmentationTypeValues.BINARY, segment_descriptions=segments,
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=_describe_segments(classes, model),
             series_instance_uid=hd.UID(), series_number=900, sop_instance_uid=hd.UID(),
-            instance_number=1, manufacturer='mmcovid', manufacturer_model_name=model[:64],
+            instance_number=1, manufacturer='mmcovid', manufacturer_model_name=model.name[:64],
             software_versions=__version__, device_serial_number=weights_hash[:16],
             content_label='LUNG_LESIONS', omit_empty_frames=bool(masks.any()),
             series_description='mmcovid: research use only')
@@ -106,6 +98,26 @@ def write_dicom_seg(labels: np.ndarray, volume: CTVolume, palette: Mapping[str, 
                          '--dicom-seg.') from error
     with atomic_path(path) as temporary:
         segmentation.save_as(temporary)
+
+
+def _describe_segments(
+        classes: Classes, model: ModelInfo) -> list['highdicom.seg.SegmentDescription']:
+    """A segment for each lesion class, numbered from 1."""
+    import highdicom as hd
+
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=f'mmcovid {model.name}'[:64], version=__version__, source='mmcovid',
+        family=codes.cid7162.ArtificialIntelligence,
+        parameters=dict(weights_sha256=model.weights_sha256 or ''))
+    return [
+        hd.seg.SegmentDescription(
+            segment_number=number, segment_label=lesion.name,
+            segmented_property_category=PROPERTIES[lesion.name][0],
+            segmented_property_type=PROPERTIES[lesion.name][1],
+            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=algorithm,
+            display_color=hd.color.CIELabColor.from_rgb(*lesion.color))
+        for number, lesion in enumerate(classes.lesions, 1)]
 
 
 def _read_image(file: str) -> pydicom.Dataset:

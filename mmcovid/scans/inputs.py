@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmcovid.ct import (
+    InputKind,
     SlicePath,
     find_volumes,
-    has_dicom,
-    is_ct,
     is_picture,
+    kind_of,
     list_series,
     volume_suffix,
 )
 from mmcovid.ct.inputs import name_outputs
+from mmcovid.results import Failure
 
 
 class Scan(NamedTuple):
@@ -25,7 +26,7 @@ class Scan(NamedTuple):
     pictures: tuple[str, ...] = ()  #: of a scan that is no volume, in its order
 
 
-def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], list[dict]]:
+def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], list[Failure]]:
     """The scans that inputs stand for.
 
     Args:
@@ -34,8 +35,8 @@ def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], li
             DICOM folders (one scan each).
 
     Returns:
-        tuple[dict[str, Scan], list[dict]]: Scans by a name that is theirs alone, and ``input``
-        and ``reason`` of the inputs that are none. What is given twice is one scan.
+        tuple[dict[str, Scan], list[Failure]]: Scans by a name that is theirs alone, and the
+        inputs that are none. What is given twice is one scan.
     """
     scans, failures = [], []
     queue = list(dict.fromkeys(map(os.fspath, inputs)))
@@ -43,37 +44,44 @@ def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], li
         try:
             found = _scans_of(item)
         except (OSError, ValueError) as error:
-            failures.append(dict(input=item, reason=str(error)))
+            failures.append(Failure(item, str(error)))
         else:
-            scans += [each for each in found if isinstance(each, Scan)]
-            queue += [each for each in found if not isinstance(each, Scan)]
+            scans += [scan for scan in found if isinstance(scan, Scan)]
+            queue += [path for path in found if not isinstance(path, Scan)]
     return _name(list(dict.fromkeys(scans))), failures
 
 
 def _scans_of(item: str) -> list[Scan | str]:
     """The scans of an input, or the volumes and DICOM folders in it."""
-    path = SlicePath.parse(item)
-    if not path.exists():
-        raise FileNotFoundError(f'{path.path}: no such file or folder. Correct its path.')
-    if path.index is not None:
-        raise ValueError(f'{item}: is one slice. Give the whole scan, {path._replace(index=None)}.')
-    if not os.path.isdir(path.path):
-        return [Scan(str(path))] if is_ct(path.path) else [Scan(str(path), (str(path),))]
-    if path.series_uid:
-        return [Scan(str(path))]
-    if has_dicom(path.path):
-        series = list_series(path.path)
-        return [Scan(str(path._replace(series_uid=each.uid if len(series) > 1 else None)))
-                for each in series]
-    volumes, pictures = find_volumes(path.path), _pictures_in(path.path)
+    place = SlicePath.parse(item)
+    if not place.exists():
+        raise FileNotFoundError(f'{place.path}: no such file or folder. Correct its path.')
+    if place.index is not None:
+        raise ValueError(f'{item}: is one slice. Give the whole scan, '
+                         f'{place._replace(index=None)}.')
+    kind = kind_of(place)
+    if kind is InputKind.PICTURE:
+        return [Scan(str(place), (str(place),))]
+    if kind is InputKind.FOLDER:
+        return _scans_in(place.path)
+    if kind is InputKind.SERIES and not place.series_uid:
+        series = list_series(place.path)
+        return [Scan(str(place._replace(series_uid=one.uid if len(series) > 1 else None)))
+                for one in series]
+    return [Scan(str(place))]
+
+
+def _scans_in(folder: str) -> list[Scan | str]:
+    """The pictures of a folder, as one scan, or the volumes and DICOM folders in it."""
+    volumes, pictures = find_volumes(folder), _pictures_in(folder)
     if volumes and pictures:
-        raise ValueError(f'{item}: holds {len(pictures)} pictures beside {len(volumes)} volumes or '
-                         'DICOM folders. Give the volumes one by one, and the pictures in a '
+        raise ValueError(f'{folder}: holds {len(pictures)} pictures beside {len(volumes)} volumes '
+                         'or DICOM folders. Give the volumes one by one, and the pictures in a '
                          'folder of their own.')
     if not volumes and not pictures:
-        raise FileNotFoundError(f'{item}: holds no picture, volume or DICOM file; sub-folders '
+        raise FileNotFoundError(f'{folder}: holds no picture, volume or DICOM file; sub-folders '
                                 'with pictures are scans of their own: give each of them.')
-    return [Scan(str(path), tuple(pictures))] if pictures else volumes
+    return [Scan(folder, tuple(pictures))] if pictures else volumes
 
 
 def _pictures_in(folder: str) -> list[str]:

@@ -1,28 +1,38 @@
 """Predict the slices of a scan, painting its label map on the way."""
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from mmdet.structures import DetDataSample
-from mmengine.structures import InstanceData
 from rich.progress import track
 
-from mmcovid.apis import OneShotInferencer
+from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, find_slice, list_slices
+from mmcovid.results import Failure, Lesions, RoISequence, SliceResult
 
 from .inputs import Scan
+from .label_maps import paint
+from .predictor import SlicePredictor
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A lesion or lung of a slice, without its mask."""
+
+    label: int  #: lesion class
+    score: float
+    bbox: list[float]  #: x1, y1, x2, y2 in pixels
+    pixels: int  #: of the mask
 
 
 @dataclass
 class Slice:
-    """What is kept of a slice's prediction: its instance masks are not."""
+    """What is kept of a slice's result: its instance masks are not."""
 
     index: int  #: place in the scan
     path: str
-    labels: np.ndarray | None  #: label map, (H, W) uint8: 0, or 1 + lesion class
-    instances: list[dict]  #: ``label``, ``score``, ``bbox`` (pixels), ``pixels`` (of the mask)
-    scores: np.ndarray | None  #: class scores, (K,)
-    rois: InstanceData | None  #: RoI sequence
+    labels: np.ndarray | None = None  #: label map, (H, W) uint8: 0, or 1 + lesion class
+    instances: list[Instance] = field(default_factory=list)
+    scores: np.ndarray | None = None  #: class scores, (K,)
+    rois: RoISequence | None = None
 
 
 @dataclass
@@ -31,24 +41,24 @@ class Prediction:
 
     slices: list[Slice]  #: those that could be read, in the order of the scan
     number: int  #: of slices of the scan
-    volume: CTVolume | None  #: what it was predicted from; None for pictures
-    window: tuple[float, float] | None  #: level and width, in HU
-    errors: list[dict] = field(default_factory=list)  #: ``input`` and ``reason``
+    volume: CTVolume | None = None  #: what it was predicted from; None for pictures
+    window: tuple[float, float] | None = None  #: level and width, in HU
+    failures: list[Failure] = field(default_factory=list)  #: slices that could not be read
 
     def label_map(self) -> np.ndarray:
         """Label map of a volume, (Z, H, W) uint8; slices that failed are 0."""
         labels = np.zeros(self.volume.array.shape, np.uint8)
-        for each in self.slices:
-            labels[each.index] = each.labels
+        for kept in self.slices:
+            labels[kept.index] = kept.labels
         return labels
 
 
-def predict_scan(inferencer: OneShotInferencer, scan: Scan, score_thr: float = 0.3,
+def predict_scan(predictor: SlicePredictor, scan: Scan, score_thr: float = 0.3,
                  batch_size: int = 1, show_progress: bool = False) -> Prediction:
     """Predict all slices of a scan.
 
     Args:
-        inferencer (OneShotInferencer): Model and pipeline.
+        predictor (SlicePredictor): Model and pipeline.
         scan (Scan): What to predict.
         score_thr (float): Least score of instances. Defaults to 0.3.
         batch_size (int): Slices in one pass. Defaults to 1.
@@ -63,48 +73,36 @@ def predict_scan(inferencer: OneShotInferencer, scan: Scan, score_thr: float = 0
     """
     paths = list(scan.pictures) or list_slices(scan.path)
     volume = None if scan.pictures else find_slice(paths[0])[0]
-    place = {path: i for i, path in enumerate(paths)}
-    slices, window = [], None
-    stream = inferencer.stream(paths, batch_size)
-    for sample in track(stream, scan.path, total=len(paths), disable=not show_progress):
-        slices.append(_keep(sample, place[sample.img_path], score_thr))
-        window = sample.get('window')
-    if not slices:
-        raise ValueError(inferencer.errors[0]['reason'] + (
+    prediction = Prediction([], len(paths), volume)
+    stream = zip(paths, predictor.predict(paths, batch_size), strict=True)
+    tracked = track(stream, scan.path, total=len(paths), disable=not show_progress)
+    for index, (path, result) in enumerate(tracked):
+        if isinstance(result, Failure):
+            prediction.failures.append(result)
+            continue
+        prediction.slices.append(_keep(result, index, path, score_thr, predictor.classes))
+        prediction.window = result.window
+    if not prediction.slices:
+        raise ValueError(prediction.failures[0].reason + (
             f' (and {len(paths) - 1} more)' if len(paths) > 1 else ''))
-    return Prediction(slices, len(paths), volume, window, inferencer.errors)
+    return prediction
 
 
-def paint(masks: np.ndarray, labels: Sequence[int]) -> np.ndarray:
-    """A label map of instance masks; where they overlap, the higher class is above.
-
-    Args:
-        masks (np.ndarray): (n, H, W), bool.
-        labels (Sequence[int]): Lesion classes, (n,).
-
-    Returns:
-        np.ndarray: (H, W) uint8, 0 where there is no instance, else 1 + its class.
-    """
-    painted, labels = np.zeros(masks.shape[1:], np.uint8), np.asarray(labels)
-    for label in np.unique(labels):
-        painted[masks[labels == label].any(0)] = label + 1
-    return painted
-
-
-def _keep(sample: DetDataSample, index: int, score_thr: float) -> Slice:
-    sample = sample.cpu()
-    kept = Slice(index, sample.img_path, None, [], None, sample.get('roi_sequence'))
-    if 'pred_score' in sample:
-        kept.scores = sample.pred_score.double().numpy()
-        if not np.isfinite(kept.scores).all():
-            raise ValueError(f'{sample.img_path}: its scores are not finite: the weights have '
-                             'probably diverged. Take those of an earlier iteration.')
-    found = sample.get('pred_instances')
-    if found is not None and 'masks' in found:
-        found = found[found.scores >= score_thr].numpy()
-        masks = found.masks.astype(bool)
-        kept.labels = paint(masks, found.labels)
-        kept.instances = [
-            dict(label=int(label), score=float(score), bbox=bbox.tolist(), pixels=int(mask.sum()))
-            for label, score, bbox, mask in zip(found.labels, found.scores, found.bboxes, masks)]
+def _keep(result: SliceResult, index: int, path: str, score_thr: float,
+          classes: Classes) -> Slice:
+    if result.class_scores is not None and not np.isfinite(result.class_scores).all():
+        raise ValueError(f'{path}: its scores are not finite: the weights have probably '
+                         'diverged. Take those of an earlier iteration.')
+    kept = Slice(index, path, scores=result.class_scores, rois=result.roi_sequence)
+    if result.lesions is not None:
+        lesions = result.lesions.at_least(score_thr)
+        kept.labels = paint(lesions.masks, lesions.labels, classes)
+        kept.instances = _instances(lesions)
     return kept
+
+
+def _instances(lesions: Lesions) -> list[Instance]:
+    """One for each mask."""
+    return [Instance(int(label), float(score), bbox.tolist(), int(mask.sum()))
+            for label, score, bbox, mask in zip(
+                lesions.labels, lesions.scores, lesions.bboxes, lesions.masks)]

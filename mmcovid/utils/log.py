@@ -10,7 +10,7 @@ def log(message: str, level: int = logging.INFO) -> None:
         message (str): What to say.
         level (int): As of :mod:`logging`. Defaults to ``logging.INFO``.
     """
-    if 'mmengine' in sys.modules:
+    if sys.modules.get('mmengine') is not None:
         from mmengine.logging import print_log
         print_log(message, logger='current', level=level)
     else:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from mmdet.visualization.palette import get_palette
 from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 
+from mmcovid.classes import LESION, LUNG, Classes, NamedClass
 from mmcovid.drawing.rois import WeightedRoIs, draw_rois, tell_attention
 from mmcovid.drawing.side_panel import BACKGROUND, DIM, TEXT, SidePanel, caption_strip
 from mmcovid.drawing.slices import (
@@ -25,10 +27,6 @@ from mmcovid.utils.files import atomic_path
 
 from .masks import mask_stack
 
-#: How the classes are called in pictures; others go by their own names.
-DISPLAY_NAMES = dict(
-    lung='Lung', ggo='GGO', consolidation='Consolidation', lesion='Lesion',
-    normal='Normal', cp='Pneumonia (CP)', covid19='COVID-19')
 RIGHT: Color = (110, 205, 130)
 WRONG: Color = (255, 140, 80)
 
@@ -42,8 +40,7 @@ class OneShotVisualizer(DetLocalVisualizer):
     lesion class, its colour, number and best score. Ground truth, where there is some, is drawn
     beside the prediction. Small slices are enlarged, 16-bit slices are shown at full depth.
 
-    The names of the classes and the palette are those of ``dataset_meta``: ``classes``,
-    ``palette`` and ``image_classes``.
+    The classes are those of ``dataset_meta``, see :meth:`mmcovid.classes.Classes.from_meta`.
 
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
@@ -54,7 +51,8 @@ class OneShotVisualizer(DetLocalVisualizer):
         line_width (int): Of outlines, in pixels of the picture. Defaults to 1.
         min_size (int): Least length of a slice's shorter side in the picture, in pixels.
             Defaults to 512.
-        outline_only (tuple[str, ...]): Classes that are not tinted. Defaults to ('lung',).
+        outline_only (tuple[str, ...], optional): Lesion classes that are not tinted. Defaults to
+            None: the lung.
         **kwargs: Of :class:`mmdet.visualization.DetLocalVisualizer`.
     """
 
@@ -64,12 +62,12 @@ class OneShotVisualizer(DetLocalVisualizer):
                  alpha: float = 0.35,
                  line_width: int = 1,
                  min_size: int = 512,
-                 outline_only: tuple[str, ...] = ('lung',),
+                 outline_only: tuple[str, ...] | None = None,
                  **kwargs) -> None:
         super().__init__(name=name, alpha=alpha, line_width=line_width, **kwargs)
         self.draw_attention = draw_attention
         self.min_size = min_size
-        self.outline_only = tuple(outline_only)
+        self.outline_only = None if outline_only is None else tuple(outline_only)
         self._picture: np.ndarray | None = None  # last drawn
         self._num_artists = 0
 
@@ -163,9 +161,9 @@ class OneShotVisualizer(DetLocalVisualizer):
             panel.rule()
             panel.text('lesions not segmented', color=DIM, scale=0.9)
         if rois is not None:
-            names = self._class_names()
-            most = max([len(names), *(rois.labels + 1)]) if rois.labels is not None else 0
-            tell_attention(panel, rois, lambda k: _display(names, k), self._palette(most))
+            lesions = self._lesion_classes(() if rois.labels is None else rois.labels)
+            tell_attention(panel, rois, lambda label: lesions[label].display_name,
+                           [lesion.color for lesion in lesions])
         return _side_by_side(slices, panel.picture(), size)
 
     def get_image(self) -> np.ndarray:
@@ -184,33 +182,41 @@ class OneShotVisualizer(DetLocalVisualizer):
         self._picture = None
         super().set_image(image)
 
-    def _class_names(self) -> tuple[str, ...]:
-        """Lesion classes."""
-        return tuple(self.dataset_meta.get('classes', ()))
+    @property
+    def classes(self) -> Classes:
+        """The classes of ``dataset_meta``."""
+        return Classes.from_meta(self.dataset_meta)
 
-    def _palette(self, num_classes: int) -> list[Color]:
-        """Colours of the lesion classes."""
-        palette = self.dataset_meta.get('palette') or 'random'
-        if not isinstance(palette, str) and len(palette) < num_classes:
-            palette = 'random'
-        colors = get_palette(palette, int(num_classes))
-        return [tuple(int(value) for value in color) for color in colors]
+    def _lesion_classes(self, labels: Sequence[int]) -> list[NamedClass]:
+        """The lesion classes by label; labels beyond them are called by their number."""
+        known = list(self.classes.lesions)
+        number = max([len(known), *(int(label) + 1 for label in labels)])
+        colors = get_palette('random', number)[len(known):]
+        return known + [
+            NamedClass(str(label), str(label), LESION, tuple(int(value) for value in color))
+            for label, color in enumerate(colors, len(known))]
+
+    def _is_outlined(self, lesion: NamedClass) -> bool:
+        """Whether a class is not tinted."""
+        if self.outline_only is None:
+            return lesion.role == LUNG
+        return lesion.name in self.outline_only
 
     def _with_lesions(self, image: np.ndarray, instances: InstanceData,
                       scale: float) -> np.ndarray:
         """A copy of the slice with lungs and lesions on it."""
         image, size = image.copy(), image.shape[:2]
         labels = np.asarray(instances.labels)
-        names = self._class_names()
-        palette = self._palette(max([len(names), *(labels + 1)]))
+        lesions = self._lesion_classes(labels)
         masks = mask_stack(instances, size)
         boxes = None
         if 'masks' not in instances and 'bboxes' in instances:
             boxes = np.asarray(getattr(instances.bboxes, 'tensor', instances.bboxes)) * scale
         line_width = max(1, round(self.line_width * min(size) / 512))
-        for label in np.unique(labels):  # lungs are class 0: below the lesions
-            color, own = palette[label], labels == label
-            tinted = label >= len(names) or names[label] not in self.outline_only
+        # the lung is below the lesions
+        for label in sorted(np.unique(labels), key=lambda label: lesions[label].role != LUNG):
+            color, own = lesions[label].color, labels == label
+            tinted = not self._is_outlined(lesions[label])
             if boxes is not None:
                 draw_boxes(image, boxes[own], [color] * own.sum(), [line_width] * own.sum())
             else:
@@ -239,9 +245,9 @@ class OneShotVisualizer(DetLocalVisualizer):
             panel.text(f'True class: {self._image_class(truth)}', right=mark, color=color)
 
     def _image_class(self, label: int) -> str:
-        """Name of an image class as shown."""
-        names = self.dataset_meta.get('image_classes', ('normal', 'cp', 'covid19'))
-        return _display(names, label)
+        """Name of an image class as shown, its number if it has none."""
+        images = self.classes.images
+        return images[label].display_name if label < len(images) else str(label)
 
     def _tell_lesions(self, panel: SidePanel, truth: InstanceData | None,
                       found: InstanceData | None, score_thr: float) -> None:
@@ -249,30 +255,22 @@ class OneShotVisualizer(DetLocalVisualizer):
         panel.rule()
         heads = ['true'] * (truth is not None) + ['found', 'best'] * (found is not None)
         panel.columns('', heads, color=DIM)
-        names = self._class_names()
         labels = [
             np.zeros(0, int) if part is None else np.asarray(part.labels)
             for part in (truth, found)]
-        num_classes = max([len(names), *(np.concatenate(labels) + 1)])
-        for label, color in enumerate(self._palette(num_classes)):
+        for label, lesion in enumerate(self._lesion_classes(np.concatenate(labels))):
             cells = [str((labels[0] == label).sum())] * (truth is not None)
             if found is not None:
                 own = labels[1] == label
                 best = f'{float(found.scores[own].max()):.2f}' if (
                     own.any() and 'scores' in found) else '–'
                 cells += [str(own.sum()), best]
-            name = names[label] if label < len(names) else ''
             panel.columns(
-                _display(names, label), cells, swatch=color,
-                filled=name not in self.outline_only,
+                lesion.display_name, cells, swatch=lesion.color,
+                filled=not self._is_outlined(lesion),
                 color=TEXT if any(cell not in ('0', '–') for cell in cells) else DIM)
         if found is not None:
             panel.text(f'found: score ≥ {score_thr:.2f}', color=DIM, scale=0.9)
-
-
-def _display(names: tuple[str, ...], label: int) -> str:
-    """Name of a class as shown, its number if it has none."""
-    return DISPLAY_NAMES.get(names[label], names[label]) if label < len(names) else f'{label}'
 
 
 def _as_int(label: torch.Tensor | int | None) -> int | None:

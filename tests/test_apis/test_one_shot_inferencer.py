@@ -20,6 +20,7 @@ from mmengine.utils import digit_version
 from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
 from mmcovid.ct import apply_window
 from mmcovid.ct.inputs import name_outputs
+from mmcovid.results import Failure
 from mmcovid.utils.provenance import config_hash
 
 CONFIG = 'one_shot/one-shot_r18_fpn_lstm2_cncb.py'
@@ -174,6 +175,44 @@ def test_stream_gives_one_sample_after_the_other(inferencer, folder):
     assert [Path(e['input']).name for e in inferencer.errors] == ['broken.png', 'empty.jpg']
     expected = inferencer(folder / 'b.png')['predictions'][0]['class_scores']
     assert rest[0].pred_score.tolist() == pytest.approx(list(expected.values()), abs=1e-5)
+
+
+def test_failures_are_in_the_place_of_their_slices(inferencer, folder):
+    names = ['broken.png', 'a.PNG', 'empty.jpg', 'absent.png', 'b.png', 'broken.png']
+    paths = [str(folder / name) for name in names]
+    for batch_size in (1, 2, 4):
+        found = list(inferencer.predict(paths, batch_size))
+        failed = [isinstance(each, Failure) for each in found]
+        assert failed == [True, False, True, True, False, True]
+        assert [each.input if isinstance(each, Failure) else each.path for each in found] == paths
+    assert all(each.reason for each in found if isinstance(each, Failure))
+    expected = inferencer(paths[4])['predictions'][0]
+    assert found[4].class_scores.tolist() == pytest.approx(
+        list(expected['class_scores'].values()), abs=1e-5)
+    assert found[4].lesions.masks.shape[1:] == (48, 64)
+    assert found[4].roi_sequence.attention.shape == (NUM_ROIS, 2)
+    assert list(inferencer.predict([])) == []
+
+
+def test_what_it_tells_of_itself(inferencer):
+    assert inferencer.classes.lung == 'lung' and inferencer.classes.normal == 'normal'
+    assert inferencer.model_info.name == 'one-shot_r18_fpn_lstm2_cncb'
+    assert inferencer.model_info.config_sha256 == inferencer.config_hash
+    assert inferencer.model_info.weights is inferencer.model_info.weights_sha256 is None
+    assert inferencer.device == 'cpu'
+
+
+def test_a_run_leaves_nothing_to_the_next(inferencer, ct, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        fresh = OneShotInferencer(own_config(), device='cpu', show_progress=False)
+    assert fresh.errors == []
+    inferencer(ct, abstain_below=.99)
+    (tmp_path / 'broken.png').write_bytes(b'')
+    inferencer([ct, str(tmp_path / 'broken.png')])
+    assert len(inferencer.errors) == 1
+    assert 'decided' not in inferencer(ct)['predictions'][0]
+    assert inferencer.errors == []
 
 
 def test_class_only_prediction(inferencer):

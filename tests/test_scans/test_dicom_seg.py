@@ -5,20 +5,22 @@ import pytest
 import SimpleITK as sitk
 from ct_utils import chest, write_series
 from pydicom import dcmread
-from scans_utils import CLASSES
 
+from mmcovid.classes import LESION_CLASSES, Classes
 from mmcovid.ct import read_volume
+from mmcovid.results import ModelInfo
 from mmcovid.scans import Scan
 from mmcovid.scans.dicom_seg import check_dicom_seg, check_series, write_dicom_seg
 
-PALETTE = dict(zip(CLASSES, [(86, 180, 233), (255, 176, 0), (230, 51, 153)]))
+CLASSES = Classes.of()
+MODEL = ModelInfo('model', config_sha256=None, weights=None, weights_sha256='ab' * 32)
 TURNS = {'straight': [1, 0, 0, 0, 1, 0], 'prone': [-1, 0, 0, 0, -1, 0],
          'swapped': [0, 1, 0, 1, 0, 0], 'oblique': [.8, .6, 0, -.6, .8, 0]}
 
 
-def write(folder, labels, palette=PALETTE):
+def write(folder, labels, classes=CLASSES):
     volume = read_volume(folder)
-    write_dicom_seg(labels, volume, palette, 'model', 'ab' * 32, folder.parent / 'seg.dcm')
+    write_dicom_seg(labels, volume, classes, MODEL, folder.parent / 'seg.dcm')
     return volume, folder.parent / 'seg.dcm'
 
 
@@ -32,7 +34,7 @@ def test_voxels_and_their_place_in_the_patient(tmp_path, turn):
     volume, path = write(series, labels)
 
     seg = hd.seg.segread(path)
-    for number, name in enumerate(CLASSES, 1):
+    for number, name in enumerate(LESION_CLASSES, 1):
         segment = seg.get_volume(segment_numbers=[number], combine_segments=False)
         voxels = np.argwhere(np.asarray(segment.array)[..., 0])
         place = voxels @ segment.affine[:3, :3].T + segment.affine[:3, 3]
@@ -63,7 +65,7 @@ def test_what_it_refers_to_and_what_it_says(tmp_path):
 def test_empty_mask_and_merged_class(tmp_path):
     hd = pytest.importorskip('highdicom')
     series = write_series(tmp_path / 'series', chest(3, 16), FrameOfReferenceUID='1.2.5')
-    merged = dict(lung=(0, 0, 255), lesion=(255, 0, 0))
+    merged = Classes.of(('lung', 'lesion'), palette=[(0, 0, 255), (255, 0, 0)])
     _, path = write(series, np.zeros((3, 16, 16), np.uint8), merged)
     seg = hd.seg.segread(path)
     assert seg.number_of_segments == 2 and not seg.pixel_array.any()
@@ -82,7 +84,7 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     check_series(Scan(str(series)))
     check_dicom_seg(CLASSES)
     with pytest.raises(ValueError, match='no DICOM code'):
-        check_dicom_seg(['lung', 'effusion'])
+        check_dicom_seg(Classes.of(('lung', 'effusion')))
     monkeypatch.setitem(sys.modules, 'highdicom', None)
     with pytest.raises(ValueError, match='pip install highdicom'):
         check_dicom_seg(CLASSES)

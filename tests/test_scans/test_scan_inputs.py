@@ -61,11 +61,11 @@ def test_inputs_that_are_no_scan_are_named_and_the_others_stay(tmp_path):
     items = [tmp_path / 'absent', tmp_path / 'void', mixed, f'{volume}#001', tmp_path / 'both']
     scans, failures = find_scans(items)
     assert list(scans) == ['good']
-    assert [failure['input'] for failure in failures] == [*map(str, items[:4]), str(broken)]
+    assert [failure.input for failure in failures] == [*map(str, items[:4]), str(broken)]
     for failure, reason in zip(failures, [
             'no such file', 'sub-folders', '1 pictures beside 1 volumes', 'Give the whole scan',
             'cannot be read as a DICOM']):
-        assert reason in failure['reason']
+        assert reason in failure.reason
 
 
 def test_inputs_of_one_name_do_not_collide(tmp_path):

@@ -184,7 +184,7 @@ def test_overwrite_keeps_the_old_until_the_new_is_whole(scans, tmp_path, monkeyp
     run([picture], out)
     assert read(out / '0')['settings']['score_thr'] == .05
     with monkeypatch.context() as broken:
-        broken.setattr(run_module, 'render', None)
+        broken.setattr(run_module, 'render_page', None)
         assert run([picture], out, overwrite=True, score_thr=.9)[0]['status'] == 'failed'
     assert read(out / '0')['settings']['score_thr'] == .05
     assert run([picture], out, overwrite=True, score_thr=.9)[0]['status'] == 'ok'

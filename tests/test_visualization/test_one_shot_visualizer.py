@@ -86,6 +86,21 @@ def test_lungs_are_outlined_and_lesions_tinted(visualizer, image):
     assert (shown[CAPTION + 350, 350] != 40).any()
 
 
+def test_lung_is_told_by_its_role(visualizer, image):
+    labels = torch.tensor([1, 0, 0])  # the classes the other way round
+    sample = prediction()
+    expected = visualizer.draw('x', image, sample)[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    visualizer.dataset_meta = dict(
+        META, classes=('ggo', 'Lunge'), palette=META['palette'][1::-1], roles=dict(Lunge='lung'))
+    sample.pred_instances.labels = labels
+    ct = visualizer.draw('x', image, sample)[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    assert np.array_equal(ct, expected)
+    visualizer.outline_only = ('ggo', )
+    ct = visualizer.draw('x', image, sample)[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    assert (ct[300, 150] != 40).any()  # lung inside
+    assert np.array_equal(ct[150, 150], ct[300, 150])  # lesion inside, as the lung around it
+
+
 def test_no_text_covers_the_slice(visualizer, image):
     sample = DetDataSample()
     sample.pred_label, sample.pred_score = torch.tensor([1]), torch.tensor([.1, .7, .2])

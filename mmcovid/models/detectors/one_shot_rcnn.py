@@ -74,6 +74,11 @@ class OneShotRCNN(TwoTaskDetector):
         self._seg_losses: list[Tensor] = []
         self._waiting: list[tuple[dict, dict]] = []
 
+    @property
+    def image_head(self) -> torch.nn.Module:
+        """The attention head, by its role: what gives image logits has one name in all models."""
+        return self.attention_head
+
     # training
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:

@@ -62,6 +62,12 @@ def test_alternate_updates_every_trained_part_and_logs_both_branches(build, vari
     torch.testing.assert_close(log_vars['loss'], total)
 
 
+def test_attention_head_is_the_image_head(build):
+    model = build()
+    assert model.image_head is model.attention_head
+    assert not any(key.startswith('image_head') for key in model.state_dict())
+
+
 def test_image_loss_reaches_backbone_neck_and_attention_head_only(build):
     # by default the residual branches start at zero, which stops their gradient
     model = build(**{'model.backbone.zero_init_residual': False})

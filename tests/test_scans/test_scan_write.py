@@ -3,15 +3,16 @@ import csv
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_utils import chest, write_series
+from known_predictor import KnownPredictor
 from PIL import Image
-from scans_utils import CLASSES, KnownInferencer
 
+from mmcovid.classes import LESION_CLASSES, Classes
+from mmcovid.results import ScanSlice
 from mmcovid.scans import find_scans
-from mmcovid.scans.outputs import write_masks, write_slice_table
 from mmcovid.scans.predict import Prediction, Slice, predict_scan
+from mmcovid.scans.write import write_masks, write_slice_table
 
-PALETTE = [(86, 180, 233), (255, 176, 0), (230, 51, 153)]
+CLASSES = Classes.of()
 DIRECTIONS = {
     'straight': np.eye(3),
     'NIfTI': np.diag([-1., -1, 1]),
@@ -35,10 +36,10 @@ def test_masks_come_back_voxel_by_voxel(tmp_path, direction, suffix):
         image.SetDirection(axes.ravel().tolist())
         sitk.WriteImage(image, str(tmp_path / f'{name}{suffix}'))
     scan, = find_scans([tmp_path / f'scan{suffix}'])[0].values()
-    found = predict_scan(KnownInferencer(tmp_path / f'known{suffix}'), scan)
-    files = write_masks(tmp_path, found, CLASSES, PALETTE)
+    found = predict_scan(KnownPredictor(tmp_path / f'known{suffix}'), scan)
+    files = write_masks(tmp_path, found, CLASSES)
 
-    assert list(files) == ['labels.nii.gz', *(f'{name}.nii.gz' for name in CLASSES)]
+    assert list(files) == ['labels.nii.gz', *(f'{name}.nii.gz' for name in LESION_CLASSES)]
     source = sitk.ReadImage(str(tmp_path / f'scan{suffix}'))
     expected = [stored, stored > 0, stored == 2, stored == 3]
     for name, mask in zip(files, expected):
@@ -50,43 +51,27 @@ def test_masks_come_back_voxel_by_voxel(tmp_path, direction, suffix):
         assert np.array_equal(sitk.GetArrayFromImage(image), mask)
 
 
-def test_instances_below_the_threshold_are_left_out(tmp_path):
-    labels = np.full((2, 8, 8), 3, np.uint8)
-    sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / 'known.nrrd'))
-    series = write_series(tmp_path / 'series', chest(2, 8))
-    scan, = find_scans([series])[0].values()
-    model = KnownInferencer(tmp_path / 'known.nrrd')
-    assert len(predict_scan(model, scan, score_thr=.3).slices[0].instances) == 3
-    found = predict_scan(model, scan, score_thr=.75).slices[0]
-    assert [each['label'] for each in found.instances] == [0, 1]
-    assert not found.labels.any()  # it was consolidation, of 0.7
-    model.scores = [[.1, float('nan'), .2]] * 2
-    with pytest.raises(ValueError, match=r'series#000: its scores are not finite'):
-        predict_scan(model, scan)
-
-
 def test_label_maps_of_pictures(tmp_path):
     rng = np.random.default_rng(1)
     labels = [rng.integers(0, 4, size).astype(np.uint8) for size in ((5, 6), (8, 3))]
-    slices = [Slice(i, f'x/{name}', labels[i], [], None, None)
+    slices = [Slice(i, f'x/{name}', labels[i])
               for i, name in enumerate(('a.png', 'a.jpg'))]
-    files = write_masks(tmp_path, Prediction(slices, 2, None, None), CLASSES, PALETTE)
+    files = write_masks(tmp_path, Prediction(slices, 2), CLASSES)
     assert files == {'labels/': '0 background, 1 lung, 2 ggo, 3 consolidation'}
     written = sorted((tmp_path / 'labels').iterdir())
     for path, expected in zip(written, labels[::-1]):
         with Image.open(path) as image:
             assert np.array_equal(np.asarray(image), expected)
             assert np.asarray(image.convert('RGB'))[expected == 2].tolist() == (
-                [list(PALETTE[1])] * (expected == 2).sum())
+                [list(CLASSES.palette[1])] * (expected == 2).sum())
     assert len(written) == 2
 
 
 def test_slice_table(tmp_path):
-    write_slice_table(tmp_path / 'slices.csv', [
-        {'index': 0, 'path': 'a,b.png', 'z_mm': None, 'in_region': True, 'class': 'cp',
-         'leading_class': 'cp', 'score': .5, 'scores': dict(normal=.2, cp=.5, covid19=.3),
-         'lesions': [{}, {}], 'pixels': dict(lung=9, ggo=1, consolidation=0),
-         'area_mm2': dict.fromkeys(CLASSES)}])
+    write_slice_table(tmp_path / 'slices.csv', [ScanSlice(
+        0, 'a,b.png', z_mm=None, in_region=True, class_='cp', leading_class='cp', score=.5,
+        scores=dict(normal=.2, cp=.5, covid19=.3), lesions=[None, None],
+        pixels=dict(lung=9, ggo=1, consolidation=0), area_mm2=dict.fromkeys(LESION_CLASSES))])
     with open(tmp_path / 'slices.csv', newline='') as file:
         row, = csv.DictReader(file)
     assert row['path'] == 'a,b.png' and row['lesions'] == '2' and row['score_cp'] == '0.5'

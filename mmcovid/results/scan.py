@@ -1,0 +1,155 @@
+"""What ``results.json`` of a scan holds; ``docs/en/scan.md`` explains it field by field."""
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+from mmcovid.utils.files import to_plain
+
+from .failure import Failure
+
+#: It changes when a field goes or changes its meaning, not when one is added.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ScanInfo:
+    """What was predicted. It holds nothing of the patient but what paths tell."""
+
+    path: str
+    kind: str  #: ``volume``, ``dicom`` or ``pictures``
+    num_slices: int
+    size: tuple[int, int, int] | None  #: x, y, z; None of pictures, as what follows
+    spacing_mm: tuple[float, float, float] | None  #: x, y, z
+    window_hu: tuple[float, float] | None  #: level and width
+    series_uid: str | None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What predicted."""
+
+    name: str
+    config_sha256: str | None
+    weights: str | None  #: file; None of random weights
+    weights_sha256: str | None
+
+
+@dataclass(frozen=True)
+class ScanModel(ModelInfo):
+    """What predicted, with its classes."""
+
+    classes: tuple[str, ...]  #: of lesions
+    image_classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """How a scan was predicted and summed up."""
+
+    score_thr: float
+    aggregate: str
+    region: str
+    abstain_below: float | None
+    batch_size: int
+    temperature: float | None
+    device: str
+
+
+@dataclass(frozen=True)
+class ScanClass:
+    """The class of a scan, and the rules that it was read by."""
+
+    class_: str  #: ``undecided`` if its score is too low
+    decided: bool
+    leading_class: str
+    score: float  #: of the leading class
+    scores: dict[str, float]
+    abstain_below: float | None
+    aggregate: str
+    region: str
+    num_slices: int  #: that it was read from, as the first and the last are
+    first_slice: int
+    last_slice: int
+
+
+@dataclass(frozen=True)
+class ClassVolume:
+    """How much there is of a lesion class."""
+
+    voxels: int
+    ml: float | None  #: None of pictures
+    share_of_lung: float | None  #: None without a lung
+
+
+@dataclass(frozen=True)
+class MeasuredLesion:
+    """An instance of one slice."""
+
+    class_: str
+    score: float
+    bbox: list[float]  #: x1, y1, x2, y2 in pixels
+    pixels: int  #: of its own mask, overlaps included
+    area_mm2: float | None  #: None of pictures
+
+
+@dataclass(frozen=True)
+class MeasuredRoIs:
+    """The RoIs that the class of a slice was read from; see :class:`RoISequence`."""
+
+    bboxes: list[list[float]]
+    labels: list[int]
+    scores: list[float]
+    attention: list[float] | list[list[float]]
+
+
+@dataclass(frozen=True)
+class ScanSlice:
+    """Everything about a slice. What its model does not tell is None here, absent in JSON."""
+
+    index: int  #: place in the scan, from 0
+    path: str
+    z_mm: float | None  #: position in the patient; None of pictures
+    in_region: bool  #: whether the class of the scan was read from it
+    class_: str | None = None
+    decided: bool | None = None
+    leading_class: str | None = None
+    score: float | None = None
+    scores: dict[str, float] | None = None
+    pixels: dict[str, int] | None = None  #: by lesion class, the lung with its lesions
+    area_mm2: dict[str, float | None] | None = None
+    lesions: list[MeasuredLesion] | None = None
+    roi_sequence: MeasuredRoIs | None = None
+
+
+@dataclass(frozen=True)
+class ScanResults:
+    """Everything about a scan as numbers."""
+
+    schema_version: int
+    complete: bool  #: whether all slices were read
+    scan: ScanInfo
+    errors: list[Failure]  #: slices that could not be read
+    classification: ScanClass | None  #: None if the model does not classify
+    volumes: dict[str, ClassVolume] | None  #: None if the model does not segment
+    suspicious_slices: list[int]
+    notes: list[str]  #: what a reader should know
+    model: ScanModel
+    settings: ScanSettings
+    files: dict[str, str]  #: what each file of masks holds
+    software: dict[str, str]  #: versions
+    created: str  #: UTC
+    slices: list[ScanSlice]  #: in the order of the scan; long, and so the last
+
+    def to_plain(self) -> dict[str, Any]:
+        """What ``results.json`` holds, as plain values."""
+        plain = to_plain(self)
+        plain['slices'] = [_without_untold(row) for row in plain['slices']]
+        return plain
+
+
+#: What a slice has in JSON only if its model tells it.
+_OPTIONAL = {field.name.removesuffix('_') for field in fields(ScanSlice)
+             if field.default is not MISSING}
+
+
+def _without_untold(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not None or key not in _OPTIONAL}

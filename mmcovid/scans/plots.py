@@ -1,0 +1,80 @@
+"""The profile along a scan."""
+from collections.abc import Callable, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mmcovid.classes import Classes
+from mmcovid.reporting import COLORS, FAINT, STYLE, panels
+from mmcovid.results import ScanSlice
+
+
+def draw_profile(rows: Sequence[ScanSlice], classes: Classes) -> Figure | None:
+    """Lesion load and class scores of each slice along a scan.
+
+    Args:
+        rows (Sequence[ScanSlice]): Of the scan, in its order.
+        classes (Classes): Of the lesions and the slices.
+
+    Returns:
+        Figure | None: None of a single slice.
+    """
+    parts = _parts_of(rows[0])
+    if len(rows) < 2 or not parts:
+        return None
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(len(parts), 1, height=2.1)
+        figure.set_size_inches(8, 2.2 * len(parts))
+        for axis, draw in zip(axes[:, 0], parts):
+            draw(axis, rows, classes)
+            _lay_out(axis, rows)
+        unit = 'from the feet to the head' if rows[0].z_mm is not None else 'by file name'
+        axes[-1, 0].set_xlabel(f'slice, {unit}')
+    return figure
+
+
+def _parts_of(row: ScanSlice) -> list[Callable[[Axes, Sequence[ScanSlice], Classes], None]]:
+    """What draws the panels: those that the model tells something for."""
+    parts = []
+    if row.pixels is not None:
+        parts.append(_draw_load)
+    if row.scores is not None:
+        parts.append(_draw_scores)
+    return parts
+
+
+def _lay_out(axis: Axes, rows: Sequence[ScanSlice]) -> None:
+    """Slices from end to end, those that have no part in the class on grey, and a legend."""
+    for row in rows:
+        if not row.in_region:
+            axis.axvspan(row.index - .5, row.index + .5, color=FAINT, alpha=.35, lw=0, zorder=0)
+    axis.set_axisbelow(True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlim(rows[0].index - .5, rows[-1].index + .5)
+    axis.legend(loc='center left', bbox_to_anchor=(1.0, .5))
+
+
+def _draw_load(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
+    in_cm2 = rows[0].z_mm is not None
+    bottom = np.zeros(len(rows))
+    for lesion in classes.lesions:
+        if lesion.name == classes.lung:
+            continue
+        load = [row.area_mm2[lesion.name] / 100 if in_cm2 else row.pixels[lesion.name]
+                for row in rows]
+        axis.bar([row.index for row in rows], load, 0.92, bottom=bottom,
+                 color=[value / 255 for value in lesion.color], label=lesion.display_name)
+        bottom += load
+    axis.set_ylabel('lesion area, cm²' if in_cm2 else 'lesion area, pixels')
+
+
+def _draw_scores(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
+    for color, shown in zip(COLORS, classes.images):
+        axis.plot([row.index for row in rows], [row.scores[shown.name] for row in rows],
+                  color=color, marker='o', markersize=2.5, linewidth=1.2,
+                  label=shown.display_name)
+    axis.set_ylim(-.02, 1.02)
+    axis.set_ylabel('class score')

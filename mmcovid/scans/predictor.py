@@ -1,0 +1,40 @@
+"""What whole scans ask of a model."""
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from mmcovid.classes import Classes
+from mmcovid.results import Failure, ModelInfo, SliceResult
+
+
+class SlicePredictor(Protocol):
+    """Slices in, results out. :class:`mmcovid.apis.OneShotInferencer` is one."""
+
+    @property
+    def classes(self) -> Classes:
+        """Classes of the lesions and of the slices that it knows."""
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """Name and hashes of the model."""
+
+    @property
+    def device(self) -> str:
+        """What it computes on."""
+
+    @property
+    def temperature(self) -> float | None:
+        """What its image logits are divided by; None if it does not classify."""
+
+    def predict(self, paths: Sequence[str],
+                batch_size: int = 1) -> Iterator[SliceResult | Failure]:
+        """Predict slices one after the other.
+
+        Args:
+            paths (Sequence[str]): Pictures, DICOM files, or slices of volumes
+                (``scan.nrrd#012``).
+            batch_size (int): Slices in one pass. Defaults to 1.
+
+        Yields:
+            SliceResult | Failure: One for each path, in their order: a failure of those that
+            cannot be read.
+        """

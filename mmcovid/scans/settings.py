@@ -1,0 +1,18 @@
+"""The rules by which scans are predicted and summed up."""
+from dataclasses import dataclass
+
+#: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.
+REGIONS = ('lung', 'body', 'all')
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scans are predicted and summed up."""
+
+    score_thr: float = 0.3  #: least score of a lesion
+    aggregate: str = 'mean'  #: one of :data:`mmcovid.statistics.class_scores.AGGREGATES`
+    region: str = 'lung'  #: slices that the class is read from, one of :data:`REGIONS`
+    abstain_below: float | None = None  #: least score of a scan's class
+    batch_size: int = 4
+    dicom_seg: bool = False  #: also write DICOM segmentations
+    overwrite: bool = False
