@@ -1,4 +1,5 @@
 """Figures and links of the documentation that the code can check."""
+import ast
 import re
 from pathlib import Path
 
@@ -50,3 +51,26 @@ def test_figure_is_what_its_script_draws(tmp_path, monkeypatch):
     monkeypatch.setattr(draw_data_flow, 'OUT', tmp_path / 'data_flow.svg')
     draw_data_flow.main()
     assert draw_data_flow.OUT.read_text(encoding='utf-8') == committed
+
+
+def package_strings():
+    """All strings of the package and its tools, ``…`` in place of what is filled in."""
+    for folder in ('mmcovid', 'tools'):
+        for path in sorted((REPO / folder).rglob('*.py')):
+            for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (part.value if isinstance(part, ast.Constant) else '…'
+                             for part in node.values)
+                    yield re.sub('…[ …]*…', '…', ''.join(parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_messages_of_the_faq_are_those_of_the_package():
+    page = (REPO / 'docs/en/faq.md').read_text(encoding='utf-8')
+    messages = re.findall(r'^```text\n(.*)\n```$', page, re.MULTILINE)
+    strings = list(package_strings())
+    missing = [message for message in messages
+               if not any(message.strip('… ') in string for string in strings)]
+    assert messages
+    assert not missing
