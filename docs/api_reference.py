@@ -1,7 +1,8 @@
-"""Links in the API reference: the Sphinx roles of the docstrings, such as :func:`x`, for Griffe.
+"""What the API reference makes of the docstrings: extensions of Griffe, which mkdocs.yml names.
 
-mkdocs.yml names this extension. A role whose target is in the package becomes a
-link, any other one, such as a class of MMDetection, code.
+Sphinx roles, such as :func:`x`, whose target is in the package become links, any
+other one, such as a class of MMDetection, code. A module that leaves its docstring
+to its class is listed with that of the class.
 """
 import re
 from collections import defaultdict
@@ -25,6 +26,22 @@ class SphinxRoles(griffe.Extension):
             if obj.docstring is not None:
                 obj.docstring.value = ROLE.sub(
                     lambda role, obj=obj: render(role[1], obj, by_name), obj.docstring.value)
+
+
+class ModuleSummaries(griffe.Extension):
+    """Begin a module without a docstring with what its first class, or function, does."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs) -> None:
+        for module in walk(pkg):
+            if not module.is_module or module.is_init_module or module.docstring is not None:
+                continue
+            documented = [member for member in module.members.values()
+                          if (member.is_class or member.is_function) and not member.is_alias
+                          and member.is_public and member.docstring]
+            if documented:
+                first = min(documented, key=lambda member: member.is_function)
+                summary = first.docstring.value.partition('\n\n')[0]
+                module.docstring = griffe.Docstring(summary, parent=module, parser='google')
 
 
 def walk(obj: griffe.Object) -> Iterator[griffe.Object]:
