@@ -35,8 +35,8 @@ class ModuleSummaries(griffe.Extension):
         for module in walk(pkg):
             if not module.is_module or module.is_init_module or module.docstring is not None:
                 continue
-            documented = [member for member in module.members.values()
-                          if (member.is_class or member.is_function) and not member.is_alias
+            documented = [member for member in module.members.values() if not member.is_alias
+                          and (member.is_class or member.is_function)
                           and member.is_public and member.docstring]
             if documented:
                 first = min(documented, key=lambda member: member.is_function)

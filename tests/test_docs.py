@@ -11,7 +11,7 @@ from test_configs import NUM_PARAMETERS
 from mmcovid.datasets.phantom_set import LESION_SPLITS, SLICE_SPLITS
 
 REPO = Path(__file__).parents[1]
-PAGES = [REPO / 'README.md', *sorted((REPO / 'docs').rglob('*.md')),
+PAGES = [REPO / 'README.md', REPO / 'CONTRIBUTING.md', *sorted((REPO / 'docs').rglob('*.md')),
          *sorted((REPO / 'configs').rglob('*.md'))]
 
 

@@ -1,7 +1,7 @@
-"""Notebooks among the pages, as they were run: a hook of MkDocs, which mkdocs.yml names.
+"""Notebooks among the pages, and the order of what is searched: hooks of MkDocs.
 
-Each notebook of docs/en becomes a page in the style of the others; nothing is
-executed. The notebook itself lies beside its page.
+Each notebook of docs/en becomes a page in the style of the others, as it was run;
+nothing is executed. The notebook itself lies beside its page.
 """
 import re
 from pathlib import PurePosixPath
@@ -24,6 +24,8 @@ def on_files(files: Files, config, **kwargs) -> None:
 
 def on_page_markdown(markdown: str, page, **kwargs) -> str:
     """Links of the other pages lead to the page of a notebook, not to its file."""
+    if page.file.src_uri.startswith('reference/'):
+        page.meta['search'] = dict(boost=0.5)  # found behind the pages that were written
     if page.file.generated_by:
         return markdown
     return re.sub(r'\.ipynb(?=[)#])', '.md', markdown)
