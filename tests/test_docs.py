@@ -1,5 +1,8 @@
 """Figures and links of the documentation that the code can check."""
+import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from test_configs import NUM_PARAMETERS
 from mmcovid.data_tools.phantom.dataset import LESION_SPLITS, SLICE_SPLITS
 
 REPO = Path(__file__).parents[1]
-PAGES = [REPO / 'README.md', *sorted((REPO / 'docs').rglob('*.md')),
+PAGES = [REPO / 'README.md', REPO / 'CONTRIBUTING.md', *sorted((REPO / 'docs').rglob('*.md')),
          *sorted((REPO / 'configs').rglob('*.md'))]
 
 
@@ -50,3 +53,62 @@ def test_figure_is_what_its_script_draws(tmp_path, monkeypatch):
     monkeypatch.setattr(draw_data_flow, 'OUT', tmp_path / 'data_flow.svg')
     draw_data_flow.main()
     assert draw_data_flow.OUT.read_text(encoding='utf-8') == committed
+
+
+def package_strings():
+    """All strings of the package and its tools, ``…`` in place of what is filled in."""
+    for folder in ('mmcovid', 'tools'):
+        for path in sorted((REPO / folder).rglob('*.py')):
+            for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (part.value if isinstance(part, ast.Constant) else '…'
+                             for part in node.values)
+                    yield re.sub('…[ …]*…', '…', ''.join(parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_messages_of_the_faq_are_those_of_the_package():
+    page = (REPO / 'docs/en/faq.md').read_text(encoding='utf-8')
+    messages = re.findall(r'^```text\n(.*)\n```$', page, re.MULTILINE)
+    strings = list(package_strings())
+    missing = [message for message in messages
+               if not any(message.strip('… ') in string for string in strings)]
+    assert messages
+    assert not missing
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    """Pages of the built documentation by their path, without the source code that they quote."""
+    folder = tmp_path_factory.mktemp('site')
+    subprocess.run([sys.executable, '-m', 'mkdocs', 'build', '--strict', '--quiet',
+                    '--site-dir', folder], cwd=REPO, check=True)
+    return {path.relative_to(folder).as_posix():
+            re.sub(r'<details class="mkdocstrings-source">.*?</details>', '',
+                   path.read_text(encoding='utf-8'), flags=re.DOTALL)
+            for path in folder.rglob('*.html')}
+
+
+@pytest.mark.slow
+def test_pages_load_nothing_from_other_hosts(site):
+    assert len(site) > 100
+    loaded = re.compile(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="?(?:https?:)?//[^>]*')
+    for name, page in site.items():
+        assert not loaded.findall(page), name
+
+
+@pytest.mark.slow
+def test_roles_of_docstrings_become_links(site):
+    reference = {name: page for name, page in site.items() if name.startswith('reference/')}
+    dead = [name for name, page in reference.items()
+            if re.search(r':(?:attr|class|data|func|meth|mod|obj):', page)]
+    assert not dead
+    link = re.compile(r'class="autorefs autorefs-internal"[^>]*><code>')
+    links = link.findall(''.join(reference.values()))
+    assert len(links) > 50
+
+
+@pytest.mark.slow
+def test_tutorial_is_a_page_with_its_pictures(site):
+    assert 'tutorial_files/' in site['tutorial.html']

@@ -7,7 +7,6 @@ from typing import Any
 from mmcovid.classes import Classes
 from mmcovid.reporting import save_plots
 from mmcovid.results import (
-    SCHEMA_VERSION,
     Failure,
     ModelInfo,
     ScanInfo,
@@ -15,6 +14,7 @@ from mmcovid.results import (
     ScanResults,
     ScanSettings,
 )
+from mmcovid.results.scan import SCHEMA_VERSION
 from mmcovid.utils.files import atomic_folder, write_json, write_text
 from mmcovid.utils.provenance import now, software
 

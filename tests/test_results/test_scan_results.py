@@ -3,7 +3,6 @@ from dataclasses import fields
 import pytest
 
 from mmcovid.results import (
-    SCHEMA_VERSION,
     ClassVolume,
     Failure,
     MeasuredLesion,
@@ -15,6 +14,7 @@ from mmcovid.results import (
     ScanSettings,
     ScanSlice,
 )
+from mmcovid.results.scan import SCHEMA_VERSION
 
 SCORES = dict(class_='cp', decided=True, leading_class='cp', score=.6, scores=dict(cp=.6, ill=.4))
 #: The keys of a scan, as docs/en/scan.md has them.
