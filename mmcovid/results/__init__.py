@@ -4,7 +4,12 @@
 trailing underscore here and none in JSON (``class_``); what is undefined is nan here, null there.
 ``docs/en/schemas`` has the JSON schemas.
 """
+from .attention import AttentionReport, AttentionSet, AttentionSettings
 from .estimate import Estimate
+from .failure import Failure
 from .slice import Lesions, RoISequence, SliceResult
 
-__all__ = ['Estimate', 'Lesions', 'RoISequence', 'SliceResult']
+__all__ = [
+    'AttentionReport', 'AttentionSet', 'AttentionSettings', 'Estimate', 'Failure', 'Lesions',
+    'RoISequence', 'SliceResult'
+]

@@ -22,6 +22,8 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm, t
 
+from mmcovid.results import Estimate
+
 #: An interval of resamples of which fewer than this share define the figure is not given.
 LEAST_DEFINED = 0.9
 #: More patients than this are left out in groups.
@@ -159,7 +161,7 @@ class Resamples:
             resample_clusters(num_clusters, rounds, seed), leave_out_clusters(num_clusters)])
 
     def estimate(self, values: np.ndarray, *, scale: str = 'logit', patients: float | None = None,
-                 level: float = 0.95) -> dict[str, float]:
+                 level: float = 0.95) -> Estimate:
         """Value on the set itself and its confidence interval.
 
         Args:
@@ -171,7 +173,7 @@ class Resamples:
             level (float): Confidence level. Defaults to 0.95.
 
         Returns:
-            dict[str, float]: ``value``, ``low`` and ``high``; both bounds are nan if less than
+            Estimate: ``value``, ``low`` and ``high``; both bounds are nan if less than
             :data:`LEAST_DEFINED` of the resamples define the figure, and the value if they are
             all alike and ``patients`` is not known. A figure is not defined where it is infinite.
         """
@@ -187,4 +189,4 @@ class Resamples:
                 low, high = max(low, alike[0]), min(high, alike[1])
             else:
                 low, high = alike if patients else (value, value)
-        return dict(value=value, low=float(low), high=float(high))
+        return Estimate(value, float(low), float(high))
