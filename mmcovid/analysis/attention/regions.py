@@ -45,14 +45,14 @@ def region_maps(field: np.ndarray) -> np.ndarray:
         field (np.ndarray): Lungs, (H, W), bool, not empty.
 
     Returns:
-        np.ndarray: A map for each of :data:`SLICE_REGIONS`, (7, H, W), float, 0 or 1. Left and right
-        are the halves of the lungs' bounding box; they are nan if this is no wider than high, as
-        then only one lung was found. Ventral and dorsal are its upper and lower half. Peripheral
-        is the half of the lungs' pixels that is nearer to their edge, that of the mediastinum
-        included; central is the other half.
+        np.ndarray: A map for each of :data:`SLICE_REGIONS`, (7, H, W), float, 0 or 1. Left and
+        right are the halves of the lungs' bounding box; they are nan if this is no wider than
+        high, as then only one lung was found. Ventral and dorsal are its upper and lower half.
+        Peripheral is the half of the lungs' pixels that is nearer to their edge, that of the
+        mediastinum included; central is the other half.
     """
     rows, columns = (np.flatnonzero(field.any(axis=axis)) for axis in (1, 0))
-    (top, bottom), (left, right) = ((each[0], each[-1] + 1) for each in (rows, columns))
+    (top, bottom), (left, right) = ((places[0], places[-1] + 1) for places in (rows, columns))
     y, x = np.ogrid[:field.shape[0], :field.shape[1]]
     upper, lefthand = y + 0.5 < (top + bottom) / 2, x + 0.5 < (left + right) / 2
     padded = np.pad(field, 1).astype(np.uint8)  # the border of the slice is an edge, too
