@@ -13,8 +13,6 @@ from mmcovid.analysis.comparison.run import Comparison
 from mmcovid.analysis.comparison.systems import read_systems, with_seeds
 from mmcovid.analysis.evaluation import Settings, load_models, write_report
 
-TOOLS = Path(__file__).resolve().parents[1]
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -52,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         systems = read_systems(args.systems)
         if args.seeds:
             systems = with_seeds(systems, args.seeds)
-        comparison = Comparison(systems, args.out, TOOLS, args.cfg_options, args.amp)
+        comparison = Comparison(systems, args.out, args.cfg_options, args.amp)
         comparison.select(args.report)
         if args.dry_run:
             print(comparison.plan(args.only))
