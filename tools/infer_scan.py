@@ -1,7 +1,7 @@
 """Segment and classify whole scans: the command "mmcovid infer"."""
 import sys
 
-from mmcovid.cli.infer import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['infer', *sys.argv[1:]]))

@@ -1,7 +1,7 @@
 """Test a checkpoint on both tasks: the command "mmcovid test"."""
 import sys
 
-from mmcovid.cli.test import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['test', *sys.argv[1:]]))

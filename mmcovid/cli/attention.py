@@ -1,5 +1,6 @@
 """Report on attention weights: what carries them, and whether they can be believed."""
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,14 +9,17 @@ from mmengine.registry import init_default_scope
 
 from mmcovid.analysis.attention import AttentionSettings
 from mmcovid.analysis.attention.write import write_attention_report
+from mmcovid.cli.arguments import make_parser
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     default = AttentionSettings()
-    parser = argparse.ArgumentParser(
-        description='Predict the test set of a config and report which lesion classes, regions '
+    parser = make_parser(
+        'attention',
+        'Predict the test set of a config and report which lesion classes, regions '
         'and places of the RoI sequence carry the attention weights, and what dropping RoIs does '
-        'to the class, with 95 % intervals (bootstrap over patients).')
+        'to the class, with 95 % intervals (bootstrap over patients).',
+        'one-shot_r18_fpn_lstm2_phantom work_dirs/demo/iter_600.pth --out work_dirs/attention')
     parser.add_argument('config', help='config of an Attention, LSTM-1 or LSTM-2 model')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
@@ -46,7 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     settings = AttentionSettings(
         counts=tuple(sorted(set(args.drop))), draws=args.draws, rounds=args.rounds,

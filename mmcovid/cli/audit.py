@@ -5,10 +5,10 @@ Exit status: 0 no leakage, 1 leakage found, 2 the audit could not be made.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
+from mmcovid.cli.arguments import add_cfg_options, make_parser, read_cfg_options
 from mmcovid.data_tools.leakage import (
     AuditSplit,
     audit_splits,
@@ -16,11 +16,14 @@ from mmcovid.data_tools.leakage import (
     splits_of_files,
 )
 from mmcovid.data_tools.leakage.audit import KINDS, MIN_SIMILARITY
+from mmcovid.utils.versions import check_stack
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'audit',
+        __doc__,
+        'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py --out work_dirs/leakage')
     parser.add_argument(
         'inputs', nargs='+', metavar='CONFIG | [ROLE=]FILE',
         help='a config, whose training, validation and test splits are compared; or annotation '
@@ -49,9 +52,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, metavar='N',
         help='threads (default: as many as there are cores)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='change entries of the config')
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
     if not args.inputs[0].endswith('.py') and not args.images:
         parser.error('annotation files need --images, the folder that their names refer to')
@@ -64,20 +65,23 @@ def read_splits(args: argparse.Namespace) -> list[AuditSplit]:
         return splits_of_files(args.inputs, args.images)
     if len(args.inputs) > 1:
         raise ValueError('one config at a time; it names all splits that are compared.')
+    check_stack()
+    from mmengine.config import Config
+
     cfg = Config.fromfile(args.inputs[0])
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.merge_from_dict(read_cfg_options(args))
     from mmcovid.datasets.of_config import audit_splits_of
 
     return audit_splits_of(cfg)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         audit = audit_splits(
             read_splits(args), args.similarity, args.shared_ids, args.allow, args.workers)
         report(audit, args.out, args.pictures)
-    except (OSError, TypeError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 1 if audit.leaks else 0

@@ -5,6 +5,7 @@ changed config is trained anew, in another folder.
 """
 import argparse
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -12,11 +13,14 @@ from mmengine.config import DictAction
 from mmcovid.analysis.comparison.run import Comparison
 from mmcovid.analysis.comparison.systems import read_systems, with_seeds
 from mmcovid.analysis.evaluation import Settings, load_models, write_report
+from mmcovid.cli.arguments import make_parser
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'compare',
+        __doc__,
+        'configs/phantom/comparison.yml --seeds 0 1 2 --out work_dirs/comparison')
     parser.add_argument(
         'systems', nargs='+', metavar='CONFIG',
         help='configs (.py), and lists of systems (.yml) such as configs/phantom/comparison.yml')
@@ -42,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # as on Ctrl-C: the script that runs is ended and what is known is written
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,5 +1,6 @@
 """Convert a checkpoint of the author's LSTM-2 release for mmcovid."""
 import argparse
+from collections.abc import Sequence
 
 import torch
 
@@ -9,14 +10,17 @@ from mmcovid.checkpoints.author import (
     infer_backbone,
     load_author_checkpoint,
 )
-from mmcovid.classes import IMAGE_CLASSES
-from mmcovid.datasets import LesionDataset
+from mmcovid.classes import DEFAULT
+from mmcovid.cli.arguments import command, make_parser
 from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'convert author-checkpoint',
+        "Convert a checkpoint of the author's LSTM-2 release for mmcovid.",
+        'release.pth resnet18.pth')
     parser.add_argument('src', help='checkpoint of the release')
     parser.add_argument('dst', help='checkpoint to write')
     parser.add_argument(
@@ -27,21 +31,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     args = parse_args(argv)
-    try:
-        checkpoint = load_author_checkpoint(args.src, unsafe=args.weights_only_unsafe)
-        weights = checkpoint['model_weights']
-        backbone = args.backbone or infer_backbone(weights)
-        if backbone is None:
-            raise ValueError(f'{args.src}: the backbone is none of {", ".join(BACKBONES)}; the '
-                             f'first weights are {", ".join(list(weights)[:10])}.')
-        state_dict = convert_author_weights(weights, backbone)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'{args.src} was not converted: {error}') from error
+    checkpoint = load_author_checkpoint(args.src, unsafe=args.weights_only_unsafe)
+    weights = checkpoint['model_weights']
+    backbone = args.backbone or infer_backbone(weights)
+    if backbone is None:
+        raise ValueError(f'{args.src}: the backbone is none of {", ".join(BACKBONES)}; the '
+                         f'first weights are {", ".join(list(weights)[:10])}.')
+    state_dict = convert_author_weights(weights, backbone)
 
     meta = dict(
-        dataset_meta=dict(LesionDataset.METAINFO, image_classes=IMAGE_CLASSES),
+        dataset_meta=DEFAULT.to_meta(),
         epoch=checkpoint.get('epoch'),
         mmcovid_version=__version__)
     with atomic_path(args.dst) as temporary:

@@ -1,17 +1,20 @@
 """Convert the CNCB-NCOV lesion set to COCO JSON."""
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.cli.common import add_conversion_arguments
+from mmcovid.cli.arguments import add_conversion_arguments, command, make_parser
 from mmcovid.data_tools import conversion
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Convert the CNCB-NCOV lesion set (ROOT/image/<patient>/<n>.jpg and '
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'convert cncb-lesions',
+        'Convert the CNCB-NCOV lesion set (ROOT/image/<patient>/<n>.jpg and '
         'ROOT/mask/<patient>/<n>.png, or both flat as <patient>_<n>) to COCO JSON with one '
         'instance per connected lesion. '
-        'Images stay where they are: use data_prefix=dict(img="ROOT/image/").')
+        'Images stay where they are: use data_prefix=dict(img="ROOT/image/").',
+        'data/cncb/ct_lesion_seg --split lesions_trainval=train.txt --out data/cncb/annotations')
     parser.add_argument('root', type=Path, help='folder that holds image/ and mask/')
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
@@ -44,7 +47,7 @@ def parse_args() -> argparse.Namespace:
         '--allow-patient-overlap', action='store_true',
         help='only warn when split files share a patient')
     add_conversion_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def choose_splits(args: argparse.Namespace, slices: list, lonely: list[str]) -> dict:
@@ -63,24 +66,23 @@ def choose_splits(args: argparse.Namespace, slices: list, lonely: list[str]) -> 
     return splits | conversion.random_split(first, args.val_fraction, args.seed, args.names)
 
 
-def main() -> None:
-    args = parse_args()
-    try:
-        slices, lonely = conversion.pair_lesion_files(args.root)
-        conversion.check_pairs(args.root, lonely, only_warn=args.skip_missing)
-        lonely = [key for keys in lonely.values() for key in keys]
-        splits = choose_splits(args, slices, lonely)
-        options = dict(skipped=lonely)
-        drawn = dict(test_fraction=args.test_fraction, val_fraction=args.val_fraction)
-        drawn = {name: share for name, share in drawn.items() if share is not None}
-        if drawn:
-            options.update(drawn, seed=args.seed)
-        totals = conversion.write_lesion_annotations(
-            args.out, splits, args.min_area, args.merge_lesions,
-            list(conversion.name_splits(args.split).values()), options, args.dry_run,
-            args.workers)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    slices, lonely = conversion.pair_lesion_files(args.root)
+    conversion.check_pairs(args.root, lonely, only_warn=args.skip_missing)
+    lonely = [key for keys in lonely.values() for key in keys]
+    splits = choose_splits(args, slices, lonely)
+    options = dict(skipped=lonely)
+    drawn = dict(test_fraction=args.test_fraction, val_fraction=args.val_fraction)
+    drawn = {name: share for name, share in drawn.items() if share is not None}
+    if drawn:
+        options.update(drawn, seed=args.seed)
+    totals = conversion.write_lesion_annotations(
+        args.out, splits, args.min_area, args.merge_lesions,
+        list(conversion.name_splits(args.split).values()), options, args.dry_run,
+        args.workers)
     print(conversion.format_totals(totals))
     unused = len({*slices}.difference(*splits.values()))
     print(f'{unused} of {len(slices)} slices are in no split; '

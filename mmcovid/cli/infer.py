@@ -1,11 +1,13 @@
 """The command ``mmcovid-infer``."""
 import argparse
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
 from mmcovid.apis import OneShotInferencer
+from mmcovid.cli.arguments import make_parser
 from mmcovid.scans.dicom_seg import check_dicom_seg
 from mmcovid.scans.results import REGIONS, Settings
 from mmcovid.scans.run import run_scans
@@ -13,12 +15,13 @@ from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, rea
 from mmcovid.utils.configs import config_path
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='mmcovid-infer',
-        description='Segment the lesions of CT scans and classify the scans. Each gets a folder '
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'infer',
+        'Segment the lesions of CT scans and classify the scans. Each gets a folder '
         'with masks, results.json, slices.csv and report.html. Research use only: this is no '
-        'medical device.')
+        'medical device.',
+        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/')
     parser.add_argument(
         'inputs', nargs='+', metavar='INPUT',
         help='slice (picture or DICOM), folder of the pictures of one scan, folder of DICOM files, '
@@ -83,7 +86,7 @@ def load_inferencer(args: argparse.Namespace) -> OneShotInferencer:
     return inferencer
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; its exit status is 1 if a scan failed or is incomplete."""
     args = parse_args(argv)
     settings = Settings(

@@ -1,7 +1,9 @@
 """Generate a set of phantom CT slices with which to try everything out."""
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from mmcovid.cli.arguments import command, make_parser
 from mmcovid.data_tools.conversion import format_totals
 from mmcovid.data_tools.phantom.dataset import (
     LESION_SPLITS,
@@ -12,16 +14,19 @@ from mmcovid.data_tools.phantom.dataset import (
 )
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Draw chest-like CT slices of phantom patients, with and without lesions, and '
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'phantom',
+        'Draw chest-like CT slices of phantom patients, with and without lesions, and '
         'write them in the layouts of COVIDx-CT (covidx_ct/) and of the CNCB-NCOV lesion set '
         '(ct_lesion_seg/), with COCO annotations, and a few whole scans with masks as NIfTI '
         '(scans/). No patient is in two splits.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        '--out data/phantom')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
-    parser.add_argument('--seed', type=int, default=0, help='another seed gives other patients')
-    parser.add_argument('--size', type=int, default=256, help='side of the images in pixels')
+    parser.add_argument('--seed', type=int, default=0,
+                        help='another seed gives other patients (default: %(default)s)')
+    parser.add_argument('--size', type=int, default=256,
+                        help='side of the images in pixels (default: %(default)s)')
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the phantom set that is in DIR')
     for what, splits in (('', SLICE_SPLITS), ('lesion-', LESION_SPLITS)):
@@ -31,15 +36,15 @@ def parse_args() -> argparse.Namespace:
             prefix = f'--{what}' if split == 'train' else f'--{what}{split}-'
             parser.add_argument(
                 f'{prefix}patients-per-class', type=int, default=default.patients, metavar='N',
-                help=f'{name}, {split} split')
+                help=f'{name}, {split} split (default: %(default)s)')
             parser.add_argument(
                 f'{prefix}slices-per-patient', type=int, default=default.slices, metavar='K',
-                help=f'{name}, {split} split')
+                help=f'{name}, {split} split (default: %(default)s)')
     parser.add_argument('--scans-per-class', type=int, default=SCANS.patients, metavar='N',
-                        help='whole scans; 0 for none')
+                        help='whole scans; 0 for none (default: %(default)s)')
     parser.add_argument('--slices-per-scan', type=int, default=SCANS.slices, metavar='K',
-                        help='slices of a whole scan')
-    return parser.parse_args()
+                        help='slices of a whole scan (default: %(default)s)')
+    return parser.parse_args(argv)
 
 
 def split_sizes(args: argparse.Namespace, what: str = '') -> dict[str, SplitSize]:
@@ -53,15 +58,14 @@ def split_sizes(args: argparse.Namespace, what: str = '') -> dict[str, SplitSize
     return sizes
 
 
-def main() -> None:
-    args = parse_args()
-    try:
-        slices, lesions = write_phantom_set(
-            args.out, split_sizes(args), split_sizes(args, 'lesion_'),
-            SplitSize(args.scans_per_class, args.slices_per_scan), args.size, args.seed,
-            args.overwrite)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    slices, lesions = write_phantom_set(
+        args.out, split_sizes(args), split_sizes(args, 'lesion_'),
+        SplitSize(args.scans_per_class, args.slices_per_scan), args.size, args.seed,
+        args.overwrite)
     for split, number in slices.items():
         print(f'{split}_phantom.txt: {number} labelled slices')
     print(format_totals(lesions))

@@ -1,11 +1,16 @@
 """Publish a checkpoint: weights, config, classes and model card, without the optimiser."""
 import argparse
+from collections.abc import Sequence
 
 from mmcovid.checkpoints.publish import publish_model
+from mmcovid.cli.arguments import command, make_parser
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'publish',
+        'Publish a checkpoint: weights, config, classes and model card, without the optimiser.',
+        'work_dirs/lstm2/iter_30000.pth published/')
     parser.add_argument('checkpoint', help='checkpoint of a training')
     parser.add_argument(
         'out', help='file to write: NAME.safetensors, which is loaded without any pickle, or '
@@ -16,12 +21,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     args = parse_args(argv)
-    try:
-        file, lacks = publish_model(args.checkpoint, args.out, args.overwrite)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'{args.checkpoint} was not published: {error}') from error
+    file, lacks = publish_model(args.checkpoint, args.out, args.overwrite)
     for sentence in lacks:
         print(sentence)
     print(f'{file.stat().st_size / 1e6:.1f} MB written to {file}')

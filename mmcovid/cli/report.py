@@ -1,18 +1,22 @@
 """Report on dumped predictions, for reviewers: figures with intervals, curves, calibration."""
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmcovid.analysis.evaluation import Settings, load_models, load_validation, write_report
+from mmcovid.cli.arguments import make_parser
 from mmcovid.statistics.class_scores import AGGREGATES
 from mmcovid.statistics.clusters import UNITS
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Compute figures with 95 % intervals (bootstrap over patients), curves, '
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'report',
+        'Compute figures with 95 % intervals (bootstrap over patients), curves, '
         'calibration and the worst errors from predictions of tools/test.py --out, and write '
         'report.html, report.json and CSV tables. Predictions of several models must be of the '
-        'same test set; the others are compared with the first.')
+        'same test set; the others are compared with the first.',
+        'lstm2=predictions.pkl attention=other.pkl --out work_dirs/report')
     parser.add_argument(
         'predictions', nargs='+', metavar='[NAME=]FILE.pkl',
         help='dumped predictions; files of one NAME are training runs (seeds) of one model')
@@ -51,7 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     settings = Settings(
         unit=args.unit, aggregate=args.aggregate, rounds=args.rounds, seed=args.seed,

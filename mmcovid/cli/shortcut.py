@@ -7,6 +7,7 @@ alone; one that has learnt a shortcut is as good without.
 """
 import argparse
 import os
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from mmengine.config import Config
 
 from mmcovid.analysis.evaluation import Settings, compute, load_models
 from mmcovid.checkpoints.guard import safe_checkpoints
-from mmcovid.cli.common import add_common_arguments, build_runner, load_config
+from mmcovid.cli.arguments import make_parser
+from mmcovid.cli.runner import add_common_arguments, build_runner, load_config
 from mmcovid.evaluation import DumpSlices
 from mmcovid.models import RegionDataPreprocessor
 from mmcovid.utils.files import write_json, write_text
@@ -25,9 +27,11 @@ VIEWS = {'whole slice': None, 'lungs blanked': 'outside lungs', 'only lungs': 'l
 FIGURES = ('accuracy', 'macro_f1', 'macro_auroc')
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'shortcut',
+        __doc__,
+        'one-shot_r18_fpn_lstm2_phantom work_dirs/demo/iter_600.pth --out work_dirs/shortcut')
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
@@ -93,7 +97,7 @@ def to_markdown(data: dict) -> str:
     return '\n'.join([f'# Shortcut test of {data["checkpoint"]}', '', *lines, ''])
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args)
     cfg.load_from, cfg.resume = args.checkpoint, False

@@ -1,26 +1,39 @@
 """Test a checkpoint on both tasks; print one table and write it as JSON."""
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mmcovid.cards.record import record_test
-from mmcovid.checkpoints.guard import safe_checkpoints
-from mmcovid.cli.common import add_common_arguments, build_runner, load_config
+from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
+from mmcovid.cli.arguments import exit_on, make_parser
+from mmcovid.cli.runner import (
+    add_common_arguments,
+    build_runner,
+    load_config,
+    set_temperature,
+)
 from mmcovid.evaluation import DumpSlices
 from mmcovid.reporting.results_table import format_results
+from mmcovid.statistics.class_scores import read_temperature
 from mmcovid.utils.files import write_json
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='path of the config')
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'test', 'Test a checkpoint on both tasks; print one table and write it as JSON.',
+        'one-shot_r18_fpn_lstm2_cncb work_dirs/lstm2/iter_30000.pth --out predictions.pkl')
+    parser.add_argument('config', help='its path, or the base name of one of mmcovid')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument(
         '--out', metavar='PREDICTIONS.pkl', help='dump the predictions to this pickle file')
     parser.add_argument('--show-dir', metavar='DIR', help='draw every slice into this folder')
+    parser.add_argument(
+        '--temperature', metavar='T', help='what image logits are divided by to become scores: a '
+        'number, or temperature.json of "mmcovid report" (default: that of the config)')
     add_common_arguments(parser)
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
@@ -34,19 +47,23 @@ def draw_into(cfg: Config, folder: str) -> None:
     """Turn on drawing; an absolute path keeps the hook from adding work dir and time stamp."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise SystemExit('--show-dir needs default_hooks.visualization in the config, as in '
+        raise ValueError('--show-dir needs default_hooks.visualization in the config, as in '
                          'configs/_base_/default_runtime.py')
     hook.draw = True
     hook.test_out_dir = str(Path(folder).resolve())
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     args = parse_args(argv)
-    cfg = load_config(args)
+    with exit_on(OSError, ValueError):
+        cfg = load_config(args)
+        if args.temperature is not None:
+            set_temperature(cfg, read_temperature(args.temperature))
+        if args.show_dir:
+            draw_into(cfg, args.show_dir)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    if args.show_dir:
-        draw_into(cfg, args.show_dir)
 
     runner = build_runner(cfg)
     partial = None
@@ -56,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         dump = DumpSlices(out_file_path=partial)
         dump.dataset_meta = runner.test_dataloader.dataset.metainfo
         runner.test_evaluator.metrics.append(dump)
-    with safe_checkpoints():
+    with exit_on(UnsafeCheckpointError), safe_checkpoints():
         metrics = runner.test()
 
     if is_main_process():

@@ -1,18 +1,22 @@
 """Train a model from a config."""
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mmcovid.checkpoints.guard import safe_checkpoints
+from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.checkpoints.safetensors import SUFFIX
-from mmcovid.cli.common import add_common_arguments, build_runner, enable_amp, load_config
+from mmcovid.cli.arguments import exit_on, make_parser
+from mmcovid.cli.runner import add_common_arguments, build_runner, enable_amp, load_config
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='path of the config')
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'train', 'Train a model from a config.',
+        'one-shot_r18_fpn_lstm2_cncb --work-dir work_dirs/lstm2 --resume')
+    parser.add_argument('config', help='its path, or the base name of one of mmcovid')
     parser.add_argument(
         '--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument(
@@ -21,7 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--audit', action='store_true',
         help='first look for patients and slices that are in more than one split of the config, '
-        'and stop if there are any (tools/analysis_tools/audit_leakage.py does the same alone)')
+        'and stop if there are any ("mmcovid audit" does the same alone)')
     parser.add_argument(
         '--audit-allow', action='append', default=[], metavar='KIND[:PATTERN]',
         help='a known finding of the audit, with which to go on')
@@ -49,9 +53,11 @@ def stop_at_leakage(cfg: Config, allow: list[str]) -> None:
         raise SystemExit('not trained: mend the splits, or accept findings with --audit-allow')
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     args = parse_args(argv)
-    cfg = load_config(args)
+    with exit_on(OSError):
+        cfg = load_config(args)
     if args.audit:
         stop_at_leakage(cfg, args.audit_allow)
     if args.amp:
@@ -59,5 +65,5 @@ def main(argv: list[str] | None = None) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    with safe_checkpoints():
+    with exit_on(UnsafeCheckpointError), safe_checkpoints():
         build_runner(cfg).train()

@@ -1,17 +1,18 @@
 """Read every file of the sets of a config, or of annotations, and report what is wrong."""
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
+from mmcovid.cli.arguments import make_parser
 from mmcovid.data_tools import verification
-from mmcovid.datasets.of_config import slice_sets
+from mmcovid.utils.versions import check_stack
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Ends with exit status 1 if there are errors.')
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'verify',
+        __doc__ + ' Ends with exit status 1 if there are errors.',
+        'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py')
     parser.add_argument(
         'sets', nargs='+', type=Path, metavar='CONFIG|JSON',
         help='config (.py), annotation JSON of the converters, or text list')
@@ -26,17 +27,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> int:
+def sets_of_config(path: Path) -> list[verification.SliceSet]:
+    """The sets that a config reads, by the datasets themselves."""
+    check_stack()
+    from mmengine.config import Config
+
+    from mmcovid.datasets.of_config import slice_sets
+
+    return slice_sets(Config.fromfile(path))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    init_default_scope('mmdet')
     try:
         sets = []
         for path in args.sets:
-            sets += (slice_sets(Config.fromfile(path)) if path.suffix == '.py' else
+            sets += (sets_of_config(path) if path.suffix == '.py' else
                      [verification.read_set(path, args.images)])
         findings = verification.verify(sets, args.workers)
         verification.write_verification(args.out, sets, findings)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     print(verification.format_findings(sets, findings))
     errors = [found for found in findings if found.problem in verification.ERRORS]

@@ -38,10 +38,24 @@ def config_path(name: str) -> str:
     if '/' not in name:
         for path in root.rglob(name):
             return str(path)
-    known = sorted(
-        str(path.relative_to(root)) for path in root.rglob('*.py')
-        if '_base_' not in path.parts)
-    raise FileNotFoundError(f'mmcovid has no config {name!r}; it has: {", ".join(known)}')
+    raise FileNotFoundError(
+        f'mmcovid has no config {name!r}; it has: {", ".join(list_configs())}')
+
+
+def list_configs() -> list[str]:
+    """Paths below ``configs`` of all configs that can be trained."""
+    root = config_root()
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob('*.py')
+                  if '_base_' not in path.parts)
+
+
+def find_config(name: str) -> str:
+    """The path of a config: ``name`` itself if that is a file, else that of :func:`config_path`.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+    """
+    return name if Path(name).is_file() else config_path(name)
 
 
 def register_config_prefix() -> None:

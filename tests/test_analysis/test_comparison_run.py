@@ -1,7 +1,6 @@
 """The scheduling of a comparison; what stands for the scripts writes what they would."""
 import fcntl
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -260,13 +259,3 @@ def test_bad_configs(compare, tmp_path):
 def test_estimate(known, elapsed, eta, left, expected):
     rest = estimate_rest(known, elapsed, eta, left)
     assert rest == (None if expected is None else pytest.approx(expected))
-
-
-def test_no_stack_is_needed_to_import_it():
-    code = '''
-import sys
-import mmcovid.analysis.comparison.run
-print([name for name in ('torch', 'mmcv', 'mmengine', 'mmdet') if name in sys.modules])
-'''
-    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == '[]'

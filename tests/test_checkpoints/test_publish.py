@@ -151,7 +151,7 @@ def test_published_again(published, tmp_path, script, capsys):
 def test_nothing_is_overwritten_unless_told(published, tmp_path, script):
     target = tmp_path / 'kept.safetensors'
     target.write_text('mine')
-    with pytest.raises(SystemExit, match='was not published.*kept.safetensors: is there already'):
+    with pytest.raises(SystemExit, match='error: .*kept.safetensors: is there already'):
         script(published['safetensors'], target)
     assert target.read_text() == 'mine'
     script(published['safetensors'], target, '--overwrite')

@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from tools_utils import CONFIG, TOOLS, TOY
 
-from mmcovid.cli import common as cli
+from mmcovid.cli import runner as cli
 from mmcovid.cli import test, train
 
 

@@ -1,7 +1,7 @@
 """Report on attention weights: the command "mmcovid attention"."""
 import sys
 
-from mmcovid.cli.attention import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['attention', *sys.argv[1:]]))

@@ -1,7 +1,7 @@
 """Find patients and slices that are in more than one split: the command "mmcovid audit"."""
 import sys
 
-from mmcovid.cli.audit import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['audit', *sys.argv[1:]]))

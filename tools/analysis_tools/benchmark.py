@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mmcovid.cli.common import enable_amp
+from mmcovid.cli.runner import enable_amp
 from mmcovid.utils.files import write_json
 
 CONTENDERS = ('one-shot', 'mask-rcnn')

@@ -1,7 +1,7 @@
 """Train and test several systems, and write one table: the command "mmcovid compare"."""
 import sys
 
-from mmcovid.cli.compare import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['compare', *sys.argv[1:]]))

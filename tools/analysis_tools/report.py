@@ -1,7 +1,7 @@
 """Report on dumped predictions, for reviewers: the command "mmcovid report"."""
 import sys
 
-from mmcovid.cli.report import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['report', *sys.argv[1:]]))

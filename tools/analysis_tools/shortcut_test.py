@@ -1,7 +1,7 @@
 """Does a model read the lungs or the scanner?: the command "mmcovid shortcut"."""
 import sys
 
-from mmcovid.cli.shortcut import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['shortcut', *sys.argv[1:]]))

@@ -1,7 +1,7 @@
 """Convert the CNCB-NCOV lesion set: the command "mmcovid convert cncb-lesions"."""
 import sys
 
-from mmcovid.cli.convert_cncb_lesions import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['convert', 'cncb-lesions', *sys.argv[1:]]))

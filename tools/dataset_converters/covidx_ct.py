@@ -1,7 +1,7 @@
 """Convert lists of COVIDx-CT: the command "mmcovid convert covidx-ct"."""
 import sys
 
-from mmcovid.cli.convert_covidx_ct import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['convert', 'covidx-ct', *sys.argv[1:]]))

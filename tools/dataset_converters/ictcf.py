@@ -1,7 +1,7 @@
 """Convert iCTCF: the command "mmcovid convert ictcf"."""
 import sys
 
-from mmcovid.cli.convert_ictcf import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['convert', 'ictcf', *sys.argv[1:]]))

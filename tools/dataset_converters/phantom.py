@@ -1,7 +1,7 @@
 """Generate a set of phantom slices and scans: the command "mmcovid phantom"."""
 import sys
 
-from mmcovid.cli.phantom import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['phantom', *sys.argv[1:]]))

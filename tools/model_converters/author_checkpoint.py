@@ -1,7 +1,7 @@
 """Convert a checkpoint of the author: the command "mmcovid convert author-checkpoint"."""
 import sys
 
-from mmcovid.cli.convert_author_checkpoint import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['convert', 'author-checkpoint', *sys.argv[1:]]))

@@ -1,7 +1,7 @@
 """Publish a checkpoint: the command "mmcovid publish"."""
 import sys
 
-from mmcovid.cli.publish import main
+from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(['publish', *sys.argv[1:]]))

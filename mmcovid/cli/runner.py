@@ -1,4 +1,4 @@
-"""What scripts share."""
+"""What commands share that build a runner from a config."""
 import argparse
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
+
+from mmcovid.utils.configs import find_config
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,35 +27,21 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every script that converts a set."""
-    parser.add_argument(
-        '--out', type=Path, required=True, metavar='OUT',
-        help='folder to write the JSON and a dataset_card.json to')
-    parser.add_argument(
-        '--dry-run', action='store_true', help='check and count, but write nothing')
-    parser.add_argument(
-        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)')
-
-
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and apply the common options to it.
 
     Args:
-        args (argparse.Namespace): With ``config`` and what
+        args (argparse.Namespace): With ``config``, a path or a base name, and what
             :func:`add_common_arguments` adds.
 
     Returns:
         Config: The config with ``launcher`` and ``work_dir`` set.
 
     Raises:
-        SystemExit: If there is no such file.
+        FileNotFoundError: If there is no such config.
     """
-    if not os.path.isfile(args.config):
-        raise SystemExit(f'there is no config {args.config}: give the path of a file, such as '
-                         'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    cfg = Config.fromfile(find_config(args.config))
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
@@ -74,6 +62,18 @@ def enable_amp(cfg: Config) -> None:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmcovid.BF16OptimWrapper'
+
+
+def set_temperature(cfg: Config, temperature: float) -> None:
+    """Divide the image logits of a config's model by a temperature before they become scores.
+
+    Raises:
+        ValueError: The model does not classify slices.
+    """
+    heads = [cfg.model[name] for name in ('attention_head', 'image_head') if name in cfg.model]
+    if not heads:
+        raise ValueError('this model does not classify slices: it has no temperature')
+    heads[0].temperature = temperature
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -1,0 +1,81 @@
+"""What commands share that needs no PyTorch."""
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+
+
+def make_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
+    """A parser for a command.
+
+    Args:
+        command (str): Its name after ``mmcovid``.
+        description (str): What it does.
+        example (str): Arguments of a use that makes sense.
+    """
+    return argparse.ArgumentParser(
+        prog=f'mmcovid {command}', description=description,
+        epilog=f'example:\n  mmcovid {command} {example}', formatter_class=_Formatter)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps paragraphs, and leaves indented lines as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip().split('\n\n')
+        return '\n\n'.join(
+            paragraph if '\n  ' in paragraph or paragraph.startswith('-')
+            else super(_Formatter, self)._fill_text(paragraph, width, indent)
+            for paragraph in paragraphs)
+
+
+def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that converts a set."""
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='OUT',
+        help='folder to write the JSON and a dataset_card.json to')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='check and count, but write nothing')
+    parser.add_argument(
+        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)')
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that changes entries of a config; :func:`read_cfg_options` reads it."""
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+        help='change entries of the config')
+
+
+def read_cfg_options(args: argparse.Namespace) -> dict:
+    """The entries to change, as MMEngine reads them; not imported before a config is."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('options', nargs='*', action=DictAction)
+    return parser.parse_args(['--', *args.cfg_options]).options or {}
+
+
+@contextmanager
+def exit_on(*errors: type[Exception]) -> Iterator[None]:
+    """End the process in a sentence where a library raises one of these errors.
+
+    Libraries raise, and only commands end the process.
+    """
+    try:
+        yield
+    except errors as error:
+        raise SystemExit(f'error: {error}') from error
+
+
+def command(main: Callable[[Sequence[str] | None], int | None]
+            ) -> Callable[[Sequence[str] | None], int | None]:
+    """Decorator of commands that train and test nothing: bad input ends them in a sentence."""
+
+    @wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int | None:
+        with exit_on(OSError, ValueError):
+            return main(argv)
+
+    return run
