@@ -7,6 +7,7 @@ from no_stack import run_without_stack
 
 #: What neither trains nor loads a model.
 FREE_ROOMS = (
+    'analysis.attention.deletion', 'analysis.attention.page', 'analysis.comparison.run',
     'analysis.evaluation', 'cards', 'classes', 'cli', 'ct', 'data_tools.conversion',
     'data_tools.leakage', 'data_tools.phantom.dataset', 'data_tools.verification', 'drawing.rois',
     'reporting', 'reporting.templating', 'results', 'statistics.bootstrap',

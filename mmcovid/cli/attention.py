@@ -7,12 +7,13 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-from mmcovid.analysis.attention import Settings, write_report
+from mmcovid.analysis.attention import AttentionSettings
+from mmcovid.analysis.attention.write import write_attention_report
 from mmcovid.cli.arguments import make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    default = Settings()
+    default = AttentionSettings()
     parser = make_parser(
         'attention',
         'Predict the test set of a config and report which lesion classes, regions '
@@ -51,7 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    settings = Settings(
+    settings = AttentionSettings(
         counts=tuple(sorted(set(args.drop))), draws=args.draws, rounds=args.rounds,
         seed=args.seed, score_thr=args.score_thr, max_slices=args.max_slices,
         gallery=args.gallery)
@@ -59,16 +60,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = Config.fromfile(args.config)
         cfg.merge_from_dict(args.cfg_options or {})
         init_default_scope(cfg.get('default_scope', 'mmdet'))
-        data = write_report(cfg, args.checkpoint, args.out, settings, args.device)
+        report = write_attention_report(cfg, args.checkpoint, args.out, settings, args.device)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
-    for task, own in data['sets'].items():
-        for row in own['deletion']:
-            if row['measure'] == 'score_drop' and row['dropped'] == settings.counts[0]:
-                change = row['top_minus_random']
-                print(f'{task}, {row["dropped"]} dropped by {row["ranking"]}, score falls by '
-                      f'{row["top"]["value"]:.4f}; more than for random RoIs by '
-                      f'{change["value"]:.4f} ({change["low"]:.4f} to {change["high"]:.4f})')
-    for note in data['notes']:
+    for task, figures in report.sets.items():
+        for effect in figures.deletion:
+            if effect.measure == 'score_drop' and effect.dropped == settings.counts[0]:
+                change = effect.top_minus_random
+                print(f'{task}, {effect.dropped} dropped by {effect.ranking}, score falls by '
+                      f'{effect.top.value:.4f}; more than for random RoIs by '
+                      f'{change.value:.4f} ({change.low:.4f} to {change.high:.4f})')
+    for note in report.notes:
         print(f'note: {note}')
     print(f'written to {args.out / "attention_report.html"}')

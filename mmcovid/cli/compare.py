@@ -15,8 +15,6 @@ from mmcovid.analysis.comparison.systems import read_systems, with_seeds
 from mmcovid.analysis.evaluation import Settings, load_models, write_report
 from mmcovid.cli.arguments import make_parser
 
-TOOLS = Path(__file__).resolve().parents[1]
-
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
@@ -56,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         systems = read_systems(args.systems)
         if args.seeds:
             systems = with_seeds(systems, args.seeds)
-        comparison = Comparison(systems, args.out, TOOLS, args.cfg_options, args.amp)
+        comparison = Comparison(systems, args.out, args.cfg_options, args.amp)
         comparison.select(args.report)
         if args.dry_run:
             print(comparison.plan(args.only))

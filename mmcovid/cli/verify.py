@@ -45,11 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sets += (sets_of_config(path) if path.suffix == '.py' else
                      [verification.read_set(path, args.images)])
         findings = verification.verify(sets, args.workers)
-        verification.write_report(args.out, sets, findings)
+        verification.write_verification(args.out, sets, findings)
     except (ImportError, OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     print(verification.format_findings(sets, findings))
-    errors = [finding for finding in findings if finding.problem in verification.ERRORS]
+    errors = [found for found in findings if found.problem in verification.ERRORS]
     print(f'{len(errors)} errors, {len(findings) - len(errors)} warnings in '
           f'{sum(len(each.slices) for each in sets)} slices; written to {args.out}')
     return 1 if errors else 0

@@ -6,6 +6,7 @@ from os import fspath
 
 import numpy as np
 
+from mmcovid.results import Failure
 from mmcovid.utils.log import log
 
 from .dicom import choose_series, read_series
@@ -98,8 +99,8 @@ def find_slice(path: str | os.PathLike) -> tuple[CTVolume, int]:
         raise FileNotFoundError(f'{wanted.path}: no such file or folder.')
     stat = os.stat(wanted.path)
     volume = _keep(wanted.path, wanted.series_uid, stat.st_mtime_ns, stat.st_size)
-    if isinstance(volume, str):
-        raise ValueError(volume)
+    if isinstance(volume, Failure):
+        raise ValueError(volume.reason)
     index = 0 if wanted.index is None and len(volume) == 1 else wanted.index
     if index is None or index >= len(volume):
         raise ValueError(
@@ -125,15 +126,14 @@ def read_picture(path: str | os.PathLike,
 
 
 @lru_cache(maxsize=1)
-def _keep(path: str, uid: str | None, *stamp: int) -> CTVolume | str:
+def _keep(path: str, uid: str | None, *stamp: int) -> CTVolume | Failure:
     """A volume, or why it cannot be read: that is not tried again for each slice."""
     try:
         volume = read_volume(path, uid)
     except (OSError, ValueError) as error:
-        return str(error)
+        return Failure(path, str(error))
     least = volume.array.min()
     if least > _LEAST_OF_A_CT:
         log(f'{path}: its least value is {least}. A CT in Hounsfield units has air, about '
-                  '-1000: if these are other units, its results mean nothing.',
-                  level=logging.WARNING)
+            '-1000: if these are other units, its results mean nothing.', level=logging.WARNING)
     return volume

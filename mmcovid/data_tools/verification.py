@@ -19,7 +19,7 @@ from mmcovid.utils.parallel import map_files
 from .conversion import count_slices, read_card, read_mask
 from .slice_lists import SliceEntry, read_slices
 
-#: What a finding can be, and what it means. Warnings spoil no run.
+#: What a problem can be, and what it means. Warnings spoil no run.
 ERRORS = {
     'missing': 'there is no such file',
     'empty': 'the file has no bytes',
@@ -49,7 +49,7 @@ class SliceFile(NamedTuple):
     mask: str | None = None
 
 
-class Finding(NamedTuple):
+class DataProblem(NamedTuple):
     """One thing that is the matter with a set."""
 
     set: str
@@ -63,7 +63,7 @@ class SliceSet(NamedTuple):
 
     title: str
     slices: list[SliceFile]
-    findings: list[Finding]
+    findings: list[DataProblem]
 
 
 def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
@@ -96,7 +96,7 @@ def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
 
 
 def verify(sets: Sequence[SliceSet], workers: int = 4,
-           show_progress: bool = True) -> list[Finding]:
+           show_progress: bool = True) -> list[DataProblem]:
     """Read every file of some sets.
 
     Args:
@@ -106,36 +106,36 @@ def verify(sets: Sequence[SliceSet], workers: int = 4,
         show_progress (bool): Show a progress bar.
 
     Returns:
-        list[Finding]: All that is the matter, set by set.
+        list[DataProblem]: All that is the matter, set by set.
     """
     findings = []
     for each in sets:
         results = map_files(examine_slice, each.slices, each.title[-40:], workers, show_progress)
         findings += each.findings
-        findings += [Finding(each.title, slice_.name, *problem)
+        findings += [DataProblem(each.title, slice_.name, *problem)
                      for slice_, problems in zip(each.slices, results) for problem in problems]
     return findings
 
 
-def examine_slice(each: SliceFile) -> list[tuple[str, str]]:
+def examine_slice(entry: SliceFile) -> list[tuple[str, str]]:
     """Read the image of a slice, and its mask if there is one.
 
     Returns:
         list[tuple[str, str]]: Problems with their details; keys of
         :data:`ERRORS` and :data:`WARNINGS`.
     """
-    if is_ct(each.image) and not os.path.isdir(each.image):
+    if is_ct(entry.image) and not os.path.isdir(entry.image):
         try:
-            volume, index = find_slice(each.image)
+            volume, index = find_slice(entry.image)
         except FileNotFoundError:
             return [('missing', '')]
         except ValueError as error:
             return [('unreadable', str(error))]
-        return _examine_pixels(volume.array[index], each)
+        return _examine_pixels(volume.array[index], entry)
     try:
-        if os.path.getsize(each.image) == 0:
+        if os.path.getsize(entry.image) == 0:
             return [('empty', '')]
-        with Image.open(each.image) as image:
+        with Image.open(entry.image) as image:
             pixels = np.asarray(image)
     except FileNotFoundError:
         return [('missing', '')]
@@ -144,7 +144,7 @@ def examine_slice(each: SliceFile) -> list[tuple[str, str]]:
     except Exception as error:  # damaged files fail in many ways
         return [('truncated', f'{type(error).__name__}: {error}')]
     problems = []
-    if not cv2.haveImageReader(each.image):
+    if not cv2.haveImageReader(entry.image):
         problems.append(('unreadable', f'{image.format} is a format that OpenCV does not read'))
     if image.mode.endswith('A'):
         pixels = pixels[..., :-1]
@@ -152,34 +152,34 @@ def examine_slice(each: SliceFile) -> list[tuple[str, str]]:
         problems.append(('16 bit', ''))
     if image.mode.startswith('RGB') and np.ptp(pixels, axis=2).any():
         problems.append(('colour', ''))
-    return problems + _examine_pixels(pixels, each)
+    return problems + _examine_pixels(pixels, entry)
 
 
-def format_findings(sets: Sequence[SliceSet], findings: Sequence[Finding]) -> str:
+def format_findings(sets: Sequence[SliceSet], findings: Sequence[DataProblem]) -> str:
     """A table of what was found, with the first three slices of each kind."""
     rows = [['set', 'slices', 'problem', 'number', 'such as']]
     for each in sets:
-        own = [finding for finding in findings if finding.set == each.title]
-        numbers = Counter(finding.problem for finding in own)
+        own = [found for found in findings if found.set == each.title]
+        numbers = Counter(found.problem for found in own)
         for problem, number in numbers.items() or {'-': 0}.items():
-            some = [f'{finding.name} {finding.detail}'.strip()
-                    for finding in own if finding.problem == problem][:3]
+            some = [f'{found.name} {found.detail}'.strip()
+                    for found in own if found.problem == problem][:3]
             rows.append([each.title, len(each.slices), problem, number, '\n'.join(some)])
     return AsciiTable(rows).table
 
 
-def write_report(out_dir: str | Path, sets: Sequence[SliceSet],
-                 findings: Sequence[Finding]) -> None:
+def write_verification(out_dir: str | Path, sets: Sequence[SliceSet],
+                       findings: Sequence[DataProblem]) -> None:
     """Write ``verification.json`` and ``quarantine.txt``, the skip list of both datasets."""
     out_dir = Path(out_dir)
     write_json(
         dict(sets={each.title: len(each.slices) for each in sets},
-             errors=sum(finding.problem in ERRORS for finding in findings),
-             findings=[finding._asdict() for finding in findings]),
+             errors=sum(found.problem in ERRORS for found in findings),
+             findings=[found._asdict() for found in findings]),
         out_dir / 'verification.json')
     # a slice that is listed twice would be lost with its repetition
-    bad = sorted({finding.name for finding in findings
-                  if finding.name and finding.problem in ERRORS.keys() - {'duplicate'}})
+    bad = sorted({found.name for found in findings
+                  if found.name and found.problem in ERRORS.keys() - {'duplicate'}})
     write_text('\n'.join(['# slices to leave out: skip_list=... of both datasets', *bad, '']),
                out_dir / 'quarantine.txt')
 
@@ -234,21 +234,22 @@ def slice_set(files: Sequence[str], images: str,
 
 
 def volume_set(title: str, volumes: Sequence[str]) -> SliceSet:
-    """All slices of CT volumes; a volume that cannot be read is a finding."""
+    """All slices of CT volumes; a volume that cannot be read is a problem."""
     slices, findings = [], []
     for path in volumes:
         try:
             slices += [SliceFile(name, name) for name in list_slices(path)]
         except FileNotFoundError:
-            findings.append(Finding(title, path, 'missing'))
+            findings.append(DataProblem(title, path, 'missing'))
         except (OSError, ValueError) as error:
-            findings.append(Finding(title, path, 'unreadable', str(error)))
+            findings.append(DataProblem(title, path, 'unreadable', str(error)))
     return _without_repeats(title, slices, findings)
 
 
 def broken_set(title: str, error: Exception) -> SliceSet:
+    """A set whose annotations cannot be read."""
     detail = str(error) if isinstance(error, (OSError, ValueError)) else repr(error)
-    return SliceSet(title, [], [Finding(title, '', 'bad annotations', detail)])
+    return SliceSet(title, [], [DataProblem(title, '', 'bad annotations', detail)])
 
 
 def _load_json(file: str | Path) -> dict:
@@ -268,33 +269,33 @@ def _load_json(file: str | Path) -> dict:
     return content
 
 
-def _without_repeats(title: str, slices: list[SliceFile], findings: list[Finding]) -> SliceSet:
+def _without_repeats(title: str, slices: list[SliceFile], findings: list[DataProblem]) -> SliceSet:
     numbers = Counter(each.name for each in slices)
     findings = [each._replace(set=title) for each in findings]
-    findings += [Finding(title, name, 'duplicate', f'{number} times')
+    findings += [DataProblem(title, name, 'duplicate', f'{number} times')
                  for name, number in numbers.items() if number > 1]
     return SliceSet(title, list({each.name: each for each in slices}.values()), findings)
 
 
-def _compare_with_card(file: Path, counts: dict) -> list[Finding]:
+def _compare_with_card(file: Path, counts: dict) -> list[DataProblem]:
     """What differs between annotations and the card that was written with them."""
     card = (read_card(file.parent) or {}).get('splits', {}).get(file.stem)
     if card is None or card['sha256'] == sha256(file):
         return []
     differences = [f'{key}: {counts[key]}, the card says {card[key]}'
                    for key in counts if counts[key] != card[key]]
-    return [Finding('', '', 'not as converted', '; '.join(differences) or 'other bytes')]
+    return [DataProblem('', '', 'not as converted', '; '.join(differences) or 'other bytes')]
 
 
-def _examine_pixels(pixels: np.ndarray, each: SliceFile) -> list[tuple[str, str]]:
+def _examine_pixels(pixels: np.ndarray, entry: SliceFile) -> list[tuple[str, str]]:
     """Size and values of the pixels (H, W) or (H, W, C) of a slice, and its mask."""
     problems = []
     height, width = pixels.shape[:2]
-    if each.size and each.size != (width, height):
-        problems.append(('wrong size', f'{width}x{height}, not {each.size[0]}x{each.size[1]}'))
+    if entry.size and entry.size != (width, height):
+        problems.append(('wrong size', f'{width}x{height}, not {entry.size[0]}x{entry.size[1]}'))
     if pixels.min() == pixels.max():
         problems.append(('constant', f'value {pixels.min()}'))
-    return problems + (_examine_mask(each.mask, (height, width)) if each.mask else [])
+    return problems + (_examine_mask(entry.mask, (height, width)) if entry.mask else [])
 
 
 def _examine_mask(path: str, shape: tuple[int, int]) -> list[tuple[str, str]]:

@@ -84,8 +84,18 @@ def _leaves_of(cfg: Config, lazy: bool) -> Iterator[tuple[str, BaseDataset]]:
                          'with a dataset: there is nothing to look at.')
     for role in roles:
         options = dict(cfg[f'{role}_dataloader'].dataset)
-        for leaf in leaves(DATASETS.build(options | dict(lazy_init=True) if lazy else options)):
+        for leaf in leaves(DATASETS.build(_lazily(options) if lazy else options)):
             yield role, leaf
+
+
+def _lazily(options: dict) -> dict:
+    """Options of a dataset that loads nothing, nor does what it wraps."""
+    options = dict(options, lazy_init=True)
+    if isinstance(options.get('dataset'), dict):
+        options['dataset'] = _lazily(options['dataset'])
+    if 'datasets' in options:
+        options['datasets'] = [_lazily(wrapped) for wrapped in options['datasets']]
+    return options
 
 
 def _slices_of(dataset: BaseDataset) -> list[dict]:

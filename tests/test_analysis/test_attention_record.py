@@ -4,10 +4,8 @@ import torch
 from mmdet.registry import MODELS
 from models_utils import cls_sample, seg_sample, test_batch
 
-from mmcovid.analysis.attention import check_attention, record_slices
-from mmcovid.analysis.attention.record import recorded_features
-
-CLASSES = ('lung', 'ggo', 'consolidation')
+from mmcovid.analysis.attention.record import check_attention, record_slices, recorded_features
+from mmcovid.classes import DEFAULT
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +37,7 @@ def test_slices_are_recorded(model):
     samples = {}
     batches = [test_batch([cls_sample(label=2), seg_sample(seed=1)]),
                test_batch([seg_sample(num_lesions=0, seed=2)], seed=2)]
-    slices = record_slices(model, batches, CLASSES, counts=(1, 2, 3), draws=2,
+    slices = record_slices(model, batches, DEFAULT, counts=(1, 2, 3), draws=2,
                            on_sample=samples.__setitem__)
     assert list(samples) == [0, 1, 2]
     assert [(each.task, each.truth) for each in slices] == [
@@ -62,7 +60,7 @@ def test_share_in_true_lesions(model):
     sample = seg_sample(num_lesions=2, seed=3)
     sample.gt_instances.masks.masks[:] = 0
     sample.gt_instances.masks.masks[1] = 1  # GGO everywhere
-    each, = record_slices(model, [test_batch([sample])], CLASSES, counts=())
+    each, = record_slices(model, [test_batch([sample])], DEFAULT, counts=())
     np.testing.assert_allclose(each.in_lesion, 1)
     np.testing.assert_allclose(each.centred, 1)
     assert each.deletions == []

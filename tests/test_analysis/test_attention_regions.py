@@ -1,42 +1,39 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mmengine.structures import InstanceData
 
 from mmcovid.analysis.attention.regions import (
-    REGIONS,
+    SLICE_REGIONS,
     lung_field,
     region_maps,
     shares_in,
     true_lesions,
 )
+from mmcovid.classes import DEFAULT, Classes
 
-CLASSES = ('lung', 'ggo', 'consolidation')
 SIZE = (40, 60)
 #: two lungs of 20 x 20 pixels, 10 pixels apart
 LUNGS = [(5, 10, 25, 30), (35, 10, 55, 30)]
 
 
 def instances(boxes, labels, scores=None):
-    masks = torch.zeros(len(boxes), *SIZE, dtype=torch.bool)
+    """Masks, labels and scores."""
+    masks = np.zeros((len(boxes), *SIZE), bool)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes):
         mask[y1:y2, x1:x2] = True
-    made = InstanceData(masks=masks, labels=torch.tensor(labels, dtype=torch.long))
-    made.scores = torch.tensor(scores if scores is not None else [0.9] * len(boxes))
-    return made
+    return masks, np.array(labels, int), np.array(scores or [0.9] * len(boxes))
 
 
 def maps_of(*boxes):
-    return dict(zip(REGIONS, region_maps(lung_field(
-        instances(boxes, [0] * len(boxes)), CLASSES, SIZE))))
+    return dict(zip(SLICE_REGIONS, region_maps(lung_field(
+        *instances(boxes, [0] * len(boxes)), DEFAULT))))
 
 
 def test_field_holds_lungs_and_the_lesions_that_touch_them():
-    field = lung_field(instances(
+    field = lung_field(*instances(
         [*LUNGS, (25, 15, 28, 20), (0, 35, 4, 39), (30, 0, 34, 4)], [0, 0, 1, 2, 0],
-        [.9, .9, .5, .9, .1]), CLASSES, SIZE)
+        [.9, .9, .5, .9, .1]), DEFAULT)
     assert field[12, 6] and field[17, 26]
     assert not field[37, 2]  # a lesion apart from the lungs
     assert not field[2, 32]  # a lung of low score
@@ -44,15 +41,15 @@ def test_field_holds_lungs_and_the_lesions_that_touch_them():
 
 
 def test_holes_are_filled():
-    ring = instances([LUNGS[0]], [0])
-    ring.masks[0, 15:20, 10:15] = False
-    assert lung_field(ring, CLASSES, SIZE).sum() == 400
+    masks, *ring = instances([LUNGS[0]], [0])
+    masks[0, 15:20, 10:15] = False
+    assert lung_field(masks, *ring, DEFAULT).sum() == 400
 
 
 @pytest.mark.parametrize('found', [
     instances([], [], []), instances([LUNGS[0]], [1]), instances([LUNGS[0]], [0], [.2])])
 def test_no_lung(found):
-    assert lung_field(found, CLASSES, SIZE) is None
+    assert lung_field(*found, DEFAULT) is None
 
 
 def test_parts_of_two_lungs():
@@ -78,7 +75,7 @@ def test_shares_of_boxes():
         [15, 10, 45, 30],  # half of each and all between
         [10.2, 12.4, 10.3, 12.5],  # thinner than a pixel
         [-20, -20, 5, 400]])  # beyond the slice
-    shares = dict(zip(REGIONS, shares_in(boxes, np.stack(list(maps_of(*LUNGS).values()))).T))
+    shares = dict(zip(SLICE_REGIONS, shares_in(boxes, np.stack(list(maps_of(*LUNGS).values()))).T))
     assert shares['image left'] == pytest.approx([1, 1 / 3, 1, 0])
     assert shares['image right'] == pytest.approx([0, 1 / 3, 0, 0])
     assert shares['outside'] == pytest.approx([0, 1 / 3, 0, 1])
@@ -88,12 +85,22 @@ def test_shares_of_boxes():
 @given(st.lists(st.tuples(*[st.floats(-10, 70)] * 4), min_size=1, max_size=8))
 def test_shares_of_the_parts_add_up(corners):
     boxes = np.array([[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners])
-    shares = dict(zip(REGIONS, shares_in(boxes, np.stack(list(maps_of(*LUNGS).values()))).T))
-    for one, other in (REGIONS[:2], REGIONS[2:4], REGIONS[4:6]):
+    shares = dict(zip(SLICE_REGIONS, shares_in(boxes, np.stack(list(maps_of(*LUNGS).values()))).T))
+    for one, other in (
+            SLICE_REGIONS[:2], SLICE_REGIONS[2:4], SLICE_REGIONS[4:6]):
         np.testing.assert_allclose(shares[one] + shares[other] + shares['outside'], 1)
 
 
 def test_true_lesions_are_without_the_lungs():
-    truth = true_lesions(instances([LUNGS[0], (30, 5, 34, 9)], [0, 2]), CLASSES, SIZE)
+    masks, labels, _ = instances([LUNGS[0], (30, 5, 34, 9)], [0, 2])
+    truth = true_lesions(masks, labels, DEFAULT)
     assert truth.sum() == 16 and truth[6, 32]
-    assert not true_lesions(instances([LUNGS[0]], [0]), CLASSES, SIZE).any()
+    assert not true_lesions(masks[:1], labels[:1], DEFAULT).any()
+
+
+def test_the_lung_is_known_by_its_role():
+    classes = Classes.of(('opacity', 'lobe'), roles=dict(lobe='lung'))
+    masks, labels, scores = instances([LUNGS[0], (30, 5, 34, 9)], [1, 0])
+    assert lung_field(masks, labels, scores, classes).sum() == 400
+    assert true_lesions(masks, labels, classes).sum() == 16
+    assert lung_field(masks, labels, scores, Classes.of(('opacity', 'lobe'))) is None

@@ -1,6 +1,7 @@
 """The scheduling of a comparison; what stands for the scripts writes what they would."""
 import fcntl
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,10 @@ class Scripts:
         self.troubles = {}
 
     def __call__(self, command, log, tick):
-        script, config = Path(command[1]).stem, Path(command[2])
+        assert command[:3] == [sys.executable, '-m', 'mmcovid.cli']
+        script, config = command[3], Path(command[4])
         work_dir = Path(command[command.index('--work-dir') + 1])
-        self.calls.append((script, config.stem, *command[3:]))
+        self.calls.append((script, config.stem, *command[5:]))
         tick()
         with open(log, 'a') as file:
             file.write('Iter(train) [1/2]  eta: 0:00:10  time: 1\n')
@@ -70,7 +72,7 @@ def compare(tmp_path, scripts):
 
     def make(seeds=(), **kwargs):
         chosen = with_seeds(systems, seeds) if seeds else systems
-        return Comparison(chosen, tmp_path / 'out', 'tools', run=scripts, **kwargs)
+        return Comparison(chosen, tmp_path / 'out', run=scripts, **kwargs)
 
     return make
 
@@ -244,7 +246,7 @@ def test_bad_configs(compare, tmp_path):
     (tmp_path / 'b.py').write_text((tmp_path / 'a.py').read_text())
     same = [System(name, tmp_path / 'a.py') for name in ('one', 'two')]
     with pytest.raises(ValueError, match='two is the same config as one'):
-        Comparison(same, tmp_path / 'out', 'tools')
+        Comparison(same, tmp_path / 'out')
 
 
 @pytest.mark.parametrize('known, elapsed, eta, left, expected', [

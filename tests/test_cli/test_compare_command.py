@@ -39,7 +39,7 @@ def test_the_real_scripts(compare, capsys):
 
 def test_failures_end_the_script_with_an_error(compare, monkeypatch):
     monkeypatch.setattr(Comparison, 'run', lambda *args: {'toy': 'no luck (train.log)'})
-    Comparison(read_systems(['toy.py']), 'out', '.').write_table()
+    Comparison(read_systems(['toy.py']), 'out').write_table()
     with pytest.raises(SystemExit, match='1 failed:\ntoy: no luck'):
         compare(['toy.py', '--out', 'out'])
 

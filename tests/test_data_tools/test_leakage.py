@@ -13,6 +13,7 @@ from mmcovid.data_tools.leakage.audit import MIN_SIMILARITY
 from mmcovid.data_tools.leakage.fingerprints import THUMBNAIL, nearest, similarity, take_fingerprint
 from mmcovid.data_tools.phantom.patients import draw_patient, render_slice
 from mmcovid.datasets.of_config import audit_splits_of
+from mmcovid.results import Failure
 
 SIZE = 192
 
@@ -78,7 +79,7 @@ def sets(tmp_path):
 
 def found(audit):
     """Kind and name of each finding."""
-    return {(finding.kind, finding.slices[1].rsplit('/', 1)[-1]) for finding in audit.findings}
+    return {(overlap.kind, overlap.slices[1].rsplit('/', 1)[-1]) for overlap in audit.findings}
 
 
 def test_independent_splits(sets):
@@ -167,6 +168,8 @@ def test_broken_files_are_counted(sets):
     broken.write_bytes(broken.read_bytes()[:100])
     audit = sets.audit(train, test)
     assert list(audit.unreadable) == [str(broken)]
+    failure = take_fingerprint(dict(img_path=str(broken)))
+    assert failure == Failure(str(broken), audit.unreadable[str(broken)]) and failure.reason
     assert found(audit) == {('exact', 'NCP_10_test_0.png'), ('exact', 'NCP_12_test_0.png')}
     for path in sets.root.glob('images/*_test_*'):
         path.write_bytes(b'')

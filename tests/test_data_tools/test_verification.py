@@ -150,7 +150,7 @@ def test_config_and_quarantine(root):
     text = verification.format_findings(sets, findings)
     assert 'truncated' in text and 'NCP_2_2_2.png' in text and 'absent.txt' in text
 
-    verification.write_report(root / 'report', sets, findings)
+    verification.write_verification(root / 'report', sets, findings)
     report = json.loads((root / 'report/verification.json').read_text())
     assert report['errors'] == 3 and report['findings'][0]['name'] == '7/1.jpg'
     # a run goes on with what is left

@@ -1,12 +1,16 @@
 """What the attention weights say, and whether they can be believed.
 
-See ``tools/analysis_tools/attention_report.py``.
+``regions``, ``deletion`` and ``record`` look at slices, ``measure`` computes figures of them,
+``plots`` draws them, ``page`` lays them out, and ``write`` does all of it for the test set of a
+config. Only ``record`` and ``write`` need PyTorch to be imported.
 """
+from mmcovid.results import AttentionReport, AttentionSettings
+
 from .deletion import Deletion, delete_rois, refill
-from .record import SliceAttention, check_attention, record_slices
-from .write import Settings, write_report
+from .measure import measure_sets
+from .slices import SliceAttention
 
 __all__ = [
-    'Deletion', 'Settings', 'SliceAttention', 'check_attention', 'delete_rois', 'record_slices',
-    'refill', 'write_report'
+    'AttentionReport', 'AttentionSettings', 'Deletion', 'SliceAttention', 'delete_rois',
+    'measure_sets', 'refill'
 ]

@@ -8,13 +8,16 @@ random one too: hence the comparison with random RoIs.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mmcovid.drawing.slices import merge_repeats
-from mmcovid.models.attention_heads import BaseAttentionHead
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmcovid.models.attention_heads import BaseAttentionHead
 
 RANDOM = 'random'
 BY_SCORE = 'detection score'
@@ -80,9 +83,8 @@ def plan_drops(rankings: dict[str, np.ndarray], places: np.ndarray, counts: Sequ
     return drops
 
 
-@torch.no_grad()
-def delete_rois(head: BaseAttentionHead,
-                roi_feats: Tensor,
+def delete_rois(head: 'BaseAttentionHead',
+                roi_feats: 'Tensor',
                 boxes: np.ndarray,
                 scores: np.ndarray,
                 rankings: dict[str, np.ndarray],
@@ -121,17 +123,43 @@ def delete_rois(head: BaseAttentionHead,
     sequences = np.stack([whole] + [
         refill(np.setdiff1d(places, dropped), scores, len(boxes), order)
         for _, _, dropped in drops])
-    different, inverse = np.unique(sequences, axis=0, return_inverse=True)
-    results = []
-    for part in torch.from_numpy(different).to(roi_feats.device).split(batch_size):
-        results += head.predict(roi_feats[part].flatten(0, 1))
-    before, *after = (results[i] for i in inverse.ravel())
+    return summarize_drops(drops, *_classify(head, roi_feats, sequences, batch_size))
 
-    label = int(before['label'])
-    table: dict[tuple[str, str, int], list[tuple[float, ...]]] = {}
-    for (ranking, end, dropped), result in zip(drops, after):
-        table.setdefault((ranking, end, len(dropped)), []).append((
-            float(before['score'][label] - result['score'][label]),
-            float(before['logits'][label] - result['logits'][label]),
-            float(result['label'] != label)))
+
+def summarize_drops(drops: Sequence[tuple[str, str, np.ndarray]], scores: np.ndarray,
+                    logits: np.ndarray, labels: np.ndarray) -> list[Deletion]:
+    """What drops did to a slice, those of one ranking, end and number as their mean.
+
+    Args:
+        drops (Sequence[tuple[str, str, np.ndarray]]): n drops, of :func:`plan_drops`.
+        scores (np.ndarray): Class scores of the whole sequence and after each drop, (1 + n, K).
+        logits (np.ndarray): Their logits, (1 + n, K).
+        labels (np.ndarray): The predicted classes, (1 + n,).
+
+    Returns:
+        list[Deletion]: In the order of the drops.
+    """
+    label = labels[0]
+    effects = np.column_stack([
+        scores[0, label] - scores[1:, label], logits[0, label] - logits[1:, label],
+        labels[1:] != label]).astype(float)
+    table: dict[tuple[str, str, int], list[np.ndarray]] = {}
+    for (ranking, end, dropped), effect in zip(drops, effects):
+        table.setdefault((ranking, end, len(dropped)), []).append(effect)
     return [Deletion(*key, *np.mean(rows, axis=0).tolist()) for key, rows in table.items()]
+
+
+def _classify(head: 'BaseAttentionHead', roi_feats: 'Tensor', sequences: np.ndarray,
+              batch_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores (n, K), logits (n, K) and labels (n,) of sequences of RoIs, (n, β) places."""
+    import torch
+
+    different, inverse = np.unique(sequences, axis=0, return_inverse=True)
+    results: list[dict[str, Tensor]] = []
+    with torch.no_grad():
+        for part in torch.from_numpy(different).to(roi_feats.device).split(batch_size):
+            results += head.predict(roi_feats[part].flatten(0, 1))
+    scores, logits, labels = (
+        torch.stack([result[key].flatten() for result in results]).cpu().numpy()[inverse.ravel()]
+        for key in ('score', 'logits', 'label'))
+    return scores, logits, labels[:, 0]

@@ -1,44 +1,21 @@
 """Run a model over slices and keep what its attention did."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from mmcovid.classes import Classes
 from mmcovid.data_tools.slice_names import UNKNOWN
-from mmcovid.drawing.rois import BRANCHES
 from mmcovid.models.attention_heads import AffinityHead, BaseAttentionHead
+from mmcovid.visualization.masks import mask_stack
 
-from .deletion import Deletion, delete_rois
-from .regions import REGIONS, lung_field, region_maps, shares_in, true_lesions
-
-
-@dataclass
-class SliceAttention:
-    """The RoI sequence of one slice, with what its RoIs are and what dropping them does.
-
-    Boxes are in pixels of the original slice. Shares are of the pixels of each box; they are nan
-    where the model found no lung, or where nothing is known of true lesions.
-    """
-
-    img_id: str
-    img_path: str
-    task: str  #: 'cls' or 'seg'
-    patient_id: str
-    scan_id: str
-    truth: int | None  #: true class, of class-labelled slices
-    pred: int
-    boxes: np.ndarray  #: (β, 4)
-    labels: np.ndarray  #: (β,)
-    scores: np.ndarray  #: (β,)
-    weights: np.ndarray  #: (β, branches)
-    regions: np.ndarray  #: (β, 7), share of each box in each of the regions
-    in_lesion: np.ndarray  #: (β,), share of each box in true lesions
-    centred: np.ndarray  #: (β,), 1 where the centre of a box is in a true lesion
-    deletions: list[Deletion] = field(default_factory=list)
+from .deletion import delete_rois
+from .regions import SLICE_REGIONS, lung_field, region_maps, shares_in, true_lesions
+from .slices import SliceAttention
 
 
 def check_attention(model: nn.Module) -> None:
@@ -57,11 +34,6 @@ def check_attention(model: nn.Module) -> None:
                          'a config of the Attention, LSTM-1 or LSTM-2 model')
 
 
-def branch_names(num_branches: int) -> tuple[str, ...]:
-    """Names of the attention branches; a single one is called 'attention'."""
-    return BRANCHES if num_branches == 2 else ('attention',)
-
-
 @contextmanager
 def recorded_features(head: BaseAttentionHead) -> Iterator[list[Tensor]]:
     """Keep the RoI features (B · β, C, H, W) that go into the attention head meanwhile."""
@@ -76,7 +48,7 @@ def recorded_features(head: BaseAttentionHead) -> Iterator[list[Tensor]]:
 @torch.no_grad()
 def record_slices(model: nn.Module,
                   batches: Iterable[dict],
-                  classes: Sequence[str],
+                  classes: Classes,
                   score_thr: float = 0.3,
                   counts: Sequence[int] = (1, 2, 4, 8),
                   draws: int = 10,
@@ -89,7 +61,7 @@ def record_slices(model: nn.Module,
         model (nn.Module): One-shot model in evaluation mode, with ``detect_cls_slices`` in its
             ``test_cfg``, so that lungs are known in all slices.
         batches (Iterable[dict]): Batches of a test set.
-        classes (Sequence[str]): Names of the lesion classes.
+        classes (Classes): Of the test set.
         score_thr (float): Least score of the lungs and lesions that make the lung field. Defaults
             to 0.3.
         counts (Sequence[int]): Numbers of RoIs to drop. Defaults to (1, 2, 4, 8).
@@ -109,31 +81,21 @@ def record_slices(model: nn.Module,
         for sample, roi_feats in zip(samples, features[0].split(head.num_rois)):
             sample = sample.cpu()
             record = _record(sample, classes, score_thr)
-            names = branch_names(record.weights.shape[1])
             record.deletions = delete_rois(
                 head, roi_feats, np.column_stack([record.boxes, record.labels]), record.scores,
-                dict(zip(names, record.weights.T)), counts, draws, (seed, len(slices)), order)
+                dict(zip(record.branches, record.weights.T)), counts, draws, (seed, len(slices)),
+                order)
             if on_sample:
                 on_sample(len(slices), sample)
             slices.append(record)
     return slices
 
 
-def _record(sample: DetDataSample, classes: Sequence[str], score_thr: float) -> SliceAttention:
+def _record(sample: DetDataSample, classes: Classes, score_thr: float) -> SliceAttention:
     """What a sample tells, without deletions."""
-    sequence, size = sample.roi_sequence, tuple(sample.ori_shape[:2])
+    sequence = sample.roi_sequence
     boxes = sequence.bboxes.double().numpy()
-    lungs = lung_field(sample.pred_instances, classes, size, score_thr)
-    regions = (np.full((len(boxes), len(REGIONS)), np.nan) if lungs is None
-               else shares_in(boxes, region_maps(lungs)))
-    in_lesion = centred = np.full(len(boxes), np.nan)
-    if sample.get('task') == 'seg' and 'labels' in sample.gt_instances:
-        lesions = true_lesions(sample.gt_instances, classes, size)[None]
-        if lesions.any():
-            centres = np.tile((boxes[:, :2] + boxes[:, 2:]) / 2, 2)
-            in_lesion, centred = (
-                shares_in(each, lesions.astype(float))[:, 0]
-                for each in (boxes, np.floor(centres)))
+    in_lesion, centred = _in_true_lesions(sample, boxes, classes)
     truth = sample.get('gt_label')
     return SliceAttention(
         img_id=str(sample.img_id), img_path=str(sample.get('img_path') or ''),
@@ -143,4 +105,37 @@ def _record(sample: DetDataSample, classes: Sequence[str], score_thr: float) -> 
         truth=None if truth is None else int(truth), pred=int(sample.pred_label),
         boxes=boxes, labels=sequence.labels.numpy(), scores=sequence.scores.double().numpy(),
         weights=sequence.attention.double().numpy().reshape(len(boxes), -1),
-        regions=regions, in_lesion=in_lesion, centred=centred)
+        regions=_in_regions(sample, boxes, classes, score_thr), in_lesion=in_lesion,
+        centred=centred)
+
+
+def _in_regions(sample: DetDataSample, boxes: np.ndarray, classes: Classes,
+                score_thr: float) -> np.ndarray:
+    """Share of each box in each region, (β, 7); nan if no lung was found."""
+    masks, labels = _masks_and_labels(sample.pred_instances, sample)
+    lungs = lung_field(
+        masks, labels, np.asarray(sample.pred_instances.scores), classes, score_thr)
+    if lungs is None:
+        return np.full((len(boxes), len(SLICE_REGIONS)), np.nan)
+    return shares_in(boxes, region_maps(lungs))
+
+
+def _in_true_lesions(sample: DetDataSample, boxes: np.ndarray,
+                     classes: Classes) -> tuple[np.ndarray, np.ndarray]:
+    """Share of each box in true lesions, and 1 where its centre is in one; nan without any."""
+    unknown = np.full(len(boxes), np.nan)
+    if sample.get('task') != 'seg' or 'labels' not in sample.gt_instances:
+        return unknown, unknown
+    lesions = true_lesions(*_masks_and_labels(sample.gt_instances, sample), classes)[None]
+    if not lesions.any():
+        return unknown, unknown
+    centres = np.floor(np.tile((boxes[:, :2] + boxes[:, 2:]) / 2, 2))
+    in_lesion, centred = (
+        shares_in(places, lesions.astype(float))[:, 0] for places in (boxes, centres))
+    return in_lesion, centred
+
+
+def _masks_and_labels(instances: InstanceData,
+                      sample: DetDataSample) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (n, H, W) in pixels of the original slice, and lesion classes (n,)."""
+    return mask_stack(instances, tuple(sample.ori_shape[:2])), np.asarray(instances.labels)

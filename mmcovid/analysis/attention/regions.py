@@ -4,37 +4,34 @@ One axial slice tells neither lobe nor height, so the parts are those that it do
 field is what the model found of lungs, with the lesions that touch them. "Left" is the left of the
 image, and ventral is its top, as in slices of supine patients that are shown in the usual way.
 """
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
-from mmengine.structures import InstanceData
 from scipy import ndimage
 
-from mmcovid.visualization.masks import mask_stack
+from mmcovid.classes import Classes
 
 #: Three ways to part the lungs in two, and what is not lung.
-REGIONS = ('image left', 'image right', 'ventral', 'dorsal', 'peripheral', 'central', 'outside')
-LUNG = 'lung'
+SLICE_REGIONS = (
+    'image left', 'image right', 'ventral', 'dorsal', 'peripheral', 'central', 'outside')
 
 
-def lung_field(instances: InstanceData, classes: Sequence[str], size: tuple[int, int],
+def lung_field(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray, classes: Classes,
                score_thr: float = 0.3) -> np.ndarray | None:
     """The lungs that were found, lesions in them included and holes filled.
 
     Args:
-        instances (InstanceData): Predicted ``labels``, ``scores`` and ``masks``.
-        classes (Sequence[str]): Names of the lesion classes.
-        size (tuple[int, int]): Height and width of the slice in pixels.
-        score_thr (float): Least score of an instance. Defaults to 0.3.
+        masks (np.ndarray): Of predicted lungs and lesions, (n, H, W), bool.
+        labels (np.ndarray): Their lesion classes, (n,), int.
+        scores (np.ndarray): (n,).
+        classes (Classes): Of the model.
+        score_thr (float): Least score that counts. Defaults to 0.3.
 
     Returns:
         np.ndarray | None: (H, W), bool; None if no lung was found.
     """
-    instances = instances[np.asarray(instances.scores) >= score_thr]
-    is_lung = np.array([classes[label] == LUNG for label in instances.labels], bool)
-    masks = mask_stack(instances, size)
-    lung = masks[is_lung].any(axis=0)
+    found = scores >= score_thr
+    masks = masks[found]
+    lung = masks[_are_lungs(labels[found], classes)].any(axis=0)
     if not lung.any():
         return None
     pieces, _ = ndimage.label(masks.any(axis=0))
@@ -48,14 +45,14 @@ def region_maps(field: np.ndarray) -> np.ndarray:
         field (np.ndarray): Lungs, (H, W), bool, not empty.
 
     Returns:
-        np.ndarray: A map for each of :data:`REGIONS`, (7, H, W), float, 0 or 1. Left and right
-        are the halves of the lungs' bounding box; they are nan if this is no wider than high, as
-        then only one lung was found. Ventral and dorsal are its upper and lower half. Peripheral
-        is the half of the lungs' pixels that is nearer to their edge, that of the mediastinum
-        included; central is the other half.
+        np.ndarray: A map for each of :data:`SLICE_REGIONS`, (7, H, W), float, 0 or 1. Left and
+        right are the halves of the lungs' bounding box; they are nan if this is no wider than
+        high, as then only one lung was found. Ventral and dorsal are its upper and lower half.
+        Peripheral is the half of the lungs' pixels that is nearer to their edge, that of the
+        mediastinum included; central is the other half.
     """
     rows, columns = (np.flatnonzero(field.any(axis=axis)) for axis in (1, 0))
-    (top, bottom), (left, right) = ((each[0], each[-1] + 1) for each in (rows, columns))
+    (top, bottom), (left, right) = ((places[0], places[-1] + 1) for places in (rows, columns))
     y, x = np.ogrid[:field.shape[0], :field.shape[1]]
     upper, lefthand = y + 0.5 < (top + bottom) / 2, x + 0.5 < (left + right) / 2
     padded = np.pad(field, 1).astype(np.uint8)  # the border of the slice is an edge, too
@@ -88,9 +85,20 @@ def shares_in(boxes: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return (inside / ((y2 - y1) * (x2 - x1))).T
 
 
-def true_lesions(instances: InstanceData, classes: Sequence[str],
-                 size: tuple[int, int]) -> np.ndarray:
-    """All true lesions of a slice, without the lungs, (H, W), bool."""
-    masks = mask_stack(instances, size)
-    is_lung = np.array([classes[label] == LUNG for label in instances.labels], bool)
-    return masks[~is_lung].any(axis=0)
+def true_lesions(masks: np.ndarray, labels: np.ndarray, classes: Classes) -> np.ndarray:
+    """All true lesions of a slice, without the lungs.
+
+    Args:
+        masks (np.ndarray): Of true lungs and lesions, (n, H, W), bool.
+        labels (np.ndarray): Their lesion classes, (n,), int.
+        classes (Classes): Of the data set.
+
+    Returns:
+        np.ndarray: (H, W), bool.
+    """
+    return masks[~_are_lungs(labels, classes)].any(axis=0)
+
+
+def _are_lungs(labels: np.ndarray, classes: Classes) -> np.ndarray:
+    """Which of some labels are those of lungs, (n,), bool."""
+    return np.array([classes.is_lung(int(label)) for label in labels], bool)

@@ -14,20 +14,22 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING, Any
 
-from mmdet.registry import MODELS
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.runner import CheckpointLoader
 from rich.console import Console
 from rich.text import Text
 
-from mmcovid.checkpoints.guard import safe_checkpoints
 from mmcovid.utils.files import atomic_path
 
 from .scripts import failure_reason, read_eta, run_script
-from .systems import Job, Result, System
+from .systems import RESULT, Job, System, SystemResult
 from .table import write_comparison
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+#: The command whose ``train`` and ``test`` are run; an installed package has it, too.
+COMMAND = (sys.executable, '-m', 'mmcovid.cli')
 
 
 class Comparison:
@@ -40,7 +42,6 @@ class Comparison:
     Args:
         systems (list[System]): The rows, see :func:`.systems.read_systems`.
         out_dir (str | Path): Folder of the table and of the folders of the systems.
-        tools (str | Path): Folder with ``train.py`` and ``test.py``.
         cfg_options (dict, optional): Entries to change in the config of every system.
         amp (bool): Train with mixed precision.
         run (Callable): Runs a command, as :func:`.scripts.run_script` does.
@@ -52,12 +53,10 @@ class Comparison:
     def __init__(self,
                  systems: Sequence[System],
                  out_dir: str | Path,
-                 tools: str | Path,
-                 cfg_options: dict | None = None,
+                 cfg_options: dict[str, Any] | None = None,
                  amp: bool = False,
                  run: Callable[[list[str], Path, Callable], int] = run_script) -> None:
         self.out_dir = Path(out_dir)
-        self.tools = Path(tools)
         self.amp = amp
         self.run_script = run
         self.console = Console(highlight=False, soft_wrap=True)
@@ -65,7 +64,9 @@ class Comparison:
         for system in systems:
             self.jobs[system.name] = self._make_job(system, cfg_options or {})
 
-    def _make_job(self, system: System, cfg_options: dict) -> Job:
+    def _make_job(self, system: System, cfg_options: dict[str, Any]) -> Job:
+        from mmengine.config import Config
+
         try:
             cfg = Config.fromfile(system.config)
             cfg.merge_from_dict({**system.cfg_options, **cfg_options})
@@ -81,9 +82,7 @@ class Comparison:
         for name, other in self.jobs.items():
             if other.work_dir == work_dir:
                 raise ValueError(f'{system.name} is the same config as {name}: leave one out')
-        file = work_dir / 'result.json'
-        result = Result(**json.loads(file.read_text())) if file.is_file() else Result()
-        return Job(system, cfg, work_dir, result)
+        return Job(system, cfg, work_dir, SystemResult.read(work_dir / RESULT))
 
     def select(self, only: Sequence[str] = ()) -> list[Job]:
         """The jobs of these systems and of those whose checkpoints they need; all by default.
@@ -134,10 +133,7 @@ class Comparison:
 
     def write_table(self) -> None:
         """Write the table of all systems, whatever is known of them."""
-        write_comparison(
-            [dict(job.result.figures(), system=job.system.row, seed=job.system.seed,
-                  status=job.result.status)
-             for job in self.jobs.values()], self.out_dir / 'comparison')
+        write_comparison([job.row for job in self.jobs.values()], self.out_dir / 'comparison')
 
     def predictions(self, rows: Sequence[str]) -> list[str]:
         """What is dumped of these rows, a file of each training, as ``NAME=FILE``."""
@@ -176,17 +172,17 @@ class Comparison:
         job.cfg.merge_from_dict(self._needed_checkpoints(job.system))
         with atomic_path(job.config) as temporary:
             job.cfg.dump(temporary)
-        command = ['train.py', job.config, '--work-dir', job.work_dir]
+        command = ['train', job.config, '--work-dir', job.work_dir]
         if self.amp:
             command.append('--amp')
         if job.last_checkpoint:
             command.append('--resume')
-            job.result = Result(train_seconds=job.result.train_seconds, resumed=True)
+            job.result = SystemResult(train_seconds=job.result.train_seconds, resumed=True)
         else:
             # MMEngine deletes an old checkpoint before it writes the next: the pointer may lead
             # nowhere, and nothing is left to resume.
             (job.work_dir / 'last_checkpoint').unlink(missing_ok=True)
-            job.result = Result()
+            job.result = SystemResult()
 
         def keep_time(seconds: float) -> None:
             job.result.train_seconds = seconds
@@ -196,9 +192,7 @@ class Comparison:
         checkpoint = job.last_checkpoint
         if checkpoint is None:
             raise RuntimeError('the training left no checkpoint: its config needs a CheckpointHook')
-        with safe_checkpoints():
-            content = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
-        job.result.iterations = content['meta']['iter']
+        job.result.iterations = read_iterations(checkpoint)
         job.result.parameters = count_parameters(job.cfg)
         job.result.checkpoint = checkpoint.name
         job.save()
@@ -206,7 +200,7 @@ class Comparison:
     def _test(self, job: Job, title: str, left: int) -> None:
         # a folder of its own: the script writes its config, too
         test_dir = job.work_dir / 'test'
-        command = ['test.py', job.config, job.trained, '--work-dir', test_dir,
+        command = ['test', job.config, job.trained, '--work-dir', test_dir,
                    '--out', job.predictions]
         self._run(job, command, title, left)
         job.result.metrics = json.loads((test_dir / 'test_results.json').read_text())
@@ -223,10 +217,9 @@ class Comparison:
 
     def _run(self, job: Job, command: list, title: str, left: int,
              keep_time: Callable[[float], None] = lambda seconds: None) -> None:
-        """Run a script, show how far it is, and raise an error that names its log if it fails."""
-        script, *arguments = map(str, command)
-        command = [sys.executable, str(self.tools / script), *arguments]
-        log = job.work_dir / Path(script).with_suffix('.log')
+        """Run a sub-command, show how far it is, and raise an error that names its log if it fails.
+        """
+        log = job.work_dir / f'{command[0]}.log'
         offset = log.stat().st_size if log.exists() else 0
         known = [other.result.train_seconds for other in self.jobs.values() if other.done]
         before, start = job.result.train_seconds, time.monotonic()
@@ -245,7 +238,7 @@ class Comparison:
             self._say(str(progress()))
         with self.console.status(progress()) as status:
             try:
-                code = self.run_script(command, log, tick)
+                code = self.run_script([*COMMAND, *map(str, command)], log, tick)
             finally:
                 keep_time(before + time.monotonic() - start)
         if code:
@@ -255,10 +248,24 @@ class Comparison:
         self.console.print(text, markup=False)
 
 
-def count_parameters(cfg: Config) -> int:
+def count_parameters(cfg: 'Config') -> int:
     """Elements of all parameters of a config's model, frozen ones included."""
+    from mmdet.registry import MODELS
+    from mmengine.registry import init_default_scope
+
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return sum(p.numel() for p in MODELS.build(cfg.model).parameters())
+
+
+def read_iterations(checkpoint: Path) -> int:
+    """The iteration that a checkpoint was written after."""
+    from mmengine.runner import CheckpointLoader
+
+    from mmcovid.checkpoints.guard import safe_checkpoints
+
+    with safe_checkpoints():
+        content = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+    return content['meta']['iter']
 
 
 def estimate_rest(

@@ -1,12 +1,21 @@
 """The systems of a comparison, and what is known of each."""
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from mmengine.config import Config
 
 from mmcovid.utils.files import write_json
+
+from .table import ComparisonRow
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+#: File in the folder of a system.
+RESULT = 'result.json'
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class System:
     """
     name: str
     config: Path
-    cfg_options: dict = field(default_factory=dict)
+    cfg_options: dict[str, Any] = field(default_factory=dict)
     checkpoint_options: dict[str, str] = field(default_factory=dict)
     seed: int | None = None
     row: str = ''
@@ -130,7 +139,7 @@ def _read_list(path: Path) -> Iterator[System]:
 
 
 @dataclass
-class Result:
+class SystemResult:
     """What is known of a system so far.
 
     Args:
@@ -140,7 +149,7 @@ class Result:
         checkpoint (str | None): Name of the last checkpoint of a complete training.
         iterations (int | None): Iterations of that checkpoint.
         parameters (int | None): Elements of the model's parameters, frozen ones included.
-        metrics (dict | None): The figures of a complete test.
+        metrics (dict[str, Any] | None): The figures of a complete test.
         error (str | None): Why it failed, in one line.
     """
     train_seconds: float = 0.0
@@ -148,7 +157,7 @@ class Result:
     checkpoint: str | None = None
     iterations: int | None = None
     parameters: int | None = None
-    metrics: dict | None = None
+    metrics: dict[str, Any] | None = None
     error: str | None = None
 
     @property
@@ -160,7 +169,7 @@ class Result:
             return 'done, resumed' if self.resumed else 'done'
         return 'unfinished' if self.train_seconds else 'not run'
 
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, Any]:
         """The figures of the table; those of the training only once it is complete."""
         figures = dict(self.metrics or {})
         if self.checkpoint:
@@ -168,14 +177,19 @@ class Result:
                 figures[key] = getattr(self, key)
         return figures
 
+    @classmethod
+    def read(cls, file: Path) -> 'SystemResult':
+        """What is known of a system, by the file in its folder, if there is one."""
+        return cls(**json.loads(file.read_text(encoding='utf-8'))) if file.is_file() else cls()
+
 
 @dataclass
 class Job:
     """A system with its resolved config, its folder and its result."""
     system: System
-    cfg: Config
+    cfg: 'Config'
     work_dir: Path
-    result: Result
+    result: SystemResult
 
     @property
     def config(self) -> Path:
@@ -217,6 +231,12 @@ class Job:
             return 'test'
         return 'resume and test' if self.last_checkpoint else 'train and test'
 
+    @property
+    def row(self) -> ComparisonRow:
+        """What the table has of it."""
+        return ComparisonRow(
+            self.system.row, self.result.status, self.system.seed, self.result.figures())
+
     def save(self) -> None:
         """Write the result into the folder."""
-        write_json(asdict(self.result), self.work_dir / 'result.json')
+        write_json(self.result, self.work_dir / RESULT)

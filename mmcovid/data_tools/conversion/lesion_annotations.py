@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from mmcovid.results import Failure
 from mmcovid.utils.files import name_some
 from mmcovid.utils.parallel import map_files
 
@@ -71,7 +72,8 @@ def write_lesion_annotations(out_dir: str | Path,
                     key=lambda each: natural(each.key))
     read = partial(_read_slice, class_values=class_values, min_area=min_area)
     results = map_files(read, slices, 'masks', workers, show_progress)
-    problems = [result for result in results if isinstance(result, str)]
+    problems = [
+        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)]
     if problems:
         raise ValueError(
             f'slices that cannot be used, {name_some(problems)}. Replace the masks by the '
@@ -117,25 +119,25 @@ def format_totals(totals: Mapping[str, SplitTotals]) -> str:
     return '\n'.join(lines)
 
 
-def _read_slice(each: LesionSlice, class_values: Mapping, min_area: int) -> tuple | str:
-    """The COCO entry of a slice, its annotations and what was too small; or a problem."""
+def _read_slice(pair: LesionSlice, class_values: Mapping, min_area: int) -> tuple | Failure:
+    """The COCO entry of a slice, its annotations and what was too small, or a failure."""
     try:
-        with Image.open(each.image) as image:
+        with Image.open(pair.image) as image:
             width, height = image.size
     except OSError as error:
-        return f'{each.image}: {error}'
+        return Failure(str(pair.image), str(error))
     try:
-        mask = read_mask(each.mask)
+        mask = read_mask(pair.mask)
         if mask.shape != (height, width):
             raise ValueError(f'is of shape {mask.shape}, its image of {(height, width)}')
     except (OSError, SyntaxError, ValueError) as error:  # a broken PNG is a SyntaxError to PIL
-        return f'{each.mask}: {error}'
+        return Failure(str(pair.mask), str(error))
     image = dict(
-        file_name=_below_root(each.image),
-        mask_file_name=_below_root(each.mask),
+        file_name=_below_root(pair.image),
+        mask_file_name=_below_root(pair.mask),
         width=width,
         height=height,
-        patient_id=each.patient)
+        patient_id=pair.patient)
     return image, *find_instances(mask, class_values, min_area)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.data_tools.slice_lists import SliceEntry
 from mmcovid.data_tools.slice_names import UNKNOWN, slice_source
+from mmcovid.results import Failure
 from mmcovid.utils.files import atomic_path, name_some
 from mmcovid.utils.parallel import map_files
 
@@ -71,7 +72,8 @@ def write_slice_annotations(out_dir: str | Path,
     read = partial(_read_slice, images=images, target=target if crop and not dry_run else None,
                    crop=crop)
     results = map_files(read, entries, 'slices', workers, show_progress)
-    problems = [result for result in results if isinstance(result, str)]
+    problems = [
+        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)]
     if problems:
         raise ValueError(
             f'slices that cannot be used, {name_some(problems)}. Copy them again, or correct or '
@@ -130,29 +132,29 @@ def format_slice_totals(totals: Mapping[str, SliceTotals]) -> str:
     return '\n'.join(lines)
 
 
-def _read_slice(each: SliceEntry, images: Path, target: Path | None, crop: bool) -> dict | str:
-    """The JSON entry of a slice, which is cut and written if told to; or a problem."""
-    path = images / each.name
+def _read_slice(entry: SliceEntry, images: Path, target: Path | None, crop: bool) -> dict | Failure:
+    """The JSON entry of a slice, which is cut and written if told to, or a failure."""
+    path = images / entry.name
     try:
         with Image.open(path) as image:
             width, height = image.size
-            if each.box or crop:
-                _check_box(each.box, width, height)
+            if entry.box or crop:
+                _check_box(entry.box, width, height)
             if crop:
-                width, height = each.box[2] - each.box[0], each.box[3] - each.box[1]
+                width, height = entry.box[2] - entry.box[0], entry.box[3] - entry.box[1]
             if target is not None:
-                _write_png(image.crop(each.box), target / _as_png(each.name))
+                _write_png(image.crop(entry.box), target / _as_png(entry.name))
     except (OSError, SyntaxError, ValueError) as error:  # a broken PNG is a SyntaxError to PIL
-        return f'{path}: {error}'
+        return Failure(str(path), str(error))
     return dict(
-        img_path=_as_png(each.name) if crop else each.name,
-        gt_label=each.label,
-        patient_id=each.patient,
-        scan_id=each.scan,
+        img_path=_as_png(entry.name) if crop else entry.name,
+        gt_label=entry.label,
+        patient_id=entry.patient,
+        scan_id=entry.scan,
         width=width,
         height=height,
         # the box is of the image as it was
-        **{'cut_to' if crop else 'box': each.box} if each.box else {})
+        **{'cut_to' if crop else 'box': entry.box} if entry.box else {})
 
 
 def _check_box(box: Sequence[int] | None, width: int, height: int) -> None:

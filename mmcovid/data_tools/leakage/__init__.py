@@ -1,8 +1,8 @@
-from .audit import Audit, Finding, audit_splits
-from .report import report
+from .audit import Audit, Overlap, audit_splits
+from .report import report, write_leakage
 from .splits import AuditSplit, splits_of_files
 
 __all__ = [
-    'Audit', 'AuditSplit', 'Finding', 'audit_splits', 'report',
-    'splits_of_files'
+    'Audit', 'AuditSplit', 'Overlap', 'audit_splits', 'report', 'splits_of_files',
+    'write_leakage'
 ]

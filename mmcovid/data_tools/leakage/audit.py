@@ -9,6 +9,7 @@ import numpy as np
 from rich.progress import track
 
 from mmcovid.data_tools.slice_names import UNKNOWN
+from mmcovid.results import Failure
 from mmcovid.utils.parallel import map_files
 
 from .fingerprints import Fingerprint, nearest, num_blocks, similarity, take_fingerprint
@@ -21,14 +22,14 @@ MAX_DISTANCE = 80  #: bits of the hash in which two slices may differ to be comp
 NUM_CANDIDATES = 3
 
 
-class Finding(NamedTuple):
+class Overlap(NamedTuple):
     """A patient, or a slice of the second split, that is in the first split too."""
 
     kind: str  #: one of KINDS
-    splits: tuple  #: names of the two splits
-    patients: tuple  #: patient id in each
-    slices: tuple  #: ``img_path`` in each; of a patient, the first
-    num_slices: tuple = (1, 1)  #: slices of the patient in each
+    splits: tuple[str, str]  #: names of the two splits
+    patients: tuple[str, str]  #: patient id in each
+    slices: tuple[str, str]  #: ``img_path`` in each; of a patient, the first
+    num_slices: tuple[int, int] = (1, 1)  #: slices of the patient in each
     similarity: float | None = None  #: of the slices, at most 1
     allowed: bool = False
 
@@ -41,15 +42,16 @@ class Finding(NamedTuple):
 class Audit(NamedTuple):
     """What an audit saw and found."""
 
-    splits: list
-    compared: list  #: pairs of names of splits
-    findings: list
-    unreadable: dict  #: error by ``img_path``
+    splits: list[AuditSplit]
+    compared: list[tuple[str, str]]  #: pairs of names of splits
+    findings: list[Overlap]
+    unreadable: dict[str, str]  #: error by ``img_path``
     min_similarity: float
 
     @property
-    def leaks(self) -> list:
-        return [finding for finding in self.findings if finding.leaks]
+    def leaks(self) -> list[Overlap]:
+        """What counts against the splits."""
+        return [overlap for overlap in self.findings if overlap.leaks]
 
 
 def audit_splits(splits: Sequence[AuditSplit], min_similarity: float = MIN_SIMILARITY,
@@ -88,16 +90,16 @@ def audit_splits(splits: Sequence[AuditSplit], min_similarity: float = MIN_SIMIL
         findings += find_patients(first, second, 'patient' if same_source else 'same_id')
         findings += find_duplicates(
             first, second, prints, min_similarity, workers, show_progress)
-    findings = [finding._replace(allowed=is_allowed(finding, allow)) for finding in findings]
+    findings = [overlap._replace(allowed=is_allowed(overlap, allow)) for overlap in findings]
     compared = [(first.name, second.name) for first, second in pairs]
     return Audit(list(splits), compared, findings, unreadable, min_similarity)
 
 
-def find_patients(first: AuditSplit, second: AuditSplit, kind: str) -> list[Finding]:
+def find_patients(first: AuditSplit, second: AuditSplit, kind: str) -> list[Overlap]:
     """Patient ids that both splits have."""
     slices = [_by_patient(split) for split in (first, second)]
     return [
-        Finding(kind, (first.name, second.name), (patient, patient),
+        Overlap(kind, (first.name, second.name), (patient, patient),
                 tuple(of[patient][0] for of in slices), tuple(len(of[patient]) for of in slices))
         for patient in slices[0] if patient in slices[1]
     ]
@@ -105,7 +107,7 @@ def find_patients(first: AuditSplit, second: AuditSplit, kind: str) -> list[Find
 
 def find_duplicates(first: AuditSplit, second: AuditSplit, prints: dict[str, Fingerprint],
                     min_similarity: float = MIN_SIMILARITY, workers: int = 1,
-                    show_progress: bool = True) -> list[Finding]:
+                    show_progress: bool = True) -> list[Overlap]:
     """Slices of the second split that are in the first too, exactly or nearly.
 
     Args:
@@ -118,7 +120,7 @@ def find_duplicates(first: AuditSplit, second: AuditSplit, prints: dict[str, Fin
         show_progress (bool): Show progress bars.
 
     Returns:
-        list[Finding]: At most one for each slice of the second split.
+        list[Overlap]: At most one for each slice of the second split.
     """
     known, others = ([info for info in split.slices if info['img_path'] in prints]
                      for split in (first, second))
@@ -139,26 +141,26 @@ def find_duplicates(first: AuditSplit, second: AuditSplit, prints: dict[str, Fin
         if score >= max(min_similarity, twins.get(info['img_path'], (0, 0, 0))[2]):
             twins[info['img_path']] = 'near', other, score
     return [
-        Finding(kind, (first.name, second.name), (twin['patient_id'], info['patient_id']),
+        Overlap(kind, (first.name, second.name), (twin['patient_id'], info['patient_id']),
                 (twin['img_path'], info['img_path']), similarity=score)
         for info in others if info['img_path'] in twins
         for kind, twin, score in [twins[info['img_path']]]
     ]
 
 
-def is_allowed(finding: Finding, allow: Sequence[str]) -> bool:
+def is_allowed(overlap: Overlap, allow: Sequence[str]) -> bool:
     """Whether a finding is known and accepted.
 
     Args:
-        finding (Finding): What was found.
+        overlap (Overlap): What was found.
         allow (Sequence[str]): ``KIND`` or ``KIND:PATTERN``: all findings of a
             kind, or those whose patient id or file name is like the pattern
             (with ``*`` and ``?``).
     """
-    names = [*finding.patients, *finding.slices, *(Path(path).name for path in finding.slices)]
+    names = [*overlap.patients, *overlap.slices, *(Path(path).name for path in overlap.slices)]
     for entry in allow:
         kind, _, pattern = entry.partition(':')
-        if kind == finding.kind and any(fnmatchcase(name, pattern or '*') for name in names):
+        if kind == overlap.kind and any(fnmatchcase(name, pattern or '*') for name in names):
             return True
     return False
 
@@ -169,13 +171,15 @@ def _read_all(splits: Sequence[AuditSplit], workers: int,
     infos = {info['img_path']: info for split in splits for info in split.slices}
     results = map_files(
         take_fingerprint, list(infos.values()), 'reading slices', workers, show_progress)
-    prints = {path: each for path, each in zip(infos, results) if not isinstance(each, str)}
+    prints = {path: result for path, result in zip(infos, results)
+              if isinstance(result, Fingerprint)}
     for split in splits:
         if not any(info['img_path'] in prints for info in split.slices):
             example = split.slices[0]['img_path'] if split.slices else 'it is empty'
             raise ValueError(f'{split.name}: not one of its {len(split.slices)} slices can be '
                              f'read ({example}). Correct the image folder.')
-    return prints, {path: each for path, each in zip(infos, results) if isinstance(each, str)}
+    return prints, {
+        result.input: result.reason for result in results if isinstance(result, Failure)}
 
 
 def _candidates(queries: list[dict], known: list[dict], prints: dict[str, Fingerprint],

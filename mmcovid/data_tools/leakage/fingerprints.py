@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
 from mmcovid.ct import read_grey
+from mmcovid.results import Failure
 
 HASH_SIZE = 16  #: the hash has this squared bits
 THUMBNAIL = 128  #: side of a thumbnail, pixels
@@ -30,12 +31,12 @@ class Fingerprint(NamedTuple):
     thumbnail: np.ndarray  #: (THUMBNAIL, THUMBNAIL) uint8, its values stretched to 0..255
 
 
-def take_fingerprint(info: dict) -> Fingerprint | str:
+def take_fingerprint(info: dict) -> Fingerprint | Failure:
     """The fingerprint of a slice, or why it cannot be read."""
     try:
         image = read_grey(info['img_path'])
     except Exception as error:  # whatever a broken file does, the others go on
-        return f'{type(error).__name__}: {error}'
+        return Failure(info['img_path'], f'{type(error).__name__}: {error}')
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode())
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     small = cv2.normalize(small, None, 0, 255, cv2.NORM_MINMAX).round().astype(np.uint8)

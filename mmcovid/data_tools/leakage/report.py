@@ -14,7 +14,7 @@ from mmcovid.drawing.slices import to_rgb8
 from mmcovid.utils.files import atomic_path, name_some, write_json
 from mmcovid.version import __version__
 
-from .audit import KINDS, Audit, Finding
+from .audit import KINDS, Audit, Overlap
 
 _TITLES = dict(
     patient='same patient', exact='exact duplicate', near='near duplicate',
@@ -33,7 +33,7 @@ def report(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> None:
     console = Console()
     for table in make_tables(audit):
         console.print(table)
-    write_report(audit, out_dir, num_pictures)
+    write_leakage(audit, out_dir, num_pictures)
     print(f'{verdict(audit)}\nwritten to {out_dir}')
 
 
@@ -52,8 +52,8 @@ def make_tables(audit: Audit) -> list[Table]:
     for kind in KINDS:
         found.add_column(kind.replace('_', ' '), justify='right')
     counts = {}
-    for finding in audit.findings:
-        counts.setdefault(finding.splits, Counter())[finding.kind, finding.allowed] += 1
+    for overlap in audit.findings:
+        counts.setdefault(overlap.splits, Counter())[overlap.kind, overlap.allowed] += 1
     for splits in audit.compared:
         of = counts.get(splits, Counter())
         found.add_row(*splits, *(_spell(of[kind, False], of[kind, True]) for kind in KINDS))
@@ -65,11 +65,11 @@ def verdict(audit: Audit) -> str:
     lines = []
     for kind in KINDS:
         for splits in audit.compared:
-            names = [_name(finding) for finding in audit.findings
-                     if (finding.kind, finding.splits) == (kind, splits) and not finding.allowed]
+            names = [_name(overlap) for overlap in audit.findings
+                     if (overlap.kind, overlap.splits) == (kind, splits) and not overlap.allowed]
             if names:
                 lines.append(f'{_TITLES[kind]} in {splits[0]} and {splits[1]}, {name_some(names)}')
-    if any(finding.kind == 'same_id' for finding in audit.findings):
+    if any(overlap.kind == 'same_id' for overlap in audit.findings):
         lines.append('an id in two sets may be the same patient or chance: look it up, and if ids '
                      'mean the same patients in all sets, run again with --shared-ids')
     if audit.unreadable:
@@ -79,12 +79,12 @@ def verdict(audit: Audit) -> str:
         lines.append(f'LEAKAGE: {len(audit.leaks)} findings. Results on such splits are too good; '
                      'take these slices or patients out of one of the two splits.')
     else:
-        allowed = sum(finding.allowed for finding in audit.findings)
+        allowed = sum(overlap.allowed for overlap in audit.findings)
         lines.append('no leakage found' + (f' but {allowed} allowed findings' if allowed else ''))
     return '\n'.join(lines)
 
 
-def write_report(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> None:
+def write_leakage(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> None:
     """Write ``leakage.json`` and the pictures of the worst pairs.
 
     Args:
@@ -97,25 +97,25 @@ def write_report(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> N
     for path in out_dir.glob('pairs/*.png'):
         path.unlink()
     for kind in KINDS:
-        worst = sorted((finding for finding in audit.findings if finding.kind == kind),
-                       key=lambda finding: (finding.allowed, -(finding.similarity or 0)))
-        for number, finding in enumerate(worst[:num_pictures], 1):
+        worst = sorted((overlap for overlap in audit.findings if overlap.kind == kind),
+                       key=lambda overlap: (overlap.allowed, -(overlap.similarity or 0)))
+        for number, overlap in enumerate(worst[:num_pictures], 1):
             with atomic_path(out_dir / 'pairs' / f'{kind}_{number:02d}.png') as temporary:
-                cv2.imwrite(temporary, draw_pair(finding)[..., ::-1])
+                cv2.imwrite(temporary, draw_pair(overlap)[..., ::-1])
     write_json(
         dict(
             mmcovid=__version__,
             leakage=bool(audit.leaks),
             min_similarity=audit.min_similarity,
             splits=_describe_splits(audit),
-            findings=[finding._asdict() for finding in audit.findings],
+            findings=[overlap._asdict() for overlap in audit.findings],
             unreadable=audit.unreadable), out_dir / 'leakage.json')
 
 
-def draw_pair(finding: Finding) -> np.ndarray:
-    """The two slices of a finding beside each other, (H, W, 3) RGB."""
+def draw_pair(overlap: Overlap) -> np.ndarray:
+    """The two slices of an overlap beside each other, (H, W, 3) RGB."""
     panels = []
-    for split, patient, path in zip(finding.splits, finding.patients, finding.slices):
+    for split, patient, path in zip(overlap.splits, overlap.patients, overlap.slices):
         try:
             picture = to_rgb8(read_grey(path))
             picture = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
@@ -125,9 +125,9 @@ def draw_pair(finding: Finding) -> np.ndarray:
                                  caption_strip(_short(path), _SIDE, 14),
                                  picture]))
     gap = np.full((len(panels[0]), 4, 3), 255, np.uint8)
-    title = _TITLES[finding.kind]
-    if finding.kind == 'near':
-        title += f', similarity {finding.similarity:.3f}'
+    title = _TITLES[overlap.kind]
+    if overlap.kind == 'near':
+        title += f', similarity {overlap.similarity:.3f}'
     both = np.hstack([panels[0], gap, panels[1]])
     return np.vstack([caption_strip(title, both.shape[1], 16), both])
 
@@ -155,10 +155,10 @@ def _spell(count: int, allowed: int) -> str:
     return f'{count} (+{allowed} allowed)' if allowed else str(count)
 
 
-def _name(finding: Finding) -> str:
+def _name(overlap: Overlap) -> str:
     """A patient, or the slice of the second split."""
-    return finding.patients[1] if finding.kind in ('patient', 'same_id') else _short(
-        finding.slices[1])
+    return overlap.patients[1] if overlap.kind in ('patient', 'same_id') else _short(
+        overlap.slices[1])
 
 
 def _short(path: str) -> str:
