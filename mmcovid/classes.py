@@ -3,7 +3,7 @@
 One :class:`Classes` goes with every model, dump and report, so that nothing else has to know that
 label 0 is the lung, or which colour is the consolidation's.
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class Classes:
             colors = [_color(name, k) for k, name in enumerate(lesions)]
         return cls(
             tuple(NamedClass(name, display.get(name, name),
-                             roles.get(name, LUNG if name == 'lung' else LESION), tuple(color))
+                             roles.get(name, LUNG if name == 'lung' else LESION), as_color(color))
                   for name, color in zip(lesions, colors)),
             tuple(NamedClass(name, display.get(name, name),
                              roles.get(name, NORMAL if name == 'normal' else DISEASE),
@@ -151,6 +151,12 @@ class Classes:
     def is_lung(self, label: int) -> bool:
         """Whether a label of a lesion is that of the lung."""
         return label < len(self.lesions) and self.lesions[label].role == LUNG
+
+
+def as_color(values: Iterable[int]) -> Color:
+    """Red, green and blue, such as of a list, as a colour."""
+    red, green, blue = values
+    return red, green, blue
 
 
 def with_palette(metainfo: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class OneShotInferencer(DetInferencer):
         Yields:
             SliceResult | Failure: One for each path, in their order.
         """
-        run = _Inputs(map(os.fspath, paths), map(str, paths))
+        run = _Inputs((os.fspath(path) for path in paths), map(str, paths))
         place = 0
         for sample in self._predict_samples(run, batch_size):
             while place in run.failures:  # all that come before a sample have been loaded
@@ -397,9 +397,9 @@ class OneShotInferencer(DetInferencer):
         """Slices and arrays: folders replaced by the images in them, volumes by their slices."""
         if isinstance(inputs, _Inputs):
             return inputs
-        slices = []
-        for item in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
-            item = os.fspath(item) if isinstance(item, os.PathLike) else item
+        slices: list[str | np.ndarray] = []
+        for given in [inputs] if isinstance(inputs, (str, os.PathLike, np.ndarray)) else inputs:
+            item = os.fspath(given) if isinstance(given, os.PathLike) else given
             if not isinstance(item, str):
                 slices.append(item)
             elif kind_of(item) is InputKind.FOLDER:

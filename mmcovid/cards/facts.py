@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -16,6 +17,8 @@ from mmcovid.data_tools.slice_names import UNKNOWN
 from mmcovid.datasets.files import leaves
 from mmcovid.utils.files import sha256
 from mmcovid.utils.provenance import git_state, software
+
+from .schema import SetFacts
 
 #: By their import names, which the onedl-* and the upstream distributions share.
 STACK = ('torch', 'mmcv', 'mmengine', 'mmdet')
@@ -43,12 +46,12 @@ def initial_weights(cfg: Config) -> list[dict]:
             for part, source in sources if source]
 
 
-def data_facts(dataset) -> list[dict]:
+def data_facts(dataset) -> list[SetFacts]:
     """One entry for each set in a dataset, see :func:`set_facts`."""
     return [set_facts(leaf) for leaf in leaves(dataset)]
 
 
-def set_facts(dataset: BaseDataset) -> dict:
+def set_facts(dataset: BaseDataset) -> SetFacts:
     """Annotation files of a set with their hashes and data cards, and what is in it.
 
     Files are named as below ``data_root``, so that no folder of this machine is told. What is in
@@ -57,7 +60,7 @@ def set_facts(dataset: BaseDataset) -> dict:
     files = getattr(dataset, 'ann_file', None) or []
     files = [files] if isinstance(files, str) else files
     folder = (getattr(dataset, 'data_prefix', None) or {}).get('img')
-    facts = dict(
+    facts = SetFacts(
         dataset=type(dataset).__name__,
         task=getattr(dataset, 'TASK', None),
         images=_below(folder, dataset.data_root) if folder else None,
@@ -84,8 +87,8 @@ def hardware_facts() -> dict:
                 cpu_cores=os.cpu_count(), threads=torch.get_num_threads())
 
 
-def _annotation_facts(file: Path, root: str | None) -> dict:
-    facts = dict(file=_below(file, root), sha256=sha256(file), data_card=None)
+def _annotation_facts(file: Path, root: str | None) -> dict[str, Any]:
+    facts: dict[str, Any] = dict(file=_below(file, root), sha256=sha256(file), data_card=None)
     card = read_card(file.parent)
     if card and file.stem in card.get('splits', {}):
         split = card['splits'][file.stem]
@@ -101,14 +104,15 @@ def _below(path: str | Path, root: str | None) -> str:
     return Path(path).name if inside.startswith('..') else Path(inside).as_posix()
 
 
-def _contents(dataset: BaseDataset) -> dict:
+def _contents(dataset: BaseDataset) -> SetFacts:
     """Slices and patients of a set, in all and by class."""
-    facts = dict(slices=len(dataset))
+    facts = SetFacts(slices=len(dataset))
     if not isinstance(dataset, BaseDataset):
         return facts
     lesions = list(dataset.metainfo.get('classes', ()))
     images = list(dataset.metainfo.get('image_classes', lesions))
-    classes, patients, unknown = {}, set(), 0
+    classes: dict[str, dict[str, Any]] = {}
+    patients, unknown = set(), 0
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         patient = info.get('patient_id', UNKNOWN)
@@ -126,9 +130,11 @@ def _contents(dataset: BaseDataset) -> dict:
         counts['patients'] = len(counts['patients'] - {UNKNOWN})
         if getattr(dataset, 'TASK', None) != 'seg':
             del counts['instances']
-    return dict(facts, patients=len(patients - {UNKNOWN}), slices_of_unknown_patients=unknown,
-                classes=dict(sorted(classes.items(), key=lambda item: (lesions + images).index(
-                    item[0]))))
+    facts.update(SetFacts(
+        patients=len(patients - {UNKNOWN}), slices_of_unknown_patients=unknown,
+        classes=dict(sorted(classes.items(), key=lambda item: (lesions + images).index(
+            item[0])))))
+    return facts
 
 
 def _count(parameters: Iterable[nn.Parameter]) -> int:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from mmcovid.reporting.results_table import format_results
 
-from .schema import Card, Run, SetFacts
+from .schema import Card, CheckpointFile, Run, SetFacts
 
 ROLES = dict(train='training', val='validation', test='test')
 
@@ -170,7 +170,7 @@ def _figures(metrics: dict) -> str:
     return f'```text\n{format_results(shown)}\n```'
 
 
-def _file(checkpoint: dict | None) -> str | None:
+def _file(checkpoint: CheckpointFile | None) -> str | None:
     return f'`{checkpoint["file"]}`, sha256 `{checkpoint["sha256"]}`' if checkpoint else None
 
 

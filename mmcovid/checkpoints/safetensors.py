@@ -55,7 +55,8 @@ def load_from_safetensors(filename: str,
         raise ValueError(f'{filename}: cannot be read ({error}). It may be truncated or no '
                          'safetensors file: copy or download it again.') from error
     # versions of the modules, by which PyTorch and MMCV tell how to read former weights
-    state_dict._metadata = OrderedDict(meta.pop('modules', {}))
+    modules = OrderedDict(meta.pop('modules', {}))
+    state_dict._metadata = modules  # type: ignore[attr-defined]  # as PyTorch sets it
     return dict(meta=meta, state_dict=state_dict)
 
 

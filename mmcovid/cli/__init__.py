@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     argv = list(sys.argv[1:] if argv is None else argv)
     name, rest = find_command(argv)
     if name is None:
-        return _tell_commands(argv)
+        _tell_commands(argv)
+        return None
     if COMMANDS[name].needs_stack:
         try:
             check_stack()

@@ -2,6 +2,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmcovid.cli.arguments import add_conversion_arguments, command, make_parser
 from mmcovid.data_tools import conversion
@@ -70,11 +71,11 @@ def choose_splits(args: argparse.Namespace, slices: list, lonely: list[str]) -> 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    slices, lonely = conversion.pair_lesion_files(args.root)
-    conversion.check_pairs(args.root, lonely, only_warn=args.skip_missing)
-    lonely = [key for keys in lonely.values() for key in keys]
+    slices, unpaired = conversion.pair_lesion_files(args.root)
+    conversion.check_pairs(args.root, unpaired, only_warn=args.skip_missing)
+    lonely = [key for keys in unpaired.values() for key in keys]
     splits = choose_splits(args, slices, lonely)
-    options = dict(skipped=lonely)
+    options: dict[str, Any] = dict(skipped=lonely)
     drawn = dict(test_fraction=args.test_fraction, val_fraction=args.val_fraction)
     drawn = {name: share for name, share in drawn.items() if share is not None}
     if drawn:

@@ -160,7 +160,7 @@ def _parse_header(header: pydicom.Dataset, path: str) -> _Slice:
         try:
             numbers = np.array(value, np.float64).ravel()
         except (TypeError, ValueError):
-            numbers = np.array([])
+            numbers = np.empty(0)
         if value is None or numbers.size != number or not np.isfinite(numbers).all():
             raise ValueError(f'{path}: {name} is missing or no number ({value}). Export the CT '
                              'with all its tags.')

@@ -54,8 +54,8 @@ def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
                          'colours. Give the CT itself.')
     size = (*size, 1)[:3]
     axis = slice_axis(_grid(reader).direction)
-    plane = [length for i, length in enumerate(size) if i != axis]
-    check_size(path, *plane[::-1], size[axis])
+    width, height = (length for i, length in enumerate(size) if i != axis)
+    check_size(path, height, width, size[axis])
     return reader, size[axis]
 
 

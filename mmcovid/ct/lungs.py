@@ -24,9 +24,10 @@ def find_lungs(image: np.ndarray) -> np.ndarray:
         np.ndarray: (H, W), bool; empty if no lung is found.
     """
     lungs, width = np.zeros(image.shape, np.uint8), image.shape[1]
-    grey = cv2.normalize(image.astype(np.float32), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    stretched = image.astype(np.float32, order='C')
+    cv2.normalize(stretched, stretched, 0, 255, cv2.NORM_MINMAX)
     radius = max(1, round(_SMOOTH * max(image.shape)))
-    grey = cv2.medianBlur(grey, 2 * radius + 1)
+    grey = cv2.medianBlur(stretched.astype(np.uint8), 2 * radius + 1)
     _, tissue = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     if not tissue.any():
         return lungs.astype(bool)

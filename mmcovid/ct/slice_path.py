@@ -19,7 +19,8 @@ class SlicePath(NamedTuple):
 
     path: str
     series_uid: str | None = None
-    index: int | None = None
+    # instead of the tuple's own method, which nobody needs here
+    index: int | None = None  # type: ignore[assignment]
 
     @classmethod
     def parse(cls, text: str | os.PathLike) -> 'SlicePath':

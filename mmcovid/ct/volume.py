@@ -2,6 +2,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -167,7 +168,7 @@ def volume_suffix(path: str | Path) -> str:
     return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default='')
 
 
-def check_size(path: str | Path, height: int, width: int, slices: int = 1) -> None:
+def check_size(path: str | PathLike, height: int, width: int, slices: int = 1) -> None:
     """Refuse what its header says to be empty or too large to be a CT.
 
     Raises:

@@ -57,7 +57,7 @@ def check_unique(entries: Iterable[SliceEntry]) -> None:
     Raises:
         ValueError: One is.
     """
-    seen = {}
+    seen: dict[str, str] = {}
     for each in entries:
         if each.name in seen:
             raise ValueError(
@@ -85,10 +85,10 @@ def sample_balanced(entries: Sequence[SliceEntry], per_class: int,
     Raises:
         ValueError: A class has too few slices.
     """
-    chosen = set()
+    chosen: set[SliceEntry] = set()
     for label in sorted({each.label for each in entries}):
         rng = random.Random(seed)
-        patients = {}
+        patients: dict[str | tuple[str], list[SliceEntry]] = {}
         for each in entries:
             if each.label == label:
                 key = each.name if each.patient == UNKNOWN else (each.patient, )
@@ -99,7 +99,8 @@ def sample_balanced(entries: Sequence[SliceEntry], per_class: int,
                 f'{per_class} slices of class {label} cannot be drawn: there are {available}. '
                 'Give another --per-class (in a config `per_class`).')
         groups = list(patients.values())
-        for group in [groups, *groups]:
+        rng.shuffle(groups)
+        for group in patients.values():
             rng.shuffle(group)
         rounds = (group[turn] for turn in range(max(map(len, groups)))
                   for group in groups if turn < len(group))
@@ -107,12 +108,13 @@ def sample_balanced(entries: Sequence[SliceEntry], per_class: int,
     return [each for each in entries if each in chosen]
 
 
-def entry_of(name: str, label: int | None = None, box: Sequence[int] = (),
-             place: str = '') -> SliceEntry:
-    """An entry with what the file name tells of patient, scan and, if not given, class."""
-    parts = parse_slice_name(name)
-    label = parts.label if label is None else label
-    return SliceEntry(name, label, parts.patient_id, parts.scan_id, tuple(box) or None, place)
+def entry_of(name: str, label: int, box: Sequence[int] = (), place: str = '') -> SliceEntry:
+    """An entry with what the file name tells of patient and scan."""
+    parts, body = parse_slice_name(name), None
+    if box:
+        left, top, right, bottom = box
+        body = left, top, right, bottom
+    return SliceEntry(name, label, parts.patient_id, parts.scan_id, body, place)
 
 
 def parse_line(line: str, place: str, num_classes: int) -> SliceEntry:
@@ -123,7 +125,7 @@ def parse_line(line: str, place: str, num_classes: int) -> SliceEntry:
     """
     name, *numbers = line.split()
     if not numbers and name[0].isdecimal():
-        numbers = [parse_slice_name(name).label]
+        numbers = [str(parse_slice_name(name).label)]
     try:
         label, *box = map(int, numbers)
         if not 0 <= label < num_classes or len(box) not in (0, 4):

@@ -10,7 +10,7 @@ _LABEL = f'(?P<label>{"|".join(_LABELS)})'
 _PART = '[^_]+'
 # Sources of COVIDx-CT, whose names the scripts that build COVIDx-CT 2 and 3 make (COVIDNet-CT,
 # dataset_construction/). A scan is a volume, and the name of a volume begins with its patient.
-_SOURCES = {
+_PATTERNS = {
     'CNCB': rf'{_LABEL}_(?P<patient>{_PART})_(?P<scan>{_PART})_(?P<slice>{_PART})',
     # a patient's volumes are numbered _0, _1, named by the day, or _ct of the COVID-19-20 challenge
     'TCIA': r'(?P<scan>(?P<patient>volume-covid19-A-\d+)(?:_\w+)?)-(?P<slice>\d+)',
@@ -25,7 +25,7 @@ _SOURCES = {
     'Stony Brook': r'(?P<patient>A\d{6})-(?P<scan>.+-\d+)-(?P<slice>\d+)',
     'MosMed': r'(?P<patient>study_\d+)-(?P<slice>\d+)',
 }
-_SOURCES = {name: re.compile(pattern) for name, pattern in _SOURCES.items()}
+_SOURCES = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
 _CLASS = re.compile(rf'{_LABEL}_')
 
 
@@ -61,7 +61,7 @@ def parse_slice_name(name: str) -> SliceName:
             patient = parts['patient'] or parts['case']
             # sources with one scan a patient name none
             return SliceName(
-                _LABELS.get(parts.get('label')), patient, parts.get('scan') or patient,
+                _LABELS.get(parts.get('label') or ''), patient, parts.get('scan') or patient,
                 parts['slice'])
     if match := _CLASS.match(stem):
         return SliceName(_LABELS[match['label']], UNKNOWN, UNKNOWN, stem[match.end():])

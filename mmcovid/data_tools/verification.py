@@ -86,9 +86,10 @@ def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
     except ValueError as error:
         return broken_set(str(file), error)
     root = (content.get('info') or content.get('metainfo') or {}).get('image_root')
-    if images is None and root is None:
+    if images is None and root is not None:
+        images = os.path.join(file.parent, root)
+    if images is None:
         raise ValueError(f'{file}: does not tell where its images are. Pass --images DIR.')
-    images = os.path.join(file.parent, root) if images is None else images
     if 'images' in content:
         return lesion_set(file, images)
     classes = (content.get('metainfo') or {}).get('classes', IMAGE_CLASSES)
@@ -157,7 +158,7 @@ def examine_slice(entry: SliceFile) -> list[tuple[str, str]]:
 
 def format_findings(sets: Sequence[SliceSet], findings: Sequence[DataProblem]) -> str:
     """A table of what was found, with the first three slices of each kind."""
-    rows = [['set', 'slices', 'problem', 'number', 'such as']]
+    rows: list[list[str | int]] = [['set', 'slices', 'problem', 'number', 'such as']]
     for each in sets:
         own = [found for found in findings if found.set == each.title]
         numbers = Counter(found.problem for found in own)

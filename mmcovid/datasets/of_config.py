@@ -33,7 +33,8 @@ def audit_splits_of(cfg: Config) -> list[AuditSplit]:
         FileNotFoundError, ValueError: As the datasets raise them.
         TypeError: A dataset does not tell what its slices are.
     """
-    found = {}
+    found: dict[tuple[bool, str, tuple[str, ...]],
+                tuple[BaseDataset, list[dict], list[str]]] = {}
     for role, leaf in _leaves_of(cfg, lazy=False):
         slices = _slices_of(leaf)
         key = role == 'train', _source_of(leaf), tuple(info['img_path'] for info in slices)
@@ -53,7 +54,7 @@ def slice_sets(cfg: Config) -> list[SliceSet]:
     Raises:
         ValueError: There are none.
     """
-    datasets = {}
+    datasets: dict[tuple[type, str, str], BaseDataset] = {}
     for _, leaf in _leaves_of(cfg, lazy=True):
         folder = (getattr(leaf, 'data_prefix', None) or {}).get('img', '')
         datasets.setdefault((type(leaf), str(getattr(leaf, 'ann_file', '')), folder), leaf)

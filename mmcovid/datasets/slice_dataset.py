@@ -17,6 +17,7 @@ from mmcovid.data_tools.slice_lists import (
     read_slices,
     sample_balanced,
 )
+from mmcovid.data_tools.slice_names import parse_slice_name
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import name_some
 
@@ -61,6 +62,8 @@ class SliceDataset(BaseDataset):
 
     METAINFO = dict(classes=IMAGE_CLASSES, image_classes=IMAGE_CLASSES)
     TASK = 'cls'
+
+    ann_file: str | list[str]  #: list files; see the parent
 
     def __init__(self,
                  ann_file: str | Sequence[str] = '',
@@ -126,17 +129,17 @@ class SliceDataset(BaseDataset):
         if not os.path.isdir(folder):
             raise FileNotFoundError(
                 f'{folder}: no such folder of slices. Correct `data_prefix` or `data_root`.')
-        entries = [
-            entry_of(name) for name in sorted(os.listdir(folder))
+        labels = {
+            name: parse_slice_name(name).label for name in sorted(os.listdir(folder))
             if is_picture(name) or kind_of(os.path.join(folder, name)) is InputKind.DICOM
-        ]
-        nameless = [each.name for each in entries if each.label is None]
+        }
+        nameless = [name for name, label in labels.items() if label is None]
         if nameless:
             raise ValueError(
                 f'{folder}: file names that tell no class, {name_some(nameless)}. Name slices '
                 '<class>_<patient>_<scan>_<slice>.png with the class as 0, 1, 2 or Normal, CP, '
                 'NCP, or give a list of classes as `ann_file`.')
-        return entries
+        return [entry_of(name, label) for name, label in labels.items() if label is not None]
 
     def _without_missing(self, data_list: list[dict]) -> list[dict]:
         """Raise if an image is missing, or leave those out if told to."""

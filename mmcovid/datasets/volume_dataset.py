@@ -133,7 +133,7 @@ class VolumeDataset(BaseDataset):
                              'Give all of them one, or none.')
         return volumes
 
-    def _read_folder(self) -> dict[str, None]:
+    def _read_folder(self) -> dict[str, int | None]:
         """All volumes of the folder, without classes."""
         folder = self.data_prefix['img']
         if not os.path.isdir(folder):

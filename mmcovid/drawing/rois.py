@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from mmcovid.classes import as_color
+
 from .side_panel import DIM, TEXT, SidePanel, font
 from .slices import Color, draw_boxes, merge_repeats, weight_colors
 
@@ -64,7 +66,8 @@ def draw_rois(image: np.ndarray, rois: WeightedRoIs, branch: int, scale: float) 
     draw_boxes(image, boxes[lightest_first], [colors[i] for i in lightest_first],
                [max(1, round((1 + 2 * shares[i]) * unit)) for i in lightest_first])
     picture = Image.fromarray(image)
-    draw, used, taken = ImageDraw.Draw(picture), font(round(max(11, 12 * unit)), bold=True), []
+    draw, used = ImageDraw.Draw(picture), font(round(max(11, 12 * unit)), bold=True)
+    taken: list[np.ndarray] = []
     for i in lightest_first[::-1]:
         text = str(rois.numbers[i])
         size = np.array([used.getlength(text) + 4, used.size + 2])
@@ -135,7 +138,7 @@ def _free_corner(box: np.ndarray, size: np.ndarray, taken: list[np.ndarray],
 
 def _lighter(color: Color) -> Color:
     """The colour for thin letters on a dark ground."""
-    return tuple(value + (255 - value) * 3 // 10 for value in color)
+    return as_color(value + (255 - value) * 3 // 10 for value in color)
 
 
 def _ink_on(color: Color) -> Color:

@@ -63,7 +63,7 @@ class SidePanel:
                 as ``color``.
         """
         used = font(round(self.size * scale), bold)
-        room = self._right - self._left
+        room: float = self._right - self._left
         if right:
             self._put(self._right, right, right_color or color, used, 'r')
             room -= used.getlength(right) + self.size

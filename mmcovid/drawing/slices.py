@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmcovid.classes import Color
+from mmcovid.classes import Color, as_color
 
 #: A slice with fewer grey levels than this looks black or flat: it was read from a 16-bit file
 #: with its lower bits cut off.
@@ -116,7 +116,7 @@ def weight_colors(shares: np.ndarray) -> list[Color]:
         list[tuple[int, int, int]]: RGB.
     """
     index = np.round(np.asarray(shares) * (len(_WEIGHT_COLORS) - 1)).astype(int)
-    return [tuple(int(value) for value in _WEIGHT_COLORS[i, 0, ::-1]) for i in index]
+    return [as_color(int(value) for value in _WEIGHT_COLORS[i, 0, ::-1]) for i in index]
 
 
 def merge_repeats(boxes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmcovid import cards
 from mmcovid.cards import facts
 from mmcovid.cards.record import begin_card
-from mmcovid.cards.schema import Card
+from mmcovid.cards.schema import Card, CheckpointFile, Run, SetFacts, TrainingFacts
 from mmcovid.registry import DATASETS, HOOKS
 from mmcovid.utils.files import sha256, to_plain
 
@@ -48,7 +48,7 @@ class ModelCardHook(Hook):
         """Note how far the training is."""
         if self.card is not None:
             self._saved = checkpoint['meta']['iter']
-            self._note_progress(runner, self._saved)
+            self._note_progress(self.card, runner, self._saved)
             self._write(runner)
 
     @master_only
@@ -56,7 +56,7 @@ class ModelCardHook(Hook):
         """Note the figures of a validation during the training."""
         if self.card is not None:
             self.card['validation'] = dict(iteration=runner.iter, metrics=to_plain(metrics or {}))
-            self._note_progress(runner, runner.iter)
+            self._note_progress(self.card, runner, runner.iter)
             self._write(runner)
 
     @master_only
@@ -65,7 +65,7 @@ class ModelCardHook(Hook):
         if self.card is None:
             return
         self.card['training']['finished'] = runner.iter >= runner.max_iters
-        self._note_progress(runner, runner.iter)
+        self._note_progress(self.card, runner, runner.iter)
         self.card['checkpoint'] = self._try('the last checkpoint', self._last_checkpoint, runner)
         self._write(runner)
         self.card = None  # what else the runner validates is no part of the training
@@ -88,7 +88,7 @@ class ModelCardHook(Hook):
             data={role: self._try(f'the {role} data', self._data, runner, role) or []
                   for role in ('train', 'val', 'test')},
             missing=self._missing)
-        self._note_progress(runner, runner.iter)
+        self._note_progress(self.card, runner, runner.iter)
 
     @staticmethod
     def _previous(runner: Runner) -> Card | None:
@@ -99,7 +99,7 @@ class ModelCardHook(Hook):
         return cards.read_model_card(Path(checkpoint).parent if checkpoint else runner.work_dir)
 
     @staticmethod
-    def _data(runner: Runner, role: str) -> list[dict]:
+    def _data(runner: Runner, role: str) -> list[SetFacts]:
         if role == 'train':
             return facts.data_facts(runner.train_dataloader.dataset)
         if role == 'val' and runner.val_loop is not None:
@@ -111,14 +111,14 @@ class ModelCardHook(Hook):
         options = dict(copy.deepcopy(loader.dataset), lazy_init=True)
         return facts.data_facts(DATASETS.build(options))
 
-    def _note_progress(self, runner: Runner, iteration: int) -> None:
+    def _note_progress(self, card: Card, runner: Runner, iteration: int) -> None:
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        self.card['training'].update(
-            iterations=iteration, epochs=runner.epoch if by_epoch else None)
-        self.card['runs'][-1].update(
-            to_iteration=iteration, seconds=round(time.monotonic() - self._begun, 1))
+        card['training'].update(TrainingFacts(
+            iterations=iteration, epochs=runner.epoch if by_epoch else None))
+        card['runs'][-1].update(Run(
+            to_iteration=iteration, seconds=round(time.monotonic() - self._begun, 1)))
 
-    def _last_checkpoint(self, runner: Runner) -> dict | None:
+    def _last_checkpoint(self, runner: Runner) -> CheckpointFile | None:
         pointer = Path(runner.work_dir, 'last_checkpoint')
         if not pointer.is_file():
             return None

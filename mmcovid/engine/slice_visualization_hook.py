@@ -17,6 +17,8 @@ class SliceVisualizationHook(DetVisualizationHook):
     in one folder the pictures of the last patient would replace all others.
     """
 
+    test_out_dir: str | None  #: see the parent
+
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
                        outputs: Sequence[DetDataSample]) -> None:
         """Draw the first slice of a batch at intervals; slices of volumes are not drawn."""

@@ -1,14 +1,27 @@
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+
+class _NullForNan:
+    """Marks a float whose nan is null in JSON; the JSON schemas are told so."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Callable[[Any], dict]) -> dict:
+        return dict(anyOf=[handler(schema), dict(type='null')])
+
+
+#: A float that may be nan; null in JSON.
+FloatOrNan = Annotated[float, _NullForNan()]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A figure with its confidence interval."""
 
-    value: float | None  #: nan where the set does not define the figure
-    low: float | None  #: nan where no interval is given
-    high: float | None
+    value: FloatOrNan  #: nan where the set does not define the figure
+    low: FloatOrNan  #: nan where no interval is given
+    high: FloatOrNan
     sd_of_runs: float | None = None  #: standard deviation between training runs, of several
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mmcovid.classes import Classes, NamedClass
 
-from .estimate import Estimate
+from .estimate import Estimate, FloatOrNan
 
 Figures = dict[str, Estimate]  #: by name
 
@@ -66,8 +66,8 @@ class CalibrationFigures:
 class ReliabilityBins:
     """Confidence against accuracy, in bins of equal width from 0 to 1; B of them."""
 
-    confidence: list[float | None]  #: mean of the cases of a bin, (B,); nan in empty ones
-    accuracy: list[float | None]  #: of the cases of a bin, (B,); nan in empty ones
+    confidence: list[FloatOrNan]  #: mean of the cases of a bin, (B,); nan in empty ones
+    accuracy: list[FloatOrNan]  #: of the cases of a bin, (B,); nan in empty ones
     count: list[int]  #: cases in a bin, (B,)
 
 

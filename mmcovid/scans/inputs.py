@@ -39,7 +39,7 @@ def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], li
         inputs that are none. What is given twice is one scan.
     """
     scans, failures = [], []
-    queue = list(dict.fromkeys(map(os.fspath, inputs)))
+    queue = list(dict.fromkeys(os.fspath(item) for item in inputs))
     for item in queue:
         try:
             found = _scans_of(item)
@@ -51,7 +51,7 @@ def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], li
     return _name(list(dict.fromkeys(scans))), failures
 
 
-def _scans_of(item: str) -> list[Scan | str]:
+def _scans_of(item: str) -> Sequence[Scan | str]:
     """The scans of an input, or the volumes and DICOM folders in it."""
     place = SlicePath.parse(item)
     if not place.exists():
@@ -71,7 +71,7 @@ def _scans_of(item: str) -> list[Scan | str]:
     return [Scan(str(place))]
 
 
-def _scans_in(folder: str) -> list[Scan | str]:
+def _scans_in(folder: str) -> Sequence[Scan | str]:
     """The pictures of a folder, as one scan, or the volumes and DICOM folders in it."""
     volumes, pictures = find_volumes(folder), _pictures_in(folder)
     if volumes and pictures:
@@ -106,7 +106,8 @@ def _name(scans: list[Scan]) -> dict[str, Scan]:
     names = name_outputs([f'{file}.scan' for file in files.values()])
     flat = [names[f'{files[scan.path]}.scan'].removesuffix('.scan').replace(os.sep, '__')
             for scan in scans]
-    seen, named = Counter(), {}
+    seen: Counter[str] = Counter()
+    named: dict[str, Scan] = {}
     for name, scan in zip(flat, scans):
         while not name or name in named:
             seen[name] += 1

@@ -6,12 +6,12 @@ import numpy as np
 from mmcovid.classes import Classes
 
 
-def paint(masks: np.ndarray, labels: Sequence[int], classes: Classes) -> np.ndarray:
+def paint(masks: np.ndarray, labels: np.ndarray | Sequence[int], classes: Classes) -> np.ndarray:
     """A label map of instance masks; where they overlap, the higher class is above.
 
     Args:
         masks (np.ndarray): (n, H, W), bool.
-        labels (Sequence[int]): Lesion classes, (n,).
+        labels (np.ndarray | Sequence[int]): Lesion classes, (n,).
         classes (Classes): Their meaning: the lung is below all others, whatever its label.
 
     Returns:

@@ -80,7 +80,8 @@ def _choose_region(prediction: Prediction, region: str) -> tuple[range, str, lis
 def _summarise_scores(slices: list[Slice], region: str, classes: Classes,
                       settings: Settings) -> ScanClass:
     """The class of a scan from the scores of some of its slices."""
-    scores = AGGREGATES[settings.aggregate](np.stack([kept.scores for kept in slices]))
+    scores = AGGREGATES[settings.aggregate](
+        np.stack([kept.scores for kept in slices if kept.scores is not None]))
     return ScanClass(
         **_decide(scores, classes, settings.abstain_below), abstain_below=settings.abstain_below,
         aggregate=settings.aggregate, region=region, num_slices=len(slices),
@@ -150,8 +151,9 @@ def _measure_volumes(rows: Sequence[ScanSlice], classes: Classes,
     """How much there is of each class, and of all lesions; None if nothing is segmented."""
     if rows[0].pixels is None:
         return None
-    voxels = {name: sum(row.pixels[name] for row in rows) for name in classes.lesion_names}
-    lung = voxels.get(classes.lung)
+    pixels = [row.pixels for row in rows if row.pixels is not None]
+    voxels = {name: sum(each[name] for each in pixels) for name in classes.lesion_names}
+    lung = None if classes.lung is None else voxels.get(classes.lung)
     if lung is not None:
         voxels[LESIONS] = sum(count for name, count in voxels.items() if name != classes.lung)
     ml = None if volume is None else float(np.prod(volume.spacing)) / 1000
@@ -164,7 +166,7 @@ def _tell_lesions_beside(rows: Sequence[ScanSlice], volumes: dict[str, ClassVolu
                          classes: Classes, region: str) -> list[str]:
     """A note if there are lesions on slices that the class is not read from."""
     beside = sum(_lesion_pixels(row, classes) for row in rows if not row.in_region)
-    if not beside:
+    if not beside or volumes is None:
         return []
     share = beside / sum(volumes[name].voxels for name in classes.lesion_names
                          if name != classes.lung)
@@ -188,13 +190,14 @@ def _most_suspicious(rows: Sequence[ScanSlice], classification: ScanClass | None
 
     def suspicion(row: ScanSlice) -> tuple:
         lesions = _lesion_pixels(row, classes)
-        if classification is None:
+        if classification is None or row.scores is None:
             return (lesions,)
         leading = classification.leading_class
         score = row.scores[leading]
         return 1 - score if leading == classes.normal else score, lesions
 
-    apart, chosen = len(rows) // (3 * SUSPICIOUS), []
+    apart = len(rows) // (3 * SUSPICIOUS)
+    chosen: list[int] = []
     for row in sorted(rows, key=suspicion, reverse=True):
         if all(abs(row.index - other) > apart for other in chosen):
             chosen.append(row.index)

@@ -27,7 +27,8 @@ def draw_views(kept: Slice, window: tuple[float, float] | None,
         dict[str, np.ndarray]: Pictures by caption, (H, W, 3), RGB, uint8.
     """
     image = to_rgb8(read_slice(kept.path, window or (LEVEL, WIDTH)))
-    scale = display_scale(*image.shape[:2], _SIDE)
+    height, width = image.shape[:2]
+    scale = display_scale(height, width, _SIDE)
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     views = {}
     if kept.labels is not None:
@@ -43,8 +44,8 @@ def _with_labels(image: np.ndarray, labels: np.ndarray, classes: Classes) -> np.
     """A copy of the picture with lesions tinted and the lung, below them, outlined."""
     image = image.copy()
     for lesion in sorted(classes.lesions, key=lambda lesion: lesion.name != classes.lung):
-        mask = class_mask(labels, lesion.name, classes).astype(np.uint8) * 255
-        mask = cv2.resize(mask, image.shape[1::-1]) > 127
+        small = class_mask(labels, lesion.name, classes).astype(np.uint8) * 255
+        mask = cv2.resize(small, image.shape[1::-1]) > 127
         alpha = 0 if lesion.name == classes.lung else _ALPHA
         draw_masks(image, mask[None], lesion.color, alpha, 1)
     return image

@@ -38,7 +38,7 @@ def draw_profile(rows: Sequence[ScanSlice], classes: Classes) -> Figure | None:
 
 def _parts_of(row: ScanSlice) -> list[Callable[[Axes, Sequence[ScanSlice], Classes], None]]:
     """What draws the panels: those that the model tells something for."""
-    parts = []
+    parts: list[Callable[[Axes, Sequence[ScanSlice], Classes], None]] = []
     if row.pixels is not None:
         parts.append(_draw_load)
     if row.scores is not None:
@@ -63,17 +63,23 @@ def _draw_load(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
     for lesion in classes.lesions:
         if lesion.name == classes.lung:
             continue
-        load = [row.area_mm2[lesion.name] / 100 if in_cm2 else row.pixels[lesion.name]
-                for row in rows]
+        load = [_load_of(row, lesion.name) for row in rows]
         axis.bar([row.index for row in rows], load, 0.92, bottom=bottom,
                  color=[value / 255 for value in lesion.color], label=lesion.display_name)
         bottom += load
     axis.set_ylabel('lesion area, cm²' if in_cm2 else 'lesion area, pixels')
 
 
+def _load_of(row: ScanSlice, lesion: str) -> float:
+    """Area of a lesion class on a slice, in cm², of pictures in pixels."""
+    area = (row.area_mm2 or {}).get(lesion)
+    return (row.pixels or {}).get(lesion, 0) if area is None else area / 100
+
+
 def _draw_scores(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
+    scores = [row.scores for row in rows if row.scores is not None]
     for color, shown in zip(COLORS, classes.images):
-        axis.plot([row.index for row in rows], [row.scores[shown.name] for row in rows],
+        axis.plot([row.index for row in rows], [each[shown.name] for each in scores],
                   color=color, marker='o', markersize=2.5, linewidth=1.2,
                   label=shown.display_name)
     axis.set_ylim(-.02, 1.02)

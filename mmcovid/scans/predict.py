@@ -47,9 +47,12 @@ class Prediction:
 
     def label_map(self) -> np.ndarray:
         """Label map of a volume, (Z, H, W) uint8; slices that failed are 0."""
+        if self.volume is None:
+            raise ValueError('pictures have no label map of a volume')
         labels = np.zeros(self.volume.array.shape, np.uint8)
         for kept in self.slices:
-            labels[kept.index] = kept.labels
+            if kept.labels is not None:
+                labels[kept.index] = kept.labels
         return labels
 
 

@@ -83,7 +83,7 @@ def _write_scan(predictor: SlicePredictor, name: str, scan: Scan, folder: Path, 
         predictor, scan, settings.score_thr, settings.batch_size, show_progress)
     measured = measure_scan(prediction, classes, settings)
     files = write_masks(folder, prediction, classes)
-    if settings.dicom_seg and files:
+    if settings.dicom_seg and files and prediction.volume is not None:
         write_dicom_seg(prediction.label_map(), prediction.volume, classes, model,
                         folder / 'segmentation.dcm')
         files['segmentation.dcm'] = 'DICOM segmentation'

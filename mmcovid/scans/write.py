@@ -53,6 +53,8 @@ def _write_label_pictures(folder: Path, slices: Sequence[Slice], classes: Classe
     names = name_outputs([kept.path for kept in slices])
     folder.mkdir()
     for kept in slices:
+        if kept.labels is None:
+            continue
         image = Image.fromarray(kept.labels)
         image.putpalette(np.array([(0, 0, 0), *classes.palette], np.uint8).ravel().tolist())
         image.save(folder / f'{names[kept.path]}.png')
@@ -77,8 +79,9 @@ def _slice_line(row: ScanSlice) -> dict[str, Any]:
 
 def summary_line(name: str, results: ScanResults) -> dict[str, Any]:
     """The line of a scan in ``summary.csv``, by column."""
-    line = dict(scan=name, status='ok' if results.complete else 'incomplete',
-                input=results.scan.path, slices=results.scan.num_slices)
+    line: dict[str, Any] = dict(
+        scan=name, status='ok' if results.complete else 'incomplete',
+        input=results.scan.path, slices=results.scan.num_slices)
     line |= {'class': None, 'leading_class': None, 'score': None}
     if (found := results.classification) is not None:
         line |= {'class': found.class_, 'leading_class': found.leading_class, 'score': found.score}

@@ -177,8 +177,8 @@ class Resamples:
             define the figure, and the value if they are all alike and ``patients`` is not known.
             A figure is not defined where it is infinite.
         """
-        value, resampled, left_out = np.split(values, [1, self.rounds + 1])
-        value, defined = float(value[0]), np.isfinite(resampled)
+        own, resampled, left_out = np.split(values, [1, self.rounds + 1])
+        value, defined = float(own[0]), np.isfinite(resampled)
         low = high = float('nan')
         if not np.isnan(value) and defined.mean() >= LEAST_DEFINED:
             error = resampled[defined].std()

@@ -71,10 +71,13 @@ def read_temperature(value: str | Path | float) -> float:
     Raises:
         ValueError: It is neither, or the file holds several, which the message lists.
     """
-    try:
-        temperature = float(value)
-    except (TypeError, ValueError):
-        temperature = _only_temperature(Path(value))
+    if isinstance(value, Path):
+        temperature = _only_temperature(value)
+    else:
+        try:
+            temperature = float(value)
+        except (TypeError, ValueError):
+            temperature = _only_temperature(Path(str(value)))
     if not 0 < temperature < float('inf'):
         raise ValueError(f'temperature {value}: give a number above 0')
     return temperature

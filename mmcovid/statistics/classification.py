@@ -191,7 +191,7 @@ def patients_behind(cases: Cases, classes: tuple[str, ...]) -> dict[str, float]:
 
     everyone = effective_clusters(cases.cluster)
     found = dict(accuracy=everyone, weighted_f1=everyone)
-    smallest = dict(f1=[], auroc=[])
+    smallest: dict[str, list[float]] = dict(f1=[], auroc=[])
     for k, name in enumerate(classes):
         own, predicted = cases.truth == k, cases.pred == k
         positive, negative = count(own), count(~own)

@@ -38,7 +38,7 @@ def match_lesions(entries: Sequence[dict], num_classes: int) -> list[LesionMatch
         list[LesionMatches]: Of each class.
     """
     truth, found = COCO(), []
-    annotations = []
+    annotations: list[dict] = []
     for i, entry in enumerate(entries):
         for item in entry['instances']:
             annotations.append(dict(

@@ -69,7 +69,7 @@ def register_config_prefix() -> None:
     from mmengine.config.config import Config  # its package may not be complete yet
 
     stock = Config._get_cfg_path
-    if getattr(stock, 'knows_mmcovid', False):
+    if stock.__module__ == __name__:  # it is there already
         return
 
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
@@ -77,5 +77,4 @@ def register_config_prefix() -> None:
             return config_path(cfg_path[len(PREFIX):]), None
         return stock(cfg_path, filename)
 
-    get_cfg_path.knows_mmcovid = True
     Config._get_cfg_path = staticmethod(get_cfg_path)

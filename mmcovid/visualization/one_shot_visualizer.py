@@ -11,7 +11,7 @@ from mmdet.visualization.palette import get_palette
 from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 
-from mmcovid.classes import LESION, LUNG, Classes, NamedClass
+from mmcovid.classes import LESION, LUNG, Classes, NamedClass, as_color
 from mmcovid.drawing.rois import WeightedRoIs, draw_rois, tell_attention
 from mmcovid.drawing.side_panel import BACKGROUND, DIM, TEXT, SidePanel, caption_strip
 from mmcovid.drawing.slices import (
@@ -124,7 +124,8 @@ class OneShotVisualizer(DetLocalVisualizer):
         """
         path = sample.get('img_path')
         image = to_rgb8(at_full_depth(image, path))
-        scale = display_scale(*image.shape[:2], self.min_size)
+        height, width = image.shape[:2]
+        scale = display_scale(height, width, self.min_size)
         if scale > 1:
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
 
@@ -187,13 +188,13 @@ class OneShotVisualizer(DetLocalVisualizer):
         """The classes of ``dataset_meta``."""
         return Classes.from_meta(self.dataset_meta)
 
-    def _lesion_classes(self, labels: Sequence[int]) -> list[NamedClass]:
+    def _lesion_classes(self, labels: Sequence[int] | np.ndarray) -> list[NamedClass]:
         """The lesion classes by label; labels beyond them are called by their number."""
         known = list(self.classes.lesions)
         number = max([len(known), *(int(label) + 1 for label in labels)])
         colors = get_palette('random', number)[len(known):]
         return known + [
-            NamedClass(str(label), str(label), LESION, tuple(int(value) for value in color))
+            NamedClass(str(label), str(label), LESION, as_color(int(value) for value in color))
             for label, color in enumerate(colors, len(known))]
 
     def _is_outlined(self, lesion: NamedClass) -> bool:

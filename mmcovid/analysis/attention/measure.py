@@ -208,15 +208,13 @@ class ResampledSlices:
     def _deletion_effect(self, effects: dict[tuple[str, str, int], np.ndarray], ranking: str,
                          dropped: int, measure: str) -> DeletionEffect:
         m = MEASURES.index(measure)
-        top, bottom, random = (effects[(*key, dropped)][:, m] for key in (
+        top, bottom, random = (effects[by, end, dropped][:, m] for by, end in (
             (ranking, 'top'), (ranking, 'bottom'), (RANDOM, RANDOM)))
         used = int((~np.isnan(top)).sum())
-        top, bottom, random, top_minus_random, top_minus_bottom = (
-            self._number(self.mean(values))
-            for values in (top, bottom, random, top - random, top - bottom))
         return DeletionEffect(
-            ranking, dropped, measure, used, len(self.slices) - used, top, bottom, random,
-            top_minus_random, top_minus_bottom)
+            ranking, dropped, measure, used, len(self.slices) - used,
+            *(self._number(self.mean(values))
+              for values in (top, bottom, random, top - random, top - bottom)))
 
 
 def roi_rows(slices: Sequence[SliceAttention],

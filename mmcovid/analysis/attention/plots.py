@@ -1,5 +1,5 @@
 """Plots of an attention report, as matplotlib figures."""
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -110,14 +110,14 @@ def _bars(axes: Axes, shares: Sequence[AttentionShare], classes: Classes) -> Non
     axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
 
 
-def _band(axes: Axes, x: Sequence[int], estimates: Sequence[Estimate], color: str, label: str,
-          marker: str) -> None:
+def _band(axes: Axes, x: np.ndarray | Sequence[int], estimates: Sequence[Estimate], color: str,
+          label: str, marker: str) -> None:
     """A line of estimates with their intervals."""
     low, value, high = _bounds(estimates)
     axes.plot(x, value, color=color, marker=marker, ms=4, lw=1.6, label=label)
     axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
 
 
-def _bounds(estimates: Sequence[Estimate]) -> np.ndarray:
+def _bounds(estimates: Iterable[Estimate]) -> np.ndarray:
     """Lower bounds, values and upper bounds, (3, n)."""
     return np.array([(each.low, each.value, each.high) for each in estimates], float).T

@@ -104,7 +104,8 @@ def load_dump(path: str | Path) -> Dump:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f'{path} holds no list of predictions. {AGAIN}')
 
-    slices, lesions, left_out = [], [], {}
+    slices, lesions = [], []
+    left_out: dict[str, int] = {}
     for entry in entries:
         if entry.get('gt_label') is not None and entry.get('pred_score') is not None:
             slices.append(entry)

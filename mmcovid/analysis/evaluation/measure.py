@@ -148,7 +148,7 @@ def measure_classes(results: Results, models: Models, validation: Models | None)
         level: {name: _abstention(run, sample.resamples, settings.abstain_below)
                 for name, run in cases.items()} for level, cases in results.deciding.items()}
     if settings.metadata:
-        report.subgroups = _measure_subgroups(report, slices, sample)
+        report.subgroups = _measure_subgroups(report, settings.metadata, slices, sample)
     if settings.gallery:
         report.errors = {
             name: surest_errors(cases, models[name][0].paths(), settings.gallery)
@@ -326,11 +326,11 @@ def _abstain(cases: Cases, resamples: Resamples, threshold: float, chosen: bool)
         accuracy=resamples.estimate(accuracy, patients=effective_clusters(cases.cluster[kept])))
 
 
-def _measure_subgroups(report: EvaluationReport, slices: Runs,
+def _measure_subgroups(report: EvaluationReport, metadata: str, slices: Runs,
                        sample: PatientSample) -> dict[str, dict[str, Subgroup]]:
     """Figures of the slices by each column of the metadata."""
     settings, names = report.settings, report.classes.image_names
-    key, rows = read_metadata(settings.metadata, settings.subgroups)
+    key, rows = read_metadata(metadata, settings.subgroups)
     table = {}
     for column in settings.subgroups:
         groups = group_slices(sample.entries, key, rows, column)

@@ -82,10 +82,10 @@ def draw_reliability(calibration: dict[str, list[CalibrationRun]]) -> Figure:
     return figure
 
 
-def _draw_bins(axes: Axes, bins: ReliabilityBins, **style: str) -> None:
+def _draw_bins(axes: Axes, bins: ReliabilityBins, color: str, marker: str, label: str) -> None:
     full = np.array(bins.count) > 0
     axes.plot(np.array(bins.confidence)[full], np.array(bins.accuracy)[full], lw=1.4, ms=4,
-              **style)
+              color=color, marker=marker, label=label)
 
 
 def _draw_counts(axes: Axes, bins: ReliabilityBins, color: str, fill: bool) -> None:

@@ -91,5 +91,6 @@ def _quartiles(values: Sequence[str]) -> dict[str, str]:
     edges = np.unique(np.percentile(numbers, (0, 25, 50, 75, 100)))
     names = [f'{low:g} to below {high:g}' for low, high in zip(edges[:-1], edges[1:])]
     names[-1] = f'{edges[-2]:g} to {edges[-1]:g}'
-    places = {value: np.searchsorted(edges, float(value), side='right') - 1 for value in distinct}
+    places = {value: int(np.searchsorted(edges, float(value), side='right')) - 1
+              for value in distinct}
     return {value: names[min(place, len(names) - 1)] for value, place in places.items()}

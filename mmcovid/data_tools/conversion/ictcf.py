@@ -27,10 +27,10 @@ class IctcfSlice(SliceEntry):
     @property
     def key(self) -> str:
         """The name that both layouts share, ``'pCT2179'``."""
-        return _NAME.fullmatch(Path(self.name).stem)['key']
+        return _NAME.sub(r'\g<key>', Path(self.name).stem)
 
 
-def list_ictcf_slices(root: str | Path) -> tuple[list[SliceEntry], int]:
+def list_ictcf_slices(root: str | Path) -> tuple[list[IctcfSlice], int]:
     """Find the slices of both classes below ``root``, in natural order.
 
     Returns:
@@ -42,7 +42,8 @@ def list_ictcf_slices(root: str | Path) -> tuple[list[SliceEntry], int]:
         ValueError: Names do not tell a class, tell two, or are of one slice.
     """
     root = Path(root)
-    found, strange, left_out = {}, [], 0
+    found: dict[str, IctcfSlice] = {}
+    strange, left_out = [], 0
     for path in sorted(root.rglob('*')):
         if path.suffix.lower() not in ('.jpg', '.jpeg', '.png') or path.name.startswith('.'):
             continue
@@ -51,7 +52,7 @@ def list_ictcf_slices(root: str | Path) -> tuple[list[SliceEntry], int]:
         label = match and _LABELS.get(match['kind'].lower())
         if match and label is None:
             left_out += 1
-        elif not match or match['label'] not in (None, str(label)):
+        elif not match or label is None or match['label'] not in (None, str(label)):
             strange.append(name)
         elif match['key'] in found:
             raise ValueError(f'{root}: {found[match["key"]].name} and {name} are of one slice. '
@@ -68,7 +69,7 @@ def list_ictcf_slices(root: str | Path) -> tuple[list[SliceEntry], int]:
     return [found[key] for key in sorted(found, key=natural)], left_out
 
 
-def read_ictcf_split(file: str | Path, slices: Sequence[SliceEntry]) -> list[SliceEntry]:
+def read_ictcf_split(file: str | Path, slices: Sequence[IctcfSlice]) -> list[IctcfSlice]:
     """Pick the slices that a text file lists, one ``2_pCT2179.jpg`` or ``pCT2179.jpg`` a line.
 
     Raises:

@@ -145,9 +145,10 @@ def _assemble(entries: Sequence[tuple], class_values: Mapping,
               info: dict) -> tuple[dict, SplitTotals]:
     """Make a COCO dict and its totals of (image, annotations, too small)."""
     names = list(class_values)
-    annotations, areas = [], {name: [] for name in names}
+    annotations: list[dict] = []
+    areas: dict[str, list[int]] = {name: [] for name in names}
     slices_with, too_small = Counter(dict.fromkeys(names, 0)), Counter(dict.fromkeys(names, 0))
-    patients_with = {name: set() for name in names}
+    patients_with: dict[str, set[str]] = {name: set() for name in names}
     without_lesion = empty = 0
     for image, found, small in entries:
         for annotation in found:

@@ -66,8 +66,9 @@ def pair_lesion_files(root: str | Path) -> tuple[list[LesionSlice], dict[str, li
         'masks without an image': sorted(masks.keys() - images.keys(), key=natural),
     }
     slices = [
-        LesionSlice(*key.split('/'), images[key], masks[key])
+        LesionSlice(patient, number, images[key], masks[key])
         for key in sorted(images.keys() & masks.keys(), key=natural)
+        for patient, number in [key.split('/')]
     ]
     return slices, lonely
 
@@ -147,7 +148,8 @@ def natural(text: str) -> list:
 
 def _files_by_slice(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """Files of both layouts by ``<patient>/<n>``."""
-    files, nameless = {}, []
+    files: dict[str, Path] = {}
+    nameless = []
     for path in sorted([*folder.glob('*'), *folder.glob('*/*')]):
         if path.suffix.lower() not in suffixes or path.name.startswith('.'):
             continue

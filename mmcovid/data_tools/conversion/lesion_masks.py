@@ -54,11 +54,13 @@ def find_instances(mask: np.ndarray, class_values: Mapping[str, Sequence[int]] =
         height, ``area`` in pixels, ``segmentation`` as RLE, ``iscrowd``)
         without ids, and the number of components left out per class.
     """
-    annotations, too_small = [], Counter()
+    annotations: list[dict] = []
+    too_small: Counter[str] = Counter()
     for category_id, (name, values) in enumerate(class_values.items(), 1):
         where = np.isin(mask, values).astype(np.uint8)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(where, connectivity=8)
-        for label, (*bbox, area) in enumerate(stats.tolist()[1:], 1):
+        for label, row in enumerate(stats[1:], 1):
+            *bbox, area = row.tolist()
             if area <= min_area:
                 too_small[name] += 1
                 continue

@@ -3,7 +3,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -83,7 +83,7 @@ def write_slice_annotations(out_dir: str | Path,
     metainfo = dict(
         classes=IMAGE_CLASSES, source=source, image_root=relative_root(target, out_dir),
         cropped=crop)
-    contents = {
+    contents: dict[str, dict[str, Any]] = {
         name: dict(metainfo=metainfo, data_list=[infos[each] for each in members])
         for name, members in splits.items()
     }
@@ -101,8 +101,9 @@ def write_slice_annotations(out_dir: str | Path,
 def count_slices(data_list: Sequence[dict]) -> SliceTotals:
     """Totals of the ``data_list`` of an annotation JSON."""
     classes = Counter(dict.fromkeys(IMAGE_CLASSES, 0))
-    patients = {name: set() for name in IMAGE_CLASSES}
-    sources, without_patient = {}, 0
+    patients: dict[str, set[str]] = {name: set() for name in IMAGE_CLASSES}
+    sources: dict[str, Counter[str]] = {}
+    without_patient = 0
     for each in data_list:
         name = IMAGE_CLASSES[each['gt_label']]
         classes[name] += 1
@@ -139,9 +140,9 @@ def _read_slice(entry: SliceEntry, images: Path, target: Path | None, crop: bool
         with Image.open(path) as image:
             width, height = image.size
             if entry.box or crop:
-                _check_box(entry.box, width, height)
+                left, top, right, bottom = _check_box(entry.box, width, height)
             if crop:
-                width, height = entry.box[2] - entry.box[0], entry.box[3] - entry.box[1]
+                width, height = right - left, bottom - top
             if target is not None:
                 _write_png(image.crop(entry.box), target / _as_png(entry.name))
     except (OSError, SyntaxError, ValueError) as error:  # a broken PNG is a SyntaxError to PIL
@@ -157,13 +158,15 @@ def _read_slice(entry: SliceEntry, images: Path, target: Path | None, crop: bool
         **{'cut_to' if crop else 'box': entry.box} if entry.box else {})
 
 
-def _check_box(box: Sequence[int] | None, width: int, height: int) -> None:
-    """Ends are exclusive, as COVIDx-CT's own code takes them."""
+def _check_box(box: tuple[int, int, int, int] | None, width: int,
+               height: int) -> tuple[int, int, int, int]:
+    """The box; ends are exclusive, as COVIDx-CT's own code takes them."""
     if box is None:
         raise ValueError('its line has no box to cut to')
     left, top, right, bottom = box
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise ValueError(f'the box {list(box)} is not within the image of {width}x{height}')
+    return box
 
 
 def _as_png(name: str) -> str:

@@ -57,7 +57,7 @@ def check_patients_apart(splits: Mapping[str, Sequence], only_warn: bool = False
     Raises:
         ValueError: One is, and ``only_warn`` is not set.
     """
-    places = {}
+    places: dict[str, dict[str, bool]] = {}
     for name, members in splits.items():
         for each in members:
             places.setdefault(each.patient, {})[name] = True

@@ -97,11 +97,12 @@ def audit_splits(splits: Sequence[AuditSplit], min_similarity: float = MIN_SIMIL
 
 def find_patients(first: AuditSplit, second: AuditSplit, kind: str) -> list[Overlap]:
     """Patient ids that both splits have."""
-    slices = [_by_patient(split) for split in (first, second)]
+    slices, others = _by_patient(first), _by_patient(second)
     return [
         Overlap(kind, (first.name, second.name), (patient, patient),
-                tuple(of[patient][0] for of in slices), tuple(len(of[patient]) for of in slices))
-        for patient in slices[0] if patient in slices[1]
+                (slices[patient][0], others[patient][0]),
+                (len(slices[patient]), len(others[patient])))
+        for patient in slices if patient in others
     ]
 
 
@@ -187,9 +188,9 @@ def _candidates(queries: list[dict], known: list[dict], prints: dict[str, Finger
     """Pairs of slices whose hashes are near, the nearest few for each query."""
     if not queries:
         return []
-    bits = [np.stack([prints[info['img_path']].bits for info in infos])
-            for infos in (queries, known)]
-    blocks = track(nearest(*bits, NUM_CANDIDATES), total=num_blocks(len(queries)),
+    bits, known_bits = (np.stack([prints[info['img_path']].bits for info in infos])
+                        for infos in (queries, known))
+    blocks = track(nearest(bits, known_bits, NUM_CANDIDATES), total=num_blocks(len(queries)),
                    description='searching', disable=not show_progress)
     pairs, query = [], iter(queries)
     for distances, rows in blocks:
@@ -201,7 +202,7 @@ def _candidates(queries: list[dict], known: list[dict], prints: dict[str, Finger
 
 def _by_patient(split: AuditSplit) -> dict[str, list[str]]:
     """Image paths by patient; slices of unknown patients are left out."""
-    paths = {}
+    paths: dict[str, list[str]] = {}
     for info in split.slices:
         patient = info.get('patient_id', UNKNOWN)
         if patient != UNKNOWN:

@@ -39,7 +39,7 @@ def take_fingerprint(info: dict) -> Fingerprint | Failure:
         return Failure(info['img_path'], f'{type(error).__name__}: {error}')
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode())
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    small = cv2.normalize(small, None, 0, 255, cv2.NORM_MINMAX).round().astype(np.uint8)
+    small = cv2.normalize(small, small, 0, 255, cv2.NORM_MINMAX).round().astype(np.uint8)
     bits = imagehash.phash(Image.fromarray(small), hash_size=HASH_SIZE).hash.ravel()
     return Fingerprint(digest.digest(), bits, small)
 
@@ -101,11 +101,13 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 def _find_warp(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
     """The affine transform (2, 3) from pixels of ``first`` to those of ``second``, if any."""
     scale = 2  # at half the size, larger shifts are found, and faster
-    halves = [_detail(cv2.resize(image, None, fx=1 / scale, fy=1 / scale,
-                                 interpolation=cv2.INTER_AREA), 4) for image in (first, second)]
+    half, other_half = (
+        _detail(cv2.resize(image, None, fx=1 / scale, fy=1 / scale,
+                           interpolation=cv2.INTER_AREA), 4) for image in (first, second))
     try:
         _, warp = cv2.findTransformECC(
-            *halves, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, _ECC, None, 5)
+            half, other_half, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, _ECC,
+            np.ones(other_half.shape, np.uint8), 5)
     except cv2.error:  # does not converge: nothing in common
         return None
     # the centre of pixel 0 of a half lies between two pixels of the whole

@@ -51,7 +51,7 @@ def make_tables(audit: Audit) -> list[Table]:
         found.add_column(title, overflow='fold')
     for kind in KINDS:
         found.add_column(kind.replace('_', ' '), justify='right')
-    counts = {}
+    counts: dict[tuple[str, str], Counter[tuple[str, bool]]] = {}
     for overlap in audit.findings:
         counts.setdefault(overlap.splits, Counter())[overlap.kind, overlap.allowed] += 1
     for splits in audit.compared:

@@ -42,7 +42,7 @@ def splits_of_files(files: Sequence[str], images: Sequence[str]) -> list[AuditSp
         raise ValueError(f'{len(files)} annotation files with {len(images)} image folders: give '
                          '--images once for all, or once for each file, in their order.')
     splits = []
-    for entry, folder in zip(files, images * len(files) if len(images) == 1 else images):
+    for entry, folder in zip(files, list(images) * len(files) if len(images) == 1 else images):
         role, _, file = entry.rpartition('=')
         source, slices = _read(file, folder)
         name = f'{role}: {Path(file).stem}' if role else Path(file).stem
@@ -52,7 +52,8 @@ def splits_of_files(files: Sequence[str], images: Sequence[str]) -> list[AuditSp
 
 def name_apart(splits: Sequence[AuditSplit]) -> list[AuditSplit]:
     """Number the splits whose names would be the same."""
-    taken, named = {}, []
+    taken: dict[str, int] = {}
+    named = []
     for split in splits:
         count = taken[split.name] = taken.get(split.name, 0) + 1
         named.append(split._replace(name=f'{split.name} ({count})') if count > 1 else split)

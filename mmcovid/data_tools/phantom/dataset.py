@@ -11,6 +11,7 @@ from rich.progress import track
 from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.data_tools.conversion import (
     PHANTOM,
+    LesionSlice,
     SplitTotals,
     count_slices,
     list_lesion_slices,
@@ -92,7 +93,7 @@ def write_phantom_set(out_dir: str | Path,
     _check_target(out_dir, overwrite)
     with atomic_folder(out_dir, overwrite=True) as building:
         jobs = _plan(seed, slice_splits, lesion_splits, scans)
-        lists = {split: [] for split in slice_splits}
+        lists: dict[str, list[str]] = {split: [] for split in slice_splits}
         scan_list = []
         for kind, split, patient, number in track(
                 jobs, description='phantom patients', disable=not show_progress):
@@ -213,7 +214,7 @@ def _write_lists(folder: Path, lists: Mapping[str, list[str]], options: dict) ->
 def _annotate(root: Path, jobs: list[tuple], options: dict) -> dict[str, SplitTotals]:
     """Run the converter of the lesion set on the phantom's."""
     split_of = {str(number): split for kind, split, _, number in jobs if kind == 'lesions'}
-    splits = {}
+    splits: dict[str, list[LesionSlice]] = {}
     for each in list_lesion_slices(root / 'ct_lesion_seg'):
         splits.setdefault(f'lesions_{split_of[each.patient]}', []).append(each)
     return write_lesion_annotations(

@@ -160,7 +160,7 @@ class _Frame:
         self.lines(image, np.asarray(points)[None], [value], [width])
 
     def lines(self, image: np.ndarray, points: np.ndarray, values: Sequence[float],
-              widths: Sequence[float]) -> None:
+              widths: Sequence[float] | np.ndarray) -> None:
         """Draw lines through ``points`` (lines, n, 2), smooth-edged where ``image`` is uint8."""
         style = cv2.LINE_AA if image.dtype == np.uint8 else cv2.LINE_8
         scale = self.turn[0, 0] * self.size / 2
@@ -271,7 +271,7 @@ def _vessels(patient: Patient, frame: _Frame, lungs: np.ndarray,
             *start, angle, width, depth = stack.pop()
             half = rng.uniform(0.04, 0.085) * 0.93**depth
             bend = angle + rng.normal(0, 0.15)
-            points = [start]
+            points: list[Sequence[float]] = [start]
             for heading in (angle, bend):
                 u, v = points[-1]
                 points.append((u + half * side * math.cos(heading), v + half * math.sin(heading)))

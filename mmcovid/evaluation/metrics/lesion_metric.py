@@ -19,6 +19,8 @@ class LesionMetric(CocoMetric):
     - Slices of the JSON that the dataset left out do not count.
     """
 
+    metrics: list[str]  #: kinds of figures, ``bbox`` and ``segm``; see the parent
+
     def results2json(self, results: list[dict], outfile_prefix: str) -> dict:
         """Write the predictions in COCO's format; see the parent.
 

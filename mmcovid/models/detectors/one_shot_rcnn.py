@@ -198,7 +198,8 @@ class OneShotRCNN(TwoTaskDetector):
             self.roi_head.sync_classification_branch()
 
     @staticmethod
-    def _check_branches(inputs: dict[str, Tensor], at_least: set[str] = frozenset()) -> None:
+    def _check_branches(inputs: dict[str, Tensor],
+                        at_least: set[str] | frozenset[str] = frozenset()) -> None:
         if not isinstance(inputs, dict) or not at_least <= set(inputs) <= {'seg', 'cls'}:
             got = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
             raise TypeError(f'a training batch has the branches seg and cls, got {got}: end each '

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.structures import SampleList
@@ -30,7 +32,7 @@ class OneShotRoIHead(StandardRoIHead):
 
     def __init__(self, roi_sequence: ConfigType, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.roi_sequence = dict(num_rois=16, order='distance') | dict(roi_sequence)
+        self.roi_sequence: dict[str, Any] = dict(num_rois=16, order='distance') | dict(roi_sequence)
         if self.roi_sequence['order'] not in ORDERS:
             raise ValueError(f'roi_sequence.order must be one of {ORDERS}, '
                              f'got {self.roi_sequence["order"]!r}')

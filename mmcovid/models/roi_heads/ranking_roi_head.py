@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 from mmdet.models.layers import multiclass_nms
 from mmdet.models.roi_heads import StandardRoIHead
@@ -23,7 +25,8 @@ class RankingRoIHead(StandardRoIHead):
 
     def __init__(self, roi_ranking: ConfigType | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.roi_ranking = dict(num_rois=256, iou_threshold=0.75) | dict(roi_ranking or {})
+        self.roi_ranking: dict[str, Any] = dict(
+            num_rois=256, iou_threshold=0.75) | dict(roi_ranking or {})
 
     @property
     def num_rois(self) -> int:
