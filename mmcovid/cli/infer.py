@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--temperature', metavar='T',
         help='what image logits are divided by: a number, or temperature.json of '
-        'tools/analysis_tools/report.py (default: that of the config)')
+        'mmcovid report (default: that of the config)')
     parser.add_argument(
         '--abstain-below', type=float, metavar='SCORE',
         help='leave the class undecided if its score is lower')

@@ -13,7 +13,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'report',
         'Compute figures with 95 % intervals (bootstrap over patients), curves, '
-        'calibration and the worst errors from predictions of tools/test.py --out, and write '
+        'calibration and the worst errors from predictions of mmcovid test --out, and write '
         'report.html, report.json and CSV tables. Predictions of several models must be of the '
         'same test set; the others are compared with the first.',
         'lstm2=predictions.pkl attention=other.pkl --out work_dirs/report')
