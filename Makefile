@@ -4,7 +4,7 @@
 #
 # Variables: PYTHON (interpreter to start from), TORCH (what pip is asked for),
 # VENV (where to install), FRESH=1 (train the demo anew), DEMO_OPTS (options of
-# tools/train.py), PYTEST_OPTS.
+# mmcovid train), PYTEST_OPTS.
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv

@@ -19,6 +19,9 @@ for folder in ('configs', 'tools'):
             assert installed.is_file(), f'the wheel lacks {path.relative_to(REPO)}'
 assert (package / '.mim' / 'model-index.yml').is_file(), 'the wheel lacks model-index.yml'
 
+for path in (REPO / 'mmcovid/reporting/templates').iterdir():
+    assert (package / path.relative_to(REPO / 'mmcovid')).is_file(), f'the wheel lacks {path.name}'
+
 Path('mine.py').write_text(
     "_base_ = 'mmcovid::one_shot/one-shot_r18_fpn_lstm2_cncb.py'\n"
     'model = dict(backbone=dict(init_cfg=None))\n')

@@ -71,6 +71,6 @@ def simulate_lesions(patients=8, slices=3, jitter=2, seed=0, model=0):
 
 
 def write_dump(path, entries):
-    """Write entries as tools/test.py does; returns the path."""
+    """Write entries as mmcovid test does; returns the path."""
     path.write_bytes(pickle.dumps(entries))
     return path

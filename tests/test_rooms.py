@@ -42,8 +42,11 @@ def test_room_that_needs_the_stack_says_how_to_mend_it():
     assert last.startswith('ImportError: torch is not installed; to mend it, run: pip install')
 
 
-@pytest.mark.parametrize('order', ['import mmcovid\nfrom mmengine.config import Config\n',
-                                   'from mmengine.config import Config\nimport mmcovid\n'])
+@pytest.mark.parametrize('order', [
+    'import mmcovid\nfrom mmengine.config import Config\n',
+    'from mmengine.config import Config\nimport mmcovid\n',
+    'import mmcovid.checkpoints.safetensors\nfrom mmengine.config import Config\n',
+    'import mmcovid.cli.train\nfrom mmengine.config import Config\n'])
 def test_mmengine_knows_the_prefix_and_safetensors(order, tmp_path):
     (tmp_path / 'mine.py').write_text(
         "_base_ = 'mmcovid::one_shot/one-shot_r18_fpn_lstm1_cncb.py'\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Generate the phantom, train on it, test, draw, report, and read three whole scans:
-# tools/demo.sh [options of train.py]
+# tools/demo.sh [options of mmcovid train]
 # PYTHON and WORK_DIR in the environment change the defaults; FRESH=1 trains anew.
 # Without it a finished training is kept and a broken one goes on.
 set -euo pipefail
@@ -11,26 +11,26 @@ DATA=data/phantom
 WORK_DIR=${WORK_DIR:-work_dirs/demo}
 CONFIG=configs/phantom/one-shot_r18_fpn_lstm2_phantom.py
 
-"$PYTHON" -m mmcovid.utils.doctor
+"$PYTHON" -m mmcovid doctor
 
 if [ ! -d "$DATA/scans" ]; then # --overwrite: former versions made no scans
-    "$PYTHON" tools/dataset_converters/phantom.py --out "$DATA" --overwrite
+    "$PYTHON" -m mmcovid phantom --out "$DATA" --overwrite
 fi
 
 if [ -n "${FRESH:-}" ]; then
     rm -f "$WORK_DIR/finished" "$WORK_DIR/last_checkpoint"
 fi
 if [ ! -e "$WORK_DIR/finished" ]; then
-    "$PYTHON" tools/train.py "$CONFIG" --work-dir "$WORK_DIR" --resume "$@"
+    "$PYTHON" -m mmcovid train "$CONFIG" --work-dir "$WORK_DIR" --resume "$@"
     touch "$WORK_DIR/finished"
 fi
 
 CHECKPOINT=$(cat "$WORK_DIR/last_checkpoint")
 rm -rf "$WORK_DIR/pictures"
-"$PYTHON" tools/test.py "$CONFIG" "$CHECKPOINT" --work-dir "$WORK_DIR" \
+"$PYTHON" -m mmcovid test "$CONFIG" "$CHECKPOINT" --work-dir "$WORK_DIR" \
     --show-dir "$WORK_DIR/pictures" --out "$WORK_DIR/predictions.pkl"
-"$PYTHON" tools/analysis_tools/report.py "$WORK_DIR/predictions.pkl" --out "$WORK_DIR/report"
-"$PYTHON" tools/infer_scan.py "$DATA"/scans/*.nii.gz --config "$CONFIG" --weights "$CHECKPOINT" \
+"$PYTHON" -m mmcovid report "$WORK_DIR/predictions.pkl" --out "$WORK_DIR/report"
+"$PYTHON" -m mmcovid infer "$DATA"/scans/*.nii.gz --config "$CONFIG" --weights "$CHECKPOINT" \
     --out "$WORK_DIR/scans" --overwrite
 
 cat <<END

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmcovid.utils.files import name_some, to_plain
 
@@ -20,6 +19,9 @@ _KEYS = {'cfg': 'config', 'dataset_meta': 'dataset_meta', 'card': 'card'}
 
 def register_safetensors() -> None:
     """Have MMEngine load files that end in ``.safetensors``."""
+    # not above: MMEngine's module calls this one as soon as it is loaded
+    from mmengine.runner.checkpoint import CheckpointLoader
+
     CheckpointLoader.register_scheme(rf'.*\{SUFFIX}$', load_from_safetensors, force=True)
 
 

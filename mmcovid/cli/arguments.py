@@ -75,7 +75,7 @@ def command(main: Callable[[Sequence[str] | None], int | None]
 
     @wraps(main)
     def run(argv: Sequence[str] | None = None) -> int | None:
-        with exit_on(OSError, ValueError):
+        with exit_on(ImportError, OSError, ValueError):
             return main(argv)
 
     return run

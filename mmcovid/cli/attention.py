@@ -9,7 +9,8 @@ from mmengine.registry import init_default_scope
 
 from mmcovid.analysis.attention import AttentionSettings
 from mmcovid.analysis.attention.write import write_attention_report
-from mmcovid.cli.arguments import make_parser
+from mmcovid.cli.arguments import command, make_parser
+from mmcovid.utils.configs import find_config
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,19 +51,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     args = parse_args(argv)
     settings = AttentionSettings(
         counts=tuple(sorted(set(args.drop))), draws=args.draws, rounds=args.rounds,
         seed=args.seed, score_thr=args.score_thr, max_slices=args.max_slices,
         gallery=args.gallery)
-    try:
-        cfg = Config.fromfile(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
-        init_default_scope(cfg.get('default_scope', 'mmdet'))
-        report = write_attention_report(cfg, args.checkpoint, args.out, settings, args.device)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
+    cfg = Config.fromfile(find_config(args.config))
+    cfg.merge_from_dict(args.cfg_options or {})
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    report = write_attention_report(cfg, args.checkpoint, args.out, settings, args.device)
     for task, figures in report.sets.items():
         for effect in figures.deletion:
             if effect.measure == 'score_drop' and effect.dropped == settings.counts[0]:

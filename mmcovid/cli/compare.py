@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'deviation')
     parser.add_argument(
         '--report', nargs='+', default=[], metavar='NAME',
-        help='also write a report (tools/analysis_tools/report.py) of these systems to '
+        help='also write a report (mmcovid report) of these systems to '
         'OUT/report, with the paired differences of the others from the first')
     parser.add_argument('--dry-run', action='store_true', help='say what would be done')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')

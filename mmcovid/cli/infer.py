@@ -7,11 +7,11 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from mmcovid.apis import OneShotInferencer
-from mmcovid.cli.arguments import make_parser
+from mmcovid.cli.arguments import command, make_parser
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.scans.dicom_seg import check_dicom_seg
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
-from mmcovid.utils.configs import config_path
+from mmcovid.utils.configs import find_config
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--temperature', metavar='T',
         help='what image logits are divided by: a number, or temperature.json of '
-        'tools/analysis_tools/report.py (default: that of the config)')
+        'mmcovid report (default: that of the config)')
     parser.add_argument(
         '--abstain-below', type=float, metavar='SCORE',
         help='leave the class undecided if its score is lower')
@@ -74,8 +74,7 @@ def load_inferencer(args: argparse.Namespace) -> OneShotInferencer:
     """The model with its weights and its temperature."""
     config = None
     if args.config:
-        path = args.config if Path(args.config).is_file() else config_path(args.config)
-        config = Config.fromfile(path)
+        config = Config.fromfile(find_config(args.config))
         config.merge_from_dict(args.cfg_options or {})
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', category=FutureWarning)
@@ -85,6 +84,7 @@ def load_inferencer(args: argparse.Namespace) -> OneShotInferencer:
     return inferencer
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; its exit status is 1 if a scan failed or is incomplete."""
     args = parse_args(argv)
@@ -92,14 +92,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         score_thr=args.score_thr, aggregate=args.aggregate, region=args.region,
         abstain_below=args.abstain_below, batch_size=args.batch_size, dicom_seg=args.dicom_seg,
         overwrite=args.overwrite)
-    try:
-        check_abstain_below(args.abstain_below)
-        inferencer = load_inferencer(args)
-        if args.dicom_seg:
-            check_dicom_seg(inferencer.classes)
-        rows = run_scans(inferencer, args.inputs, args.out, settings)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
+    check_abstain_below(args.abstain_below)
+    inferencer = load_inferencer(args)
+    if args.dicom_seg:
+        check_dicom_seg(inferencer.classes)
+    rows = run_scans(inferencer, args.inputs, args.out, settings)
     for row in rows:
         print(tell(row))
     bad = [row for row in rows if row['status'] != 'ok']

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmcovid.analysis.evaluation import Settings, load_models, load_validation, write_report
-from mmcovid.cli.arguments import make_parser
+from mmcovid.cli.arguments import command, make_parser
 from mmcovid.statistics.class_scores import AGGREGATES
 from mmcovid.statistics.clusters import UNITS
 
@@ -13,7 +13,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'report',
         'Compute figures with 95 % intervals (bootstrap over patients), curves, '
-        'calibration and the worst errors from predictions of tools/test.py --out, and write '
+        'calibration and the worst errors from predictions of mmcovid test --out, and write '
         'report.html, report.json and CSV tables. Predictions of several models must be of the '
         'same test set; the others are compared with the first.',
         'lstm2=predictions.pkl attention=other.pkl --out work_dirs/report')
@@ -55,18 +55,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     args = parse_args(argv)
     settings = Settings(
         unit=args.unit, aggregate=args.aggregate, rounds=args.rounds, seed=args.seed,
         score_thr=args.score_thr, abstain_below=args.abstain_below, metadata=args.metadata,
         subgroups=args.subgroup, gallery=args.gallery, image_root=args.image_root)
-    try:
-        models = load_models(args.predictions)
-        validation = load_validation(models, args.calibrate_on) if args.calibrate_on else None
-        report = write_report(models, args.out, settings, validation).report
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
+    models = load_models(args.predictions)
+    validation = load_validation(models, args.calibrate_on) if args.calibrate_on else None
+    report = write_report(models, args.out, settings, validation).report
     for level, by_model in report.figures.items():
         for name, figures in by_model.items():
             for key in ('mAP', 'per_image_mAP') if level == 'lesion' else ('accuracy',):

@@ -3,7 +3,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.cli.arguments import make_parser
+from mmcovid.cli.arguments import command, make_parser
 from mmcovid.data_tools import verification
 from mmcovid.utils.versions import check_stack
 
@@ -37,17 +37,16 @@ def sets_of_config(path: Path) -> list[verification.SliceSet]:
     return slice_sets(Config.fromfile(path))
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
     args = parse_args(argv)
-    try:
-        sets = []
-        for path in args.sets:
-            sets += (sets_of_config(path) if path.suffix == '.py' else
-                     [verification.read_set(path, args.images)])
-        findings = verification.verify(sets, args.workers)
-        verification.write_verification(args.out, sets, findings)
-    except (ImportError, OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
+    sets = []
+    for path in args.sets:
+        sets += (sets_of_config(path) if path.suffix == '.py' else
+                 [verification.read_set(path, args.images)])
+    findings = verification.verify(sets, args.workers)
+    verification.write_verification(args.out, sets, findings)
     print(verification.format_findings(sets, findings))
     errors = [found for found in findings if found.problem in verification.ERRORS]
     print(f'{len(errors)} errors, {len(findings) - len(errors)} warnings in '

@@ -149,7 +149,7 @@ def _read_json(content: dict, file: str, classes: Sequence[str]) -> list[SliceEn
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f'{file}: not written by tools/dataset_converters/covidx_ct.py or ictcf.py '
+            f'{file}: not written by mmcovid convert covidx-ct or ictcf.py '
             f'({type(error).__name__}: {error}). Convert the set again.') from error
     if found != tuple(classes):
         raise ValueError(

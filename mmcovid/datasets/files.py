@@ -40,7 +40,7 @@ def leave_out(dataset: BaseDataset, data_list: list[dict], skip_list: str) -> li
     if not os.path.isfile(skip_list):
         raise FileNotFoundError(
             f'{skip_list}: no such list of slices to skip. Write it with '
-            'tools/misc/verify_dataset.py, or correct `skip_list`.')
+            'mmcovid verify, or correct `skip_list`.')
     with open(skip_list, encoding='utf-8') as lines:
         names = [line.strip() for line in lines if line.strip() and line[0] != '#']
     skipped = {join_path(dataset.data_prefix['img'], name) for name in names}

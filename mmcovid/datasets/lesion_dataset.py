@@ -16,7 +16,7 @@ from .files import leave_out
 class LesionDataset(CocoDataset):
     """CT slices with lesion masks, in COCO style.
 
-    ``tools/dataset_converters/cncb_lesions.py`` writes the JSON. Slices with
+    ``mmcovid convert cncb-lesions`` writes the JSON. Slices with
     no lesion are ordinary samples: nothing is filtered out unless
     ``filter_cfg`` says so, in training neither. For two classes, converted
     with ``--merge-lesions``, set ``metainfo=dict(classes=('lung', 'lesion'))``.
@@ -30,7 +30,7 @@ class LesionDataset(CocoDataset):
         metainfo (dict, optional): As there. Classes have their own colours
             where it names no ``palette``. Defaults to None.
         skip_list (str): Text file of slices to leave out, below ``data_root``,
-            as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
+            as ``mmcovid verify`` writes it. Defaults to '', none.
         **kwargs: Those of :class:`mmdet.datasets.CocoDataset`.
 
     Raises:
@@ -53,7 +53,7 @@ class LesionDataset(CocoDataset):
         if not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
                 f'{self.ann_file}: no such annotation file. Write it with '
-                'tools/dataset_converters/cncb_lesions.py, or correct `ann_file`.')
+                'mmcovid convert cncb-lesions, or correct `ann_file`.')
         try:
             data_list = super().load_data_list()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -78,7 +78,7 @@ class LesionDataset(CocoDataset):
             raise ValueError(
                 f'{self.ann_file}: its categories {found} are not the classes '
                 f'{list(self.metainfo["classes"])} in this order. Convert it again (see '
-                '--merge-lesions of tools/dataset_converters/cncb_lesions.py), or set '
+                '--merge-lesions of mmcovid convert cncb-lesions), or set '
                 '`metainfo=dict(classes=...)`.')
         data_info = super().parse_data_info(raw_data_info)
         data_info['task'] = self.TASK

@@ -28,7 +28,7 @@ from .files import leave_out
 class SliceDataset(BaseDataset):
     """CT slices, each labelled with the class of the whole slice.
 
-    Reads the JSON of the converters, ``tools/dataset_converters/covidx_ct.py``
+    Reads the JSON of the converters, ``mmcovid convert covidx-ct``
     and ``ictcf.py``, or COVIDx-CT list files as published, lines of ``filename
     class xmin ymin xmax ymax`` (the box is optional and not used: the model
     sees whole slices). Without ``ann_file`` it takes all images of the folder
@@ -46,7 +46,7 @@ class SliceDataset(BaseDataset):
         skip_missing (bool): Leave missing images out with a warning that
             counts them, instead of raising. Defaults to False.
         skip_list (str): Text file of slices to leave out, below ``data_root``,
-            as ``tools/misc/verify_dataset.py`` writes it. Defaults to '', none.
+            as ``mmcovid verify`` writes it. Defaults to '', none.
         per_class (int, optional): Take this many slices of each class, from as
             many patients as there are, always the same ones: see
             :func:`~mmcovid.data_tools.slice_lists.sample_balanced`. They are drawn

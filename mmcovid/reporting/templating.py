@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .page import data_uri
+from .uris import data_uri
 
 
 def render(template: str, **context: Any) -> str:

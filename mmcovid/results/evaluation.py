@@ -18,7 +18,7 @@ Figures = dict[str, Estimate]  #: by name
 
 @dataclass
 class EvaluationSettings:
-    """What a report is to contain; see the options of ``tools/analysis_tools/report.py``."""
+    """What a report is to contain; see the options of ``mmcovid report``."""
 
     unit: str = 'patient'
     aggregate: str = 'mean'

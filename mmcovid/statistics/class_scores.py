@@ -62,7 +62,7 @@ def read_temperature(value: str | Path | float) -> float:
     """A temperature, given as a number or as the ``temperature.json`` of an evaluation report.
 
     Args:
-        value (str | Path | float): Number, or file of ``tools/analysis_tools/report.py`` that
+        value (str | Path | float): Number, or file of ``mmcovid report`` that
             holds one temperature only.
 
     Returns:
@@ -91,7 +91,7 @@ def _only_temperature(path: Path) -> float:
         found = [(name, float(run['temperature']), run.get('note')) for name, runs in models.items()
                  for run in runs]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path}: is no temperature.json of tools/analysis_tools/report.py '
+        raise ValueError(f'{path}: is no temperature.json of mmcovid report '
                          '--calibrate-on. Make one, or give the temperature as a number') from error
     if len(found) != 1:
         listed = ', '.join(f'{name} {temperature:.4g}' for name, temperature, _ in found)

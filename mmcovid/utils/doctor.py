@@ -1,4 +1,4 @@
-"""Examine the installation: ``python -m mmcovid.utils.doctor``.
+"""Examine the installation: ``mmcovid doctor``.
 
 Prints the versions, runs compiled operators on every device there is, and
 ends with exit status 1 and the remedies if something does not work.

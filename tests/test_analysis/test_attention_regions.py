@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcovid.analysis.attention.regions import (
@@ -82,6 +82,7 @@ def test_shares_of_boxes():
     assert shares['ventral'][0] == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.floats(-10, 70)] * 4), min_size=1, max_size=8))
 def test_shares_of_the_parts_add_up(corners):
     boxes = np.array([[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners])

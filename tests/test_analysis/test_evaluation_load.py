@@ -87,7 +87,7 @@ def test_broken_entries_are_named(tmp_path, change, message):
 @pytest.mark.parametrize('content', [b'', b'no pickle', pickle.dumps(dict(a=1)), pickle.dumps([])])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / 'a.pkl').write_bytes(content)
-    with pytest.raises(ValueError, match='a.pkl.*tools/test.py --out'):
+    with pytest.raises(ValueError, match='a.pkl.*mmcovid test --out'):
         load_dump(tmp_path / 'a.pkl')
     with pytest.raises(FileNotFoundError, match=r'b\.pkl: no such file'):
         load_dump(tmp_path / 'b.pkl')

@@ -13,7 +13,7 @@ def test_report_is_written(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('options, message', [
-    (['nothing.pkl'], 'nothing.pkl: no such file. Make it with tools/test.py'),
+    (['nothing.pkl'], 'nothing.pkl: no such file. Make it with mmcovid test'),
     (['{}', '--calibrate-on', '{}'], 'calibrate on a validation set with other patients'),
     (['{}', '--metadata', 'none.csv', '--subgroup', 'sex'], 'none.csv: no such metadata')])
 def test_errors_name_file_and_remedy(tmp_path, options, message):

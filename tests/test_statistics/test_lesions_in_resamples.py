@@ -39,7 +39,7 @@ def coco_precision(entries):
 
 
 def evaluate(kind, entries, **kwargs):
-    """Figures of a metric of ``tools/test.py``."""
+    """Figures of a metric of ``mmcovid test``."""
     metric = METRICS.build(dict(type=kind, **kwargs))
     metric.dataset_meta = dict(classes=LESION_CLASSES)
     metric.process({}, copy.deepcopy(entries))

@@ -1,4 +1,4 @@
-# Phantom slices as tools/dataset_converters/phantom.py makes them, laid out like the real sets:
+# Phantom slices as mmcovid phantom makes them, laid out like the real sets:
 # other paths, smaller slices, larger batches.
 _base_ = './cncb.py'
 

@@ -217,8 +217,7 @@ class Comparison:
 
     def _run(self, job: Job, command: list, title: str, left: int,
              keep_time: Callable[[float], None] = lambda seconds: None) -> None:
-        """Run a sub-command, show how far it is, and raise an error that names its log if it fails.
-        """
+        """Run a sub-command and show how far it is; the error of one that fails names its log."""
         log = job.work_dir / f'{command[0]}.log'
         offset = log.stat().st_size if log.exists() else 0
         known = [other.result.train_seconds for other in self.jobs.values() if other.done]

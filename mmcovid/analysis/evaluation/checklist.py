@@ -156,8 +156,8 @@ def _answer_tripod_ai(report: EvaluationReport) -> Answers:
     answers = {
         '11': (IN_PART, _spell_missing(report)),
         '12e': (FILLED_IN, f'{_spell_measures(report)} {_spell_intervals(report)}'),
-        '12g': (IN_PART, f'By tools/test.py. {output}'.strip()),
-        '18f': (IN_PART, f'Figures by mmcovid {__version__}, tools/analysis_tools/report.py.'),
+        '12g': (IN_PART, f'By mmcovid test. {output}'.strip()),
+        '18f': (IN_PART, f'Figures by mmcovid {__version__}, mmcovid report.'),
         '20a': (IN_PART, sizes),
         '21': (IN_PART, f'Evaluation: {sizes}'),
         '23a': (IN_PART, 'Tables of this report, figures.csv. No subgroups were asked for.')}

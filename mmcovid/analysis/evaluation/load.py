@@ -15,7 +15,7 @@ from mmcovid.statistics.classification import Cases
 from mmcovid.statistics.clusters import cluster_names
 from mmcovid.utils.files import name_some
 
-AGAIN = 'Dump it again with tools/test.py --out'
+AGAIN = 'Dump it again with mmcovid test --out'
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _load_storage(data: bytes) -> Any:
 
 
 def load_dump(path: str | Path) -> Dump:
-    """Read predictions that ``tools/test.py --out`` dumped.
+    """Read predictions that ``mmcovid test --out`` dumped.
 
     Args:
         path (str | Path): Pickle file.
@@ -95,7 +95,7 @@ def load_dump(path: str | Path) -> Dump:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file. Make it with tools/test.py --out {path}')
+        raise FileNotFoundError(f'{path}: no such file. Make it with mmcovid test --out {path}')
     data = path.read_bytes()
     try:
         entries = _Unpickler(io.BytesIO(data)).load()

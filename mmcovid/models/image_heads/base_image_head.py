@@ -20,7 +20,7 @@ class BaseImageHead(BaseModule):
             cross-entropy with logits on the one-hot label.
         temperature (float): What the logits are divided by before they become
             scores, to calibrate these; ``pred_logits`` and the class stay as
-            they are. tools/analysis_tools/report.py fits it. Defaults to 1.
+            they are. mmcovid report fits it. Defaults to 1.
         init_cfg (dict, optional): Initialisation of the weights.
     """
 
