@@ -4,4 +4,5 @@ import sys
 from mmcovid.cli import main
 
 if __name__ == '__main__':
-    sys.exit(main(['infer', *sys.argv[1:]]))
+    if status := main(['infer', *sys.argv[1:]]):
+        sys.exit(status)
