@@ -8,11 +8,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from mmcovid.results import EvaluationReport
+from mmcovid.results import AttentionReport, EvaluationReport, ScanResults
 from mmcovid.utils.files import write_json
 
 OUT = Path(__file__).parent / 'en/schemas'
-REPORTS = {'evaluation_report': EvaluationReport}
+REPORTS = {
+    'attention_report': AttentionReport, 'evaluation_report': EvaluationReport,
+    'scan_results': ScanResults}
+#: What leaves out what it does not know; all else writes every property.
+SPARSE = {'ScanSlice'}
 
 
 def make_schema(report: type) -> dict[str, Any]:
@@ -22,7 +26,7 @@ def make_schema(report: type) -> dict[str, Any]:
         report (type): The dataclass.
 
     Returns:
-        dict[str, Any]: The schema. All properties are required, as all are written.
+        dict[str, Any]: The schema. All properties are required that are always written.
     """
     schema = TypeAdapter(report).json_schema(mode='serialization')
     return {'$schema': 'https://json-schema.org/draft/2020-12/schema', **_as_written(schema)}
@@ -38,14 +42,18 @@ def _as_written(schema: Any) -> Any:
     if 'properties' in schema:
         written['properties'] = {name.removesuffix('_'): _describe(name, _as_written(part))
                                  for name, part in schema['properties'].items()}
-        written['required'] = list(written['properties'])
+        written['required'] = [
+            name.removesuffix('_') for name, part in schema['properties'].items()
+            if schema.get('title') not in SPARSE or 'default' not in part]
     return written
 
 
 def _describe(name: str, part: dict[str, Any]) -> dict[str, Any]:
     """A property, without a title that repeats its name, nor a default, as it is always there."""
     described = {key: value for key, value in part.items() if key not in ('title', 'default')}
-    return dict(const=part['default']) if name == 'schema_version' else described
+    if name == 'schema_version' and 'default' in part:
+        return dict(const=part['default'])
+    return described
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """What ``results.json`` of a scan holds; ``docs/en/scan.md`` explains it field by field."""
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Any, Final, Literal
 
 from mmcovid.utils.files import to_plain
 
 from .failure import Failure
 
 #: It changes when a field goes or changes its meaning, not when one is added.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class ScanSlice:
 class ScanResults:
     """Everything about a scan as numbers."""
 
-    schema_version: int
+    schema_version: Literal[1]
     complete: bool  #: whether all slices were read
     scan: ScanInfo
     errors: list[Failure]  #: slices that could not be read

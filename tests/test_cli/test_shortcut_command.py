@@ -39,8 +39,9 @@ def test_page(setting, tmp_path, capsys):
     shortcut_test.main([*map(str, setting), '--out', str(tmp_path), '--rounds', '20'])
     assert str(tmp_path / 'shortcut_test.md') in capsys.readouterr().out
     data = json.loads((tmp_path / 'shortcut_test.json').read_text())
-    assert list(data['figures']) == ['whole slice', 'lungs blanked', 'only lungs']
-    assert set(data['differences']) == {'lungs blanked', 'only lungs'}
+    assert list(data['figures']) == [
+        'whole slice', 'lungs blanked', 'only lungs', 'lungs, rest blurred']
+    assert set(data['differences']) == {'lungs blanked', 'only lungs', 'lungs, rest blurred'}
     assert (data['slices'], data['patients']) == (12, 6)
     assert data['largest_class_share'] == pytest.approx(1 / 3)
     assert data['its_macro_f1'] == pytest.approx(1 / 6)

@@ -1,6 +1,5 @@
-from dataclasses import fields
 
-import pytest
+from schema_utils import check_schema
 
 from mmcovid.results import (
     ClassVolume,
@@ -58,16 +57,10 @@ def test_what_a_model_does_not_tell_of_a_slice_is_absent():
                   lesions=[MeasuredLesion('ggo', .5, box, 1, None)],
                   roi_sequence=MeasuredRoIs([box], [0], [.5], [1.])))
     classified, segmented = made.to_plain()['slices']
+    check_schema(made.to_plain(), 'scan_results')
     assert list(classified) == [*always, 'class', 'decided', 'leading_class', 'score', 'scores']
     assert classified['z_mm'] is None
     assert list(segmented) == [*always, 'pixels', 'area_mm2', 'lesions', 'roi_sequence']
     assert segmented['area_mm2'] == dict(ggo=None)
     assert segmented['lesions'] == [
         {'class': 'ggo', 'score': .5, 'bbox': [1, 2, 3, 4], 'pixels': 1, 'area_mm2': None}]
-
-
-def test_there_is_a_schema():
-    schema = pytest.importorskip('pydantic').TypeAdapter(ScanResults).json_schema()
-    assert list(schema['properties']) == KEYS
-    assert schema['$defs']['ScanSlice']['required'] == ['index', 'path', 'z_mm', 'in_region']
-    assert len(schema['$defs']['ScanSlice']['properties']) == len(fields(ScanSlice))

@@ -5,11 +5,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 from predictions_utils import simulate, simulate_lesions, write_dump
+from schema_utils import SCHEMAS, check_schema
 
 from mmcovid.analysis.evaluation import Settings, load_models, load_validation, write_report
 
 REPO = Path(__file__).parents[2]
-SCHEMAS = REPO / 'docs/en/schemas'
 
 
 @pytest.fixture
@@ -24,12 +24,6 @@ def test_committed_schemas_are_those_of_the_dataclasses(write_schemas, tmp_path,
     write_schemas.main()
     written = {path.name: path.read_text(encoding='utf-8') for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_text(encoding='utf-8') for path in SCHEMAS.iterdir()}
-
-
-def check(data, name):
-    schema = json.loads((SCHEMAS / f'{name}.json').read_text(encoding='utf-8'))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(data, schema, jsonschema.Draft202012Validator)
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +44,7 @@ def evaluation(tmp_path_factory):
 
 
 def test_evaluation_report_keeps_to_its_schema(evaluation):
-    check(evaluation, 'evaluation_report')
+    check_schema(evaluation, 'evaluation_report')
     for part in ('subgroups', 'errors', 'lesion_errors', 'differences', 'abstention'):
         assert evaluation[part], part
     assert evaluation['calibration']['one'][0]['temperature'] > 0
@@ -60,4 +54,4 @@ def test_evaluation_report_keeps_to_its_schema(evaluation):
 def test_report_without_a_part_does_not(evaluation, key):
     del (broken := dict(evaluation))[key]
     with pytest.raises(jsonschema.ValidationError, match=key):
-        check(broken, 'evaluation_report')
+        check_schema(broken, 'evaluation_report')

@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 from ct_utils import chest, write_series
 from scans_utils import IMAGE_CLASSES, small_inferencer
+from schema_utils import check_schema
 
 from mmcovid.ct import apply_window
 from mmcovid.scans import Settings, run_scans
@@ -53,7 +54,9 @@ def done(scans, tmp_path_factory):
 
 
 def read(folder):
-    return json.loads((folder / 'results.json').read_text())
+    results = json.loads((folder / 'results.json').read_text())
+    check_schema(results, 'scan_results')
+    return results
 
 
 def summary(out):
