@@ -1,4 +1,5 @@
 """Metadata is in setup.cfg; here only what a wheel carries for MIM and for configs elsewhere."""
+
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class BuildWithMim(build_py):
         shutil.rmtree(target, ignore_errors=True)
         for folder in ('configs', 'tools'):
             shutil.copytree(
-                folder, target / folder, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+                folder, target / folder, ignore=shutil.ignore_patterns('__pycache__', '*.pyc')
+            )
         shutil.copy('model-index.yml', target)
 
 

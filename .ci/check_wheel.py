@@ -1,4 +1,5 @@
 """Check an installed wheel from outside the repository: its place, its configs, a model."""
+
 import sys
 from pathlib import Path
 
@@ -24,7 +25,8 @@ for path in (REPO / 'mmcovid/reporting/templates').iterdir():
 
 Path('mine.py').write_text(
     "_base_ = 'mmcovid::one_shot/one-shot_r18_fpn_lstm2_cncb.py'\n"
-    'model = dict(backbone=dict(init_cfg=None))\n')
+    'model = dict(backbone=dict(init_cfg=None))\n'
+)
 init_default_scope('mmdet')
 from mmdet.registry import MODELS  # noqa: E402  after the scope
 

@@ -4,6 +4,7 @@ Sphinx roles, such as :func:`x`, whose target is in the package become links, an
 other one, such as a class of MMDetection, code. A module that leaves its docstring
 to its class is listed with that of the class.
 """
+
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ class SphinxRoles(griffe.Extension):
         for obj in objects:
             if obj.docstring is not None:
                 obj.docstring.value = ROLE.sub(
-                    lambda role, obj=obj: render(role[1], obj, by_name), obj.docstring.value)
+                    lambda role, obj=obj: render(role[1], obj, by_name), obj.docstring.value
+                )
 
 
 class ModuleSummaries(griffe.Extension):
@@ -35,9 +37,14 @@ class ModuleSummaries(griffe.Extension):
         for module in walk(pkg):
             if not module.is_module or module.is_init_module or module.docstring is not None:
                 continue
-            documented = [member for member in module.members.values() if not member.is_alias
-                          and (member.is_class or member.is_function)
-                          and member.is_public and member.docstring]
+            documented = [
+                member
+                for member in module.members.values()
+                if not member.is_alias
+                and (member.is_class or member.is_function)
+                and member.is_public
+                and member.docstring
+            ]
             if documented:
                 first = min(documented, key=lambda member: member.is_function)
                 summary = first.docstring.value.partition('\n\n')[0]
@@ -71,7 +78,7 @@ def find(target: str, obj: griffe.Object) -> str | None:
     """Path of a target in the package: absolute, or as seen from ``obj`` and all around it."""
     package = obj.package
     if target.startswith(f'{package.path}.'):
-        target, scope = target[len(package.path) + 1:], package
+        target, scope = target[len(package.path) + 1 :], package
     else:
         scope = obj
     while scope is not None:

@@ -3,6 +3,7 @@
 Writes docs/en/figures/{slice,report,scan}.jpg. The pages are photographed by the
 browser that BROWSER names, chromium by default.
 """
+
 import os
 import shlex
 import subprocess
@@ -26,8 +27,7 @@ def draw_slice() -> Image.Image:
     checkpoint = (DEMO / 'last_checkpoint').read_text(encoding='utf-8').strip()
     inferencer = OneShotInferencer(weights=checkpoint, device='cpu')
     inferencer.visualizer.draw_attention = True
-    result = inferencer(
-        str(DATA / 'covidx_ct/2A_images' / name), return_vis=True, no_save_vis=True)
+    result = inferencer(str(DATA / 'covidx_ct/2A_images' / name), return_vis=True, no_save_vis=True)
     return Image.fromarray(result['visualization'][0])
 
 
@@ -36,16 +36,27 @@ def photograph(page: Path, height: int) -> Image.Image:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'page.png')
         subprocess.run(
-            [*BROWSER, '--headless', '--hide-scrollbars', f'--user-data-dir={folder}/profile',
-             f'--window-size=1000,{height}', f'--screenshot={path}', page.resolve().as_uri()],
-            check=True)
+            [
+                *BROWSER,
+                '--headless',
+                '--hide-scrollbars',
+                f'--user-data-dir={folder}/profile',
+                f'--window-size=1000,{height}',
+                f'--screenshot={path}',
+                page.resolve().as_uri(),
+            ],
+            check=True,
+        )
         return Image.open(path).convert('RGB')
 
 
 def main() -> None:
     scan = next((DEMO / 'scans').glob('NCP_*'))
-    pictures = dict(slice=draw_slice(), report=photograph(DEMO / 'report/report.html', 850),
-                    scan=photograph(scan / 'report.html', 1140))
+    pictures = dict(
+        slice=draw_slice(),
+        report=photograph(DEMO / 'report/report.html', 850),
+        scan=photograph(scan / 'report.html', 1140),
+    )
     for name, image in pictures.items():
         image.thumbnail((1400, 1400))
         image.save(OUT / f'{name}.jpg', quality=85, optimize=True)

@@ -3,6 +3,7 @@
 Each notebook of docs/en becomes a page in the style of the others, as it was run;
 nothing is executed. The notebook itself lies beside its page.
 """
+
 import re
 from pathlib import PurePosixPath
 
@@ -16,7 +17,8 @@ def on_files(files: Files, config, **kwargs) -> None:
         name = PurePosixPath(notebook.src_uri)
         body, resources = MarkdownExporter().from_filename(
             notebook.abs_src_path,
-            resources={'output_files_dir': f'{name.stem}_files', 'unique_key': name.stem})
+            resources={'output_files_dir': f'{name.stem}_files', 'unique_key': name.stem},
+        )
         files.append(File.generated(config, str(name.with_suffix('.md')), content=body))
         for path, content in resources['outputs'].items():
             files.append(File.generated(config, str(name.parent / path), content=content))

@@ -3,6 +3,7 @@
 They are in ``docs/en/schemas``; run ``python docs/write_schemas.py`` after a change of
 ``mmcovid.results``.
 """
+
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from mmcovid.utils.files import write_json
 
 OUT = Path(__file__).parent / 'en/schemas'
 REPORTS = {
-    'attention_report': AttentionReport, 'evaluation_report': EvaluationReport,
-    'scan_results': ScanResults}
+    'attention_report': AttentionReport,
+    'evaluation_report': EvaluationReport,
+    'scan_results': ScanResults,
+}
 #: What leaves out what it does not know; all else writes every property.
 SPARSE = {'ScanSlice'}
 
@@ -40,11 +43,15 @@ def _as_written(schema: Any) -> Any:
         return schema
     written = {key: _as_written(part) for key, part in schema.items() if key != 'properties'}
     if 'properties' in schema:
-        written['properties'] = {name.removesuffix('_'): _describe(name, _as_written(part))
-                                 for name, part in schema['properties'].items()}
+        written['properties'] = {
+            name.removesuffix('_'): _describe(name, _as_written(part))
+            for name, part in schema['properties'].items()
+        }
         written['required'] = [
-            name.removesuffix('_') for name, part in schema['properties'].items()
-            if schema.get('title') not in SPARSE or 'default' not in part]
+            name.removesuffix('_')
+            for name, part in schema['properties'].items()
+            if schema.get('title') not in SPARSE or 'default' not in part
+        ]
     return written
 
 

@@ -2,6 +2,7 @@
 
 Importing mmcovid costs nothing and needs no PyTorch. The stack is checked where it is needed.
 """
+
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.registration import register_with_mmengine
 from mmcovid.version import __version__, version_info

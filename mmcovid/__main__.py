@@ -1,4 +1,5 @@
 """``python -m mmcovid`` is the command ``mmcovid``."""
+
 import sys
 
 from mmcovid.cli import main

@@ -3,6 +3,7 @@
 One :class:`Classes` goes with every model, dump and report, so that nothing else has to know that
 label 0 is the lung, or which colour is the consolidation's.
 """
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,21 @@ LUNG, LESION, NORMAL, DISEASE = 'lung', 'lesion', 'normal', 'disease'
 ROLES = (LUNG, LESION, NORMAL, DISEASE)
 
 _DISPLAY_NAMES = {
-    'lung': 'Lung', 'ggo': 'GGO', 'consolidation': 'Consolidation', 'lesion': 'Lesion',
-    'normal': 'Normal', 'cp': 'Pneumonia (CP)', 'covid19': 'COVID-19'}
+    'lung': 'Lung',
+    'ggo': 'GGO',
+    'consolidation': 'Consolidation',
+    'lesion': 'Lesion',
+    'normal': 'Normal',
+    'cp': 'Pneumonia (CP)',
+    'covid19': 'COVID-19',
+}
 # sky blue, amber and magenta: apart from each other and from any grey, for colour-blind readers too
 _COLORS = {
-    'lung': (86, 180, 233), 'ggo': (255, 176, 0), 'consolidation': (230, 50, 150),
-    'lesion': (255, 176, 0)}
+    'lung': (86, 180, 233),
+    'ggo': (255, 176, 0),
+    'consolidation': (230, 50, 150),
+    'lesion': (255, 176, 0),
+}
 _OTHER_COLORS = ((0, 158, 115), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
 
 
@@ -50,12 +60,14 @@ class Classes:
     images: tuple[NamedClass, ...]
 
     @classmethod
-    def of(cls,
-           lesions: Sequence[str] = LESION_CLASSES,
-           images: Sequence[str] = IMAGE_CLASSES,
-           palette: Sequence[Color] | None = None,
-           display_names: Mapping[str, str] | None = None,
-           roles: Mapping[str, str] | None = None) -> 'Classes':
+    def of(
+        cls,
+        lesions: Sequence[str] = LESION_CLASSES,
+        images: Sequence[str] = IMAGE_CLASSES,
+        palette: Sequence[Color] | None = None,
+        display_names: Mapping[str, str] | None = None,
+        roles: Mapping[str, str] | None = None,
+    ) -> 'Classes':
         """Classes by their names.
 
         Args:
@@ -83,13 +95,25 @@ class Classes:
         if len(colors) < len(lesions):
             colors = [_color(name, k) for k, name in enumerate(lesions)]
         return cls(
-            tuple(NamedClass(name, display.get(name, name),
-                             roles.get(name, LUNG if name == 'lung' else LESION), as_color(color))
-                  for name, color in zip(lesions, colors)),
-            tuple(NamedClass(name, display.get(name, name),
-                             roles.get(name, NORMAL if name == 'normal' else DISEASE),
-                             _OTHER_COLORS[k % len(_OTHER_COLORS)])
-                  for k, name in enumerate(images)))
+            tuple(
+                NamedClass(
+                    name,
+                    display.get(name, name),
+                    roles.get(name, LUNG if name == 'lung' else LESION),
+                    as_color(color),
+                )
+                for name, color in zip(lesions, colors)
+            ),
+            tuple(
+                NamedClass(
+                    name,
+                    display.get(name, name),
+                    roles.get(name, NORMAL if name == 'normal' else DISEASE),
+                    _OTHER_COLORS[k % len(_OTHER_COLORS)],
+                )
+                for k, name in enumerate(images)
+            ),
+        )
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any] | None) -> 'Classes':
@@ -108,15 +132,20 @@ class Classes:
             LESION_CLASSES if lesions is None else tuple(lesions),
             IMAGE_CLASSES if images is None else tuple(images),
             None if isinstance(palette, str) else palette,
-            meta.get('display_names'), meta.get('roles'))
+            meta.get('display_names'),
+            meta.get('roles'),
+        )
 
     def to_meta(self) -> dict[str, Any]:
         """Plain values from which :meth:`from_meta` makes the same classes."""
         both = (*self.lesions, *self.images)
         return dict(
-            classes=self.lesion_names, palette=self.palette, image_classes=self.image_names,
+            classes=self.lesion_names,
+            palette=self.palette,
+            image_classes=self.image_names,
             display_names={each.name: each.display_name for each in both},
-            roles={each.name: each.role for each in both})
+            roles={each.name: each.role for each in both},
+        )
 
     @property
     def lesion_names(self) -> tuple[str, ...]:
@@ -145,8 +174,9 @@ class Classes:
 
     def display(self, name: str) -> str:
         """What readers call a class; a name that is no class stays as it is."""
-        return next((each.display_name for each in (*self.lesions, *self.images)
-                     if each.name == name), name)
+        return next(
+            (each.display_name for each in (*self.lesions, *self.images) if each.name == name), name
+        )
 
     def is_lung(self, label: int) -> bool:
         """Whether a label of a lesion is that of the lung."""

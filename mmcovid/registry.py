@@ -5,6 +5,7 @@ named with their scope, ``type='mmcovid.OneShotRCNN'``: MMEngine then imports
 the listed locations by itself, so that no ``custom_imports`` is needed, and
 the prefix shows what is new.
 """
+
 from mmcovid.utils.versions import check_stack
 
 check_stack()
@@ -23,18 +24,23 @@ from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
 
 DATA_SAMPLERS = Registry(
-    'data sampler', parent=MMENGINE_DATA_SAMPLERS, locations=['mmcovid.datasets'])
+    'data sampler', parent=MMENGINE_DATA_SAMPLERS, locations=['mmcovid.datasets']
+)
 DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, locations=['mmcovid.datasets'])
 TRANSFORMS = Registry(
-    'transform', parent=MMENGINE_TRANSFORMS, locations=['mmcovid.datasets.transforms'])
+    'transform', parent=MMENGINE_TRANSFORMS, locations=['mmcovid.datasets.transforms']
+)
 MODELS = Registry('model', parent=MMENGINE_MODELS, locations=['mmcovid.models'])
 MODEL_WRAPPERS = Registry(
-    'model_wrapper', parent=MMENGINE_MODEL_WRAPPERS, locations=['mmcovid.models'])
+    'model_wrapper', parent=MMENGINE_MODEL_WRAPPERS, locations=['mmcovid.models']
+)
 TASK_UTILS = Registry('task util', parent=MMENGINE_TASK_UTILS, locations=['mmcovid.models'])
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, locations=['mmcovid.engine'])
 OPTIM_WRAPPERS = Registry(
-    'optimizer wrapper', parent=MMENGINE_OPTIM_WRAPPERS, locations=['mmcovid.engine'])
+    'optimizer wrapper', parent=MMENGINE_OPTIM_WRAPPERS, locations=['mmcovid.engine']
+)
 METRICS = Registry('metric', parent=MMENGINE_METRICS, locations=['mmcovid.evaluation'])
 EVALUATOR = Registry('evaluator', parent=MMENGINE_EVALUATOR, locations=['mmcovid.evaluation'])
 VISUALIZERS = Registry(
-    'visualizer', parent=MMENGINE_VISUALIZERS, locations=['mmcovid.visualization'])
+    'visualizer', parent=MMENGINE_VISUALIZERS, locations=['mmcovid.visualization']
+)

@@ -1,4 +1,5 @@
 """Small CT for tests: arrays of Hounsfield units, DICOM files and series."""
+
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ def chest(slices=5, size=32):
     z, y, x = np.mgrid[:slices, :size, :size]
     y, x = (y - size / 2) / size, (x - size / 2) / size
     hu = np.full(z.shape, -1000)
-    hu[(x / .45)**2 + (y / .4)**2 < 1] = 40
+    hu[(x / 0.45) ** 2 + (y / 0.4) ** 2 < 1] = 40
     for side in (-1, 1):
-        hu[((x - side * .2) / .13)**2 + (y / .25)**2 < 1] = -800
+        hu[((x - side * 0.2) / 0.13) ** 2 + (y / 0.25) ** 2 < 1] = -800
     return (hu + z * 3 + np.round(20 * x + 9 * y)).astype(np.int16)
 
 
@@ -28,11 +29,24 @@ def header(position=(0, 0, 0), uid=SERIES, **changes):
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = CTImageStorage
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid(None)
     tags = dict(
-        Modality='CT', SeriesInstanceUID=uid, StudyInstanceUID='1.2.3', PatientID='p1',
-        SeriesDescription='chest', SamplesPerPixel=1, PhotometricInterpretation='MONOCHROME2',
-        BitsAllocated=16, BitsStored=16, HighBit=15, PixelRepresentation=0, RescaleSlope=1,
-        RescaleIntercept=-1024, ImagePositionPatient=list(map(float, position)),
-        ImageOrientationPatient=[1, 0, 0, 0, 1, 0], PixelSpacing=[0.7, 0.6], SliceThickness=STEP)
+        Modality='CT',
+        SeriesInstanceUID=uid,
+        StudyInstanceUID='1.2.3',
+        PatientID='p1',
+        SeriesDescription='chest',
+        SamplesPerPixel=1,
+        PhotometricInterpretation='MONOCHROME2',
+        BitsAllocated=16,
+        BitsStored=16,
+        HighBit=15,
+        PixelRepresentation=0,
+        RescaleSlope=1,
+        RescaleIntercept=-1024,
+        ImagePositionPatient=list(map(float, position)),
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        PixelSpacing=[0.7, 0.6],
+        SliceThickness=STEP,
+    )
     for name, value in {**tags, **changes}.items():
         if value is not None:
             setattr(dataset, name, value)

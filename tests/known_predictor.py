@@ -1,4 +1,5 @@
 """A predictor of slices whose results are known; it needs no PyTorch."""
+
 import numpy as np
 
 from mmcovid.classes import Classes
@@ -20,7 +21,7 @@ class KnownPredictor:
 
     def __init__(self, labels, scores=None, broken=()):
         self.labels = read_volume(labels).array
-        self.scores = scores or [[.2, .3, .5]] * len(self.labels)
+        self.scores = scores or [[0.2, 0.3, 0.5]] * len(self.labels)
         self.broken = broken
 
     def predict(self, paths, batch_size=1):
@@ -29,9 +30,18 @@ class KnownPredictor:
                 yield Failure(path, 'truncated')
                 continue
             masks = np.stack([self.labels[i] == k for k in (1, 2, 3, 3)])
-            lesions = Lesions(np.array([0, 1, 2, 0]), np.array([.9, .8, .7, .1]),
-                              np.array([[1., 2, 3, 4]] * 4), masks)
-            rois = RoISequence(np.array([[1., 2, 7, 8]] * 2), np.array([1, 2]),
-                               np.array([.8, .7]), np.array([[.4, .5], [.6, .5]]))
-            yield SliceResult(path, lesions, np.array(self.scores[i]), roi_sequence=rois,
-                              window=(-600, 1500))
+            lesions = Lesions(
+                np.array([0, 1, 2, 0]),
+                np.array([0.9, 0.8, 0.7, 0.1]),
+                np.array([[1.0, 2, 3, 4]] * 4),
+                masks,
+            )
+            rois = RoISequence(
+                np.array([[1.0, 2, 7, 8]] * 2),
+                np.array([1, 2]),
+                np.array([0.8, 0.7]),
+                np.array([[0.4, 0.5], [0.6, 0.5]]),
+            )
+            yield SliceResult(
+                path, lesions, np.array(self.scores[i]), roi_sequence=rois, window=(-600, 1500)
+            )

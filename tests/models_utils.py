@@ -1,4 +1,5 @@
 """Small batches of slices for the tests of the models."""
+
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
@@ -15,13 +16,14 @@ def seg_sample(size=SIZE, num_lesions=2, seed=0):
     boxes = []
     for mask in masks:
         x, y = rng.integers(0, size - 40, 2)
-        mask[y:y + 32, x:x + 32] = 1
+        mask[y : y + 32, x : x + 32] = 1
         boxes.append([x, y, x + 32, y + 32])
     sample = _sample('seg', size, seed)
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float).view(-1, 4),
         labels=torch.arange(num_lesions) % 3,
-        masks=BitmapMasks(masks, size, size))
+        masks=BitmapMasks(masks, size, size),
+    )
     return sample
 
 
@@ -48,8 +50,10 @@ def train_batch(num_seg=1, num_cls=1, size=SIZE, seed=0, num_lesions=2):
     return dict(
         inputs=dict(
             seg=slices(num_seg, size, seed) + blank_cls,
-            cls=blank_seg + slices(num_cls, size, seed + 100)),
-        data_samples=dict(seg=seg_samples + blank_cls, cls=blank_seg + cls_samples))
+            cls=blank_seg + slices(num_cls, size, seed + 100),
+        ),
+        data_samples=dict(seg=seg_samples + blank_cls, cls=blank_seg + cls_samples),
+    )
 
 
 def test_batch(samples, size=SIZE, seed=0):
@@ -68,6 +72,8 @@ def _sample(task, size, seed):
             img_path=f'{task}_{seed}.png',
             img_shape=(size, size),
             ori_shape=(size, size),
-            scale_factor=(1.0, 1.0)))
+            scale_factor=(1.0, 1.0),
+        )
+    )
     sample.gt_instances = InstanceData()
     return sample

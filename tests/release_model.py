@@ -3,6 +3,7 @@
 Written from the description of the method and with nothing of MMDetection or mmcovid, so that
 a converted checkpoint can be compared with it as a whole.
 """
+
 import math
 
 import torch
@@ -62,10 +63,12 @@ def detection_losses(weights, image, true_boxes, true_labels, true_masks):
     losses['bbox'] = F.smooth_l1_loss(found, targets, reduction='sum') / used.sum()
 
     found = net.mask_logits(features, boxes)[torch.arange(len(boxes)), labels]
-    targets = torch.stack([
-        roi_align(true_masks[i][None].float(), box[None], 28, 1, samples=None)[0, 0]
-        for i, box in zip(own, boxes)
-    ])
+    targets = torch.stack(
+        [
+            roi_align(true_masks[i][None].float(), box[None], 28, 1, samples=None)[0, 0]
+            for i, box in zip(own, boxes)
+        ]
+    )
     losses['mask'] = F.binary_cross_entropy_with_logits(found, targets)
     return losses
 
@@ -76,25 +79,32 @@ def standardize(image):
 
 
 class Network:
-
     def __init__(self, weights):
         self.weights = weights
 
     def conv(self, name, x, **kwargs):
-        return F.conv2d(x, self.weights[f'{name}.weight'], self.weights.get(f'{name}.bias'),
-                        **kwargs)
+        return F.conv2d(
+            x, self.weights[f'{name}.weight'], self.weights.get(f'{name}.bias'), **kwargs
+        )
 
     def deconv(self, name, x):
         return F.conv_transpose2d(
-            x, self.weights[f'{name}.weight'], self.weights[f'{name}.bias'], stride=2)
+            x, self.weights[f'{name}.weight'], self.weights[f'{name}.bias'], stride=2
+        )
 
     def linear(self, name, x):
         return F.linear(x, self.weights[f'{name}.weight'], self.weights[f'{name}.bias'])
 
     def norm(self, name, x):
         """By the statistics of what is given, in testing too."""
-        return F.batch_norm(x, None, None, self.weights[f'{name}.weight'],
-                            self.weights[f'{name}.bias'], training=True)
+        return F.batch_norm(
+            x,
+            None,
+            None,
+            self.weights[f'{name}.weight'],
+            self.weights[f'{name}.bias'],
+            training=True,
+        )
 
     def features(self, x):
         x = self.norm('backbone.body.bn1', self.conv('backbone.body.conv1', x, stride=2, padding=3))
@@ -113,14 +123,16 @@ class Network:
         out = self.conv(f'{name}.conv1', x, **(dict() if deep else dict(stride=stride, padding=1)))
         out = self.norm(f'{name}.bn1', out).relu()
         groups = out.shape[1] // self.weights[f'{name}.conv2.weight'].shape[1]
-        out = self.conv(f'{name}.conv2', out, stride=stride if deep else 1, padding=1,
-                        groups=groups)
+        out = self.conv(
+            f'{name}.conv2', out, stride=stride if deep else 1, padding=1, groups=groups
+        )
         out = self.norm(f'{name}.bn2', out)
         if deep:
             out = self.norm(f'{name}.bn3', self.conv(f'{name}.conv3', out.relu()))
         if f'{name}.downsample.0.weight' in self.weights:
-            x = self.norm(f'{name}.downsample.1', self.conv(f'{name}.downsample.0', x,
-                                                            stride=stride))
+            x = self.norm(
+                f'{name}.downsample.1', self.conv(f'{name}.downsample.0', x, stride=stride)
+            )
         return (out + x).relu()
 
     def region_proposals(self, features):
@@ -128,10 +140,13 @@ class Network:
         x = self.conv('rpn.head.conv', features, padding=1).relu()
         logits = self.conv('rpn.head.cls_logits', x)[0].permute(1, 2, 0).flatten()
         deltas = self.conv('rpn.head.bbox_pred', x)[0].permute(1, 2, 0).reshape(-1, 4)
-        anchors = torch.cat([
-            base_anchors() + torch.tensor([column, row, column, row]) * STRIDE
-            for row in range(features.shape[2]) for column in range(features.shape[3])
-        ])
+        anchors = torch.cat(
+            [
+                base_anchors() + torch.tensor([column, row, column, row]) * STRIDE
+                for row in range(features.shape[2])
+                for column in range(features.shape[3])
+            ]
+        )
         return logits, deltas, anchors
 
     def proposals(self, features):
@@ -165,22 +180,27 @@ class Network:
         return boxes[boxes[:, :2].norm(dim=1).argsort(stable=True)]
 
     def mask_logits(self, features, boxes):
-        x = self.conv('roi_heads.mask_head.mask_fcn1', roi_align(features[0], boxes, 14),
-                      padding=1).relu()
+        x = self.conv(
+            'roi_heads.mask_head.mask_fcn1', roi_align(features[0], boxes, 14), padding=1
+        ).relu()
         x = self.deconv('roi_heads.mask_predictor.conv_mask', x).relu()
         return self.conv('roi_heads.mask_predictor.mask_fcn_logits', x)
 
     def mask_features(self, features, boxes):
-        x = self.conv('roi_heads.mask_head_s2.mask_fcn1', roi_align(features[0], boxes, 14),
-                      padding=1).relu()
+        x = self.conv(
+            'roi_heads.mask_head_s2.mask_fcn1', roi_align(features[0], boxes, 14), padding=1
+        ).relu()
         x = self.deconv('roi_heads.mask_predictor_s2.conv_mask', x)
         return self.conv('roi_heads.mask_predictor_s2.conv_reduce', x, padding=1).relu()
 
     def classify(self, x):
         x = self.conv('attn_layer.sieve.0.conv_down', x, stride=2)
         x = self.deconv('attn_layer.sieve.0.conv_up', self.norm('attn_layer.sieve.0.bn', x).relu())
-        for conv, norm, stride in (('conv_d1', 'bn1', 2), ('conv_d2', 'bn2', 2),
-                                   ('conv_d_final', 'bn3', 1)):
+        for conv, norm, stride in (
+            ('conv_d1', 'bn1', 2),
+            ('conv_d2', 'bn2', 2),
+            ('conv_d_final', 'bn3', 1),
+        ):
             x = self.conv(f'attn_layer.{conv}', x, stride=stride).relu()
             x = self.norm(f'attn_layer.{norm}', x)
         logits = [self.branch(x.flatten(1), sign) for sign in ('pos', 'neg')]
@@ -195,8 +215,10 @@ class Network:
         return self.linear(f'{sign}_classifier_attn.class_predict_logits', p)
 
     def lstm(self, name, sequence):
-        w = {key: self.weights[f'{name}.{key}_l0'] for key in ('weight_ih', 'weight_hh', 'bias_ih',
-                                                               'bias_hh')}
+        w = {
+            key: self.weights[f'{name}.{key}_l0']
+            for key in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')
+        }
         h = c = sequence.new_zeros(sequence.shape[1])
         history = []
         for x in sequence:
@@ -251,7 +273,7 @@ def nms(boxes, scores, threshold):
     alive = torch.ones(len(boxes), dtype=torch.bool)
     for i in range(len(boxes)):
         if alive[i]:
-            alive[i + 1:] &= ~overlap[i, i + 1:]
+            alive[i + 1 :] &= ~overlap[i, i + 1 :]
     return order[alive]
 
 
@@ -264,8 +286,10 @@ def roi_align(features, boxes, size, stride=STRIDE, samples=2):
     extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
     counts = [samples or math.ceil(extent[0, axis] / size) for axis in (0, 1)]
     xs, ys = (
-        boxes[:, axis, None] + extent[:, axis, None] *
-        (torch.arange(count * size) + 0.5) / (count * size) for axis, count in enumerate(counts))
+        boxes[:, axis, None]
+        + extent[:, axis, None] * (torch.arange(count * size) + 0.5) / (count * size)
+        for axis, count in enumerate(counts)
+    )
     column, row = interpolation(xs, features.shape[2]), interpolation(ys, features.shape[1])
     values = torch.einsum('niy,cyx,njx->ncij', row, features, column)
     return F.avg_pool2d(values, counts[::-1])

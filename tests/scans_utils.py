@@ -1,4 +1,5 @@
 """A small model, for tests of scans."""
+
 import copy
 import warnings
 from functools import lru_cache
@@ -18,7 +19,8 @@ IMAGE_CLASSES = ('normal', 'cp', 'covid19')
 def small_config():
     """A config of the paper for slices of 64 x 64, with few detections and RoIs: quick."""
     config = Config.fromfile(
-        Path(__file__).parents[1] / 'configs/one_shot/one-shot_r18_fpn_lstm2_cncb.py')
+        Path(__file__).parents[1] / 'configs/one_shot/one-shot_r18_fpn_lstm2_cncb.py'
+    )
     for transform in config.test_dataloader.dataset.pipeline:
         if transform.type == 'Resize':
             transform.scale = (SIZE, SIZE)

@@ -1,4 +1,5 @@
 """The published JSON schemas."""
+
 import json
 from pathlib import Path
 

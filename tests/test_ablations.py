@@ -1,4 +1,5 @@
 """What the documentation says of configs holds: every override, every config and every class."""
+
 import argparse
 import re
 import shlex
@@ -102,7 +103,7 @@ def test_the_example_is_what_it_says(tmp_path):
 
 
 def test_merged_lesions_are_two_classes_everywhere(tmp_path):
-    text, = [block for block in CONFIGS.values() if "('lung', 'lesion')" in block]
+    (text,) = [block for block in CONFIGS.values() if "('lung', 'lesion')" in block]
     config = write_config(tmp_path, text)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))

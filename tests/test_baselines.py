@@ -1,4 +1,5 @@
 """The baselines of the paper: their sizes, what they train, and that the two stages fit."""
+
 import re
 from pathlib import Path
 
@@ -51,8 +52,10 @@ def test_sizes(name, paper, ours):
 
 def test_sizes_of_covid_ct_mask_net_with_buffers():
     """The author's figures are 31.78M and 34.14M."""
-    for name, expected in (('covid-ct-mask-net-stage1_r50_fpn_cncb', 3178),
-                           ('covid-ct-mask-net_r50_fpn_cncb', 3414)):
+    for name, expected in (
+        ('covid-ct-mask-net-stage1_r50_fpn_cncb', 3178),
+        ('covid-ct-mask-net_r50_fpn_cncb', 3414),
+    ):
         state = build_sizes(load(name)).state_dict()
         assert sum(value.numel() for value in state.values()) // 10**4 == expected
 
@@ -61,8 +64,9 @@ def test_all_rows_of_the_paper_are_there():
     assert len(read_sizes()) == 11
 
 
-@pytest.mark.parametrize('name', ['mask-rcnn_r18_fpn_heads-only_phantom',
-                                  'mask-rcnn_r50_fpn_heads-only_cncb'])
+@pytest.mark.parametrize(
+    'name', ['mask-rcnn_r18_fpn_heads-only_phantom', 'mask-rcnn_r50_fpn_heads-only_cncb']
+)
 def test_heads_only(name):
     options = {'model.backbone.depth': 18, 'model.neck.in_channels': [64, 128, 256, 512]}
     config = load(name, **options, **{'model.backbone.init_cfg': None})
@@ -71,7 +75,8 @@ def test_heads_only(name):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     model.train().train_step(
         test_batch([seg_sample(), seg_sample(seed=1)]),
-        build_optim_wrapper(model, config.optim_wrapper))
+        build_optim_wrapper(model, config.optim_wrapper),
+    )
     changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
     heads = {'roi_head'} if 'cncb' in name else {'roi_head', 'rpn_head'}
     assert {key.split('.')[0] for key in changed} == heads
@@ -82,25 +87,38 @@ def folder(tmp_path_factory):
     """A working folder with a small phantom set."""
     folder = tmp_path_factory.mktemp('baselines')
     write_phantom_set(
-        folder / 'data/phantom', SPLITS, SPLITS, SplitSize(0, 1), size=64, show_progress=False)
+        folder / 'data/phantom', SPLITS, SPLITS, SplitSize(0, 1), size=64, show_progress=False
+    )
     return folder
 
 
 def train_and_test(name, **options):
     """Two iterations and a test, in the working folder; the prefixes of the figures."""
-    loaders = {f'{split}_dataloader.{key}': value for split in ('train', 'val', 'test')
-               for key, value in dict(num_workers=0, persistent_workers=False).items()}
+    loaders = {
+        f'{split}_dataloader.{key}': value
+        for split in ('train', 'val', 'test')
+        for key, value in dict(num_workers=0, persistent_workers=False).items()
+    }
     config = load(
-        name, **loaders, **options,
-        **{'train_cfg.max_iters': 2, 'train_cfg.val_interval': 9,
-           'train_dataloader.batch_size': 2, 'default_hooks.checkpoint.interval': 2,
-           'work_dir': f'work_dirs/{name}'})
+        name,
+        **loaders,
+        **options,
+        **{
+            'train_cfg.max_iters': 2,
+            'train_cfg.val_interval': 9,
+            'train_dataloader.batch_size': 2,
+            'default_hooks.checkpoint.interval': 2,
+            'work_dir': f'work_dirs/{name}',
+        },
+    )
     runner = Runner.from_cfg(config)
     runner.train()
     best = dict(seg='coco_segm_mAP', cls='image_weighted_f1')
     assert {path.name for path in Path(config.work_dir).glob('best_*')} == {
-        f'best_{best[task]}_iter_2.pth' for task in ('seg', 'cls')
-        if config.val_dataloader.dataset[task]}
+        f'best_{best[task]}_iter_2.pth'
+        for task in ('seg', 'cls')
+        if config.val_dataloader.dataset[task]
+    }
     saved = torch.load(f'work_dirs/{name}/iter_2.pth', weights_only=False)['meta']['dataset_meta']
     tested = runner.test_dataloader.dataset.metainfo
     for part in ('classes', 'palette', 'image_classes'):
@@ -109,8 +127,10 @@ def train_and_test(name, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('name', 'figures'), [
-    ('mask-rcnn_r18_fpn_phantom', {'coco', 'per_image'}), ('classifier_r18_phantom', {'image'})])
+@pytest.mark.parametrize(
+    ('name', 'figures'),
+    [('mask-rcnn_r18_fpn_phantom', {'coco', 'per_image'}), ('classifier_r18_phantom', {'image'})],
+)
 def test_one_task_trains_and_tests(name, figures, folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert train_and_test(name) == figures
@@ -135,9 +155,17 @@ def test_the_stages_are_one_detector(name):
     stage2 = load(name)
     path = f'work_dirs/{Path(stage1.filename).stem}/iter_{stage1.train_cfg.max_iters}.pth'
     assert stage2.model.stage1 == path
-    shapes = [{k: v.shape for k, v in build_sizes(stage).state_dict().items()
-               if not k.startswith('image_head.')} for stage in (stage1, stage2)]
+    shapes = [
+        {
+            k: v.shape
+            for k, v in build_sizes(stage).state_dict().items()
+            if not k.startswith('image_head.')
+        }
+        for stage in (stage1, stage2)
+    ]
     assert shapes[0] == shapes[1]
     for part in ('classes', 'palette'):
-        assert (stage1.test_dataloader.dataset.seg.metainfo[part]
-                == stage2.test_dataloader.dataset.seg.metainfo[part])
+        assert (
+            stage1.test_dataloader.dataset.seg.metainfo[part]
+            == stage2.test_dataloader.dataset.seg.metainfo[part]
+        )

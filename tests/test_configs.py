@@ -49,11 +49,18 @@ def test_lesions_are_scored_by_both_rulers_on_the_set_that_is_tested(path):
         assert coco.ann_file == lesions.data_root + lesions.ann_file
 
 
-@pytest.mark.parametrize(('name', 'expected'), [
-    (f'one-shot_{backbone}_fpn_{variant}', number) for backbone, numbers in NUM_PARAMETERS.items()
-    for variant, number in zip(VARIANTS, numbers, strict=True)
-] + [('one-shot_r50_fpn_affinity64_cncb', 34_848_581),
-     ('one-shot_r50_fpn_affinity128_cncb', 34_849_669)])
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        (f'one-shot_{backbone}_fpn_{variant}', number)
+        for backbone, numbers in NUM_PARAMETERS.items()
+        for variant, number in zip(VARIANTS, numbers, strict=True)
+    ]
+    + [
+        ('one-shot_r50_fpn_affinity64_cncb', 34_848_581),
+        ('one-shot_r50_fpn_affinity128_cncb', 34_849_669),
+    ],
+)
 def test_number_of_parameters_is_the_published_one(name, expected):
     model = MODELS.build(Config.fromfile(REPO / f'configs/one_shot/{name}.py').model)
     assert sum(p.numel() for p in model.parameters()) == expected
@@ -94,8 +101,13 @@ def test_best_checkpoints_are_of_the_tasks_that_are_validated(path):
 def test_training_slices_are_not_augmented(path):
     for options in sets_of(Config.fromfile(path), 'train').values():
         assert {transform.type.removeprefix('mmcovid.') for transform in options.pipeline} <= {
-            'LoadImageFromFile', 'ToThreeChannels', 'LoadAnnotations', 'Resize', 'MultiBranch',
-            'PackSliceInputs'}
+            'LoadImageFromFile',
+            'ToThreeChannels',
+            'LoadAnnotations',
+            'Resize',
+            'MultiBranch',
+            'PackSliceInputs',
+        }
 
 
 @pytest.mark.slow

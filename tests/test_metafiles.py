@@ -1,4 +1,5 @@
 """MIM finds models by model-index.yml and the metafiles that it lists."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,5 @@
 """The notebook of the documentation: as it is committed, and run once more."""
+
 import json
 from pathlib import Path
 

@@ -1,9 +1,10 @@
 """The scripts in tools/, and a model of one weight and a set of four numbers to try commands on."""
+
 import importlib.util
 from pathlib import Path
 
 TOOLS = Path(__file__).parents[1] / 'tools'
-TOY = '''
+TOY = """
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel, MMDistributedDataParallel
@@ -48,8 +49,8 @@ class ToyMetric(BaseMetric):
 
     def compute_metrics(self, results):
         return dict(accuracy=sum(results) / 100, covid19_auroc=float('nan'))
-'''
-CONFIG = '''
+"""
+CONFIG = """
 custom_imports = dict(imports=['toy_of_the_tools_test'])
 model = dict(type='ToyModel')
 model_wrapper_cfg = dict(type='ToyWrapper')
@@ -62,7 +63,7 @@ train_cfg = dict(by_epoch=False, max_iters=2)
 test_cfg = dict()
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2))
 log_processor = dict(by_epoch=False)
-'''
+"""
 
 
 def load_tool(name):

@@ -1,4 +1,5 @@
 """Segment and classify whole scans: the command "mmcovid infer"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -1,4 +1,5 @@
 """Test a checkpoint on both tasks: the command "mmcovid test"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -1,4 +1,5 @@
 """Train a model from a config: the command "mmcovid train"."""
+
 import sys
 
 from mmcovid.cli import main

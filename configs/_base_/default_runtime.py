@@ -10,16 +10,19 @@ default_hooks = dict(
         interval=3_000,
         max_keep_ckpts=3,
         save_best=['coco/segm_mAP', 'image/weighted_f1'],  # one of each task
-        rule='greater'),
+        rule='greater',
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     iteration_seed=dict(type='mmcovid.IterationSeedHook'),
     visualization=dict(type='mmcovid.SliceVisualizationHook'),
-    model_card=dict(type='mmcovid.ModelCardHook'))
+    model_card=dict(type='mmcovid.ModelCardHook'),
+)
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 
 # for TensorBoard add dict(type='TensorboardVisBackend')
 vis_backends = [dict(type='LocalVisBackend')]

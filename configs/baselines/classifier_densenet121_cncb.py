@@ -5,5 +5,7 @@ model = dict(
         _delete_=True,
         type='mmcovid.MonaiDenseNet',
         depth=121,
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://densenet121')),
-    image_head=dict(in_channels=1024))
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://densenet121'),
+    ),
+    image_head=dict(in_channels=1024),
+)

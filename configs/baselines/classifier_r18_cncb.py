@@ -1,6 +1,8 @@
 _base_ = [
-    '../_base_/models/classifier_r18.py', '../_base_/datasets/cncb_cls.py',
-    '../_base_/schedules/adam_30k.py', '../_base_/default_runtime.py'
+    '../_base_/models/classifier_r18.py',
+    '../_base_/datasets/cncb_cls.py',
+    '../_base_/schedules/adam_30k.py',
+    '../_base_/default_runtime.py',
 ]
 # it finds no lesions to test
 val_dataloader = dict(dataset=dict(seg=None))

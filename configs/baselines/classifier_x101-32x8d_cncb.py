@@ -5,4 +5,6 @@ model = dict(
         depth=101,
         groups=32,
         base_width=8,
-        init_cfg=dict(checkpoint='torchvision://resnext101_32x8d')))
+        init_cfg=dict(checkpoint='torchvision://resnext101_32x8d'),
+    )
+)

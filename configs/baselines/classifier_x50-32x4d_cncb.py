@@ -5,4 +5,6 @@ model = dict(
         depth=50,
         groups=32,
         base_width=4,
-        init_cfg=dict(checkpoint='torchvision://resnext50_32x4d')))
+        init_cfg=dict(checkpoint='torchvision://resnext50_32x4d'),
+    )
+)

@@ -5,5 +5,6 @@ detector.roi_head.roi_ranking = dict(num_rois=128)
 model = dict(
     detector,
     stage1='work_dirs/covid-ct-mask-net-stage1_r18-trunc_fpn_merged_cncb/iter_30000.pth',
-    image_head=dict(hidden_channels=512))
+    image_head=dict(hidden_channels=512),
+)
 del detector

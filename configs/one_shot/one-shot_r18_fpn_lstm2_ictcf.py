@@ -7,10 +7,11 @@ ictcf = dict(data_root='data/ictcf/', data_prefix=dict(img=''))
 
 train_dataloader = dict(dataset=dict(cls=dict(ann_file='annotations/ictcf_train.json', **ictcf)))
 val_dataloader = dict(
-    dataset=dict(
-        seg=None, cls=dict(ann_file='annotations/ictcf_val.json', per_class=None, **ictcf)))
+    dataset=dict(seg=None, cls=dict(ann_file='annotations/ictcf_val.json', per_class=None, **ictcf))
+)
 test_dataloader = dict(
-    dataset=dict(seg=None, cls=dict(ann_file='annotations/ictcf_test.json', **ictcf)))
+    dataset=dict(seg=None, cls=dict(ann_file='annotations/ictcf_test.json', **ictcf))
+)
 
 val_evaluator = dict(metrics=dict(_delete_=True, cls=dict(type='mmcovid.ImageLevelMetric')))
 test_evaluator = val_evaluator

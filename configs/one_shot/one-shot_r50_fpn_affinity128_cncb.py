@@ -1,3 +1,2 @@
 _base_ = './one-shot_r50_fpn_lstm2_cncb.py'
-model = dict(
-    attention_head=dict(_delete_=True, type='mmcovid.AffinityHead', num_affinities=128))
+model = dict(attention_head=dict(_delete_=True, type='mmcovid.AffinityHead', num_affinities=128))

@@ -5,5 +5,7 @@ model = dict(
         depth=101,
         groups=32,
         base_width=8,
-        init_cfg=dict(checkpoint='torchvision://resnext101_32x8d')),
-    neck=dict(in_channels=[2048]))
+        init_cfg=dict(checkpoint='torchvision://resnext101_32x8d'),
+    ),
+    neck=dict(in_channels=[2048]),
+)

@@ -5,5 +5,7 @@ model = dict(
         depth=50,
         groups=32,
         base_width=4,
-        init_cfg=dict(checkpoint='torchvision://resnext50_32x4d')),
-    neck=dict(in_channels=[2048]))
+        init_cfg=dict(checkpoint='torchvision://resnext50_32x4d'),
+    ),
+    neck=dict(in_channels=[2048]),
+)

@@ -1,6 +1,8 @@
 _base_ = [
-    '../_base_/models/classifier_r18.py', '../_base_/datasets/phantom_cls.py',
-    '../_base_/schedules/adam_phantom.py', '../_base_/default_runtime.py'
+    '../_base_/models/classifier_r18.py',
+    '../_base_/datasets/phantom_cls.py',
+    '../_base_/schedules/adam_phantom.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(backbone=dict(init_cfg=None))
 # it finds no lesions to test
@@ -11,4 +13,6 @@ test_evaluator = val_evaluator
 default_hooks = dict(
     logger=dict(interval=20),
     checkpoint=dict(
-        interval=_base_.max_iters // 2, max_keep_ckpts=1, save_best='image/weighted_f1'))
+        interval=_base_.max_iters // 2, max_keep_ckpts=1, save_best='image/weighted_f1'
+    ),
+)

@@ -1,4 +1,6 @@
 _base_ = './one-shot_r18_fpn_lstm2_phantom.py'
 model = dict(
     attention_head=dict(
-        _delete_=True, type='mmcovid.AffinityHead', num_affinities=64, in_channels=128))
+        _delete_=True, type='mmcovid.AffinityHead', num_affinities=64, in_channels=128
+    )
+)

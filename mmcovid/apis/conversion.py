@@ -1,4 +1,5 @@
 """MMDetection's samples as results that need none of it."""
+
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
@@ -22,7 +23,8 @@ def to_slice_result(sample: DetDataSample) -> SliceResult:
         class_scores=sample.pred_score.double().numpy() if 'pred_score' in sample else None,
         class_logits=sample.pred_logits.double().numpy() if 'pred_logits' in sample else None,
         roi_sequence=None if rois is None else _to_roi_sequence(rois),
-        window=sample.get('window'))
+        window=sample.get('window'),
+    )
 
 
 def _to_lesions(found: InstanceData) -> Lesions:

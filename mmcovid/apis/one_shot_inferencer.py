@@ -22,9 +22,7 @@ from mmengine.logging import print_log
 
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.classes import Classes
-from mmcovid.ct import LEVEL, WIDTH, InputKind, SlicePath, is_ct, kind_of, read_picture
-from mmcovid.ct.inputs import images_in, name_outputs
-from mmcovid.ct.slices import slices_of
+from mmcovid.ct import LEVEL, WIDTH, is_ct, read_picture
 from mmcovid.results import Failure, ModelInfo, SliceResult
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.configs import config_path
@@ -32,8 +30,8 @@ from mmcovid.utils.files import sha256, write_json
 from mmcovid.utils.provenance import config_hash
 
 from .conversion import to_slice_result
+from .run_inputs import Input, RunInputs, Sized, json_path, list_inputs, name_inputs
 
-Input = str | os.PathLike | np.ndarray
 #: What ``predictions.json`` has of a prediction; its file in ``preds`` has all.
 _OF_THE_SLICE = ('img_path', 'window', 'pred_label', 'pred_class', 'class_scores', 'decided')
 
@@ -78,24 +76,24 @@ class OneShotInferencer(DetInferencer):
 
     postprocess_kwargs = DetInferencer.postprocess_kwargs | {'abstain_below'}
 
-    def __init__(self,
-                 model: str | Config | dict | None = None,
-                 weights: str | None = None,
-                 *args,
-                 **kwargs) -> None:
-        self._last_run = _Inputs((), ())
+    def __init__(
+        self, model: str | Config | dict | None = None, weights: str | None = None, *args, **kwargs
+    ) -> None:
+        self._last_run = RunInputs((), ())
         super().__init__(model, weights, *args, **kwargs)
 
-    def __call__(self,
-                 inputs: Input | Sequence[Input],
-                 batch_size: int = 1,
-                 *,
-                 out_dir: str = '',
-                 no_save_pred: bool = False,
-                 return_datasamples: bool = False,
-                 pred_score_thr: float = 0.3,
-                 abstain_below: float | None = None,
-                 **kwargs) -> dict:
+    def __call__(
+        self,
+        inputs: Input | Sequence[Input],
+        batch_size: int = 1,
+        *,
+        out_dir: str = '',
+        no_save_pred: bool = False,
+        return_datasamples: bool = False,
+        pred_score_thr: float = 0.3,
+        abstain_below: float | None = None,
+        **kwargs,
+    ) -> dict:
         """Segment and classify slices.
 
         Args:
@@ -128,20 +126,31 @@ class OneShotInferencer(DetInferencer):
         run = self._begin(inputs)
         save_pred = bool(out_dir) and not no_save_pred and not return_datasamples
         results = super().__call__(
-            run, batch_size, out_dir=out_dir, no_save_pred=not save_pred,
-            return_datasamples=return_datasamples, pred_score_thr=pred_score_thr,
-            abstain_below=abstain_below, **kwargs)
+            run,
+            batch_size,
+            out_dir=out_dir,
+            no_save_pred=not save_pred,
+            return_datasamples=return_datasamples,
+            pred_score_thr=pred_score_thr,
+            abstain_below=abstain_below,
+            **kwargs,
+        )
         results['errors'] = self.errors
         self._tell_failures(run)
         if save_pred:
             write_json(
-                dict(predictions=self._sum_up(results['predictions'], run, pred_score_thr),
-                     errors=results['errors'], pred_score_thr=pred_score_thr),
-                Path(out_dir, 'predictions.json'))
+                dict(
+                    predictions=self._sum_up(results['predictions'], run, pred_score_thr),
+                    errors=results['errors'],
+                    pred_score_thr=pred_score_thr,
+                ),
+                Path(out_dir, 'predictions.json'),
+            )
         return results
 
-    def stream(self, inputs: Input | Sequence[Input],
-               batch_size: int = 1) -> Iterator[DetDataSample]:
+    def stream(
+        self, inputs: Input | Sequence[Input], batch_size: int = 1
+    ) -> Iterator[DetDataSample]:
         """Predict slices one after the other; no more than a batch of them is kept.
 
         Args:
@@ -154,8 +163,9 @@ class OneShotInferencer(DetInferencer):
         """
         yield from self._predict_samples(self._begin(inputs), batch_size)
 
-    def predict(self, paths: Sequence[str | os.PathLike],
-                batch_size: int = 1) -> Iterator[SliceResult | Failure]:
+    def predict(
+        self, paths: Sequence[str | os.PathLike], batch_size: int = 1
+    ) -> Iterator[SliceResult | Failure]:
         """Predict slices one after the other, as :class:`mmcovid.scans.SlicePredictor`.
 
         Args:
@@ -165,7 +175,7 @@ class OneShotInferencer(DetInferencer):
         Yields:
             SliceResult | Failure: One for each path, in their order.
         """
-        run = _Inputs((os.fspath(path) for path in paths), map(str, paths))
+        run = RunInputs((os.fspath(path) for path in paths), map(str, paths))
         place = 0
         for sample in self._predict_samples(run, batch_size):
             while place in run.failures:  # all that come before a sample have been loaded
@@ -175,7 +185,7 @@ class OneShotInferencer(DetInferencer):
             place += 1
         yield from (run.failures[i] for i in range(place, len(run)))
 
-    def _predict_samples(self, run: '_Inputs', batch_size: int) -> Iterator[DetDataSample]:
+    def _predict_samples(self, run: RunInputs, batch_size: int) -> Iterator[DetDataSample]:
         """Samples of the inputs that can be read."""
         for _, data in self.preprocess(run, batch_size):
             yield from self.forward(data)
@@ -196,8 +206,11 @@ class OneShotInferencer(DetInferencer):
         config = getattr(self.cfg, 'filename', None)
         weights = str(self.weights) if self.weights else None
         return ModelInfo(
-            Path(config or weights or 'model').stem, self.config_hash, weights,
-            sha256(weights) if weights else None)
+            Path(config or weights or 'model').stem,
+            self.config_hash,
+            weights,
+            sha256(weights) if weights else None,
+        )
 
     @property
     def temperature(self) -> float | None:
@@ -220,13 +233,14 @@ class OneShotInferencer(DetInferencer):
         """What gives the image logits."""
         return getattr(self.model, 'image_head', None)
 
-    def _begin(self, inputs: Input | Sequence[Input]) -> '_Inputs':
+    def _begin(self, inputs: Input | Sequence[Input]) -> RunInputs:
         """List the inputs of a run, and name their outputs."""
         items = self._inputs_to_list(inputs)
-        self._last_run = _Inputs(items, self._name_outputs(items))
+        self._last_run = RunInputs(items, name_inputs(items, self.num_predicted_imgs))
+        self.num_predicted_imgs += sum(not isinstance(item, str) for item in items)
         return self._last_run
 
-    def _tell_failures(self, run: '_Inputs') -> None:
+    def _tell_failures(self, run: RunInputs) -> None:
         """Name what could not be read in the log.
 
         Raises:
@@ -235,42 +249,50 @@ class OneShotInferencer(DetInferencer):
         if not run.failures:
             return
         listed = '\n'.join(
-            f'  {failure.input}: {failure.reason}' for failure in run.failures.values())
+            f'  {failure.input}: {failure.reason}' for failure in run.failures.values()
+        )
         message = f'{len(run.failures)} of {len(run)} inputs could not be read:\n{listed}'
         if len(run.failures) == len(run):
             raise ValueError(message)
         print_log(message, logger='current', level=logging.WARNING)
 
-    def _sum_up(self, predictions: Sequence[dict], run: '_Inputs',
-                score_thr: float) -> list[dict]:
+    def _sum_up(self, predictions: Sequence[dict], run: RunInputs, score_thr: float) -> list[dict]:
         """The entries of ``predictions.json``, one for each prediction."""
         return [
-            {**{key: prediction[key] for key in _OF_THE_SLICE if key in prediction},
-             'instances': self._count_instances(prediction, score_thr),
-             'json': str(_json_path(name))}
-            for prediction, name in zip(predictions, run.names_of_readable, strict=True)]
+            {
+                **{key: prediction[key] for key in _OF_THE_SLICE if key in prediction},
+                'instances': self._count_instances(prediction, score_thr),
+                'json': str(json_path(name)),
+            }
+            for prediction, name in zip(predictions, run.names_of_readable, strict=True)
+        ]
 
     def _count_instances(self, prediction: dict, score_thr: float) -> dict[str, int] | None:
         """Instances of each lesion class; None of a model that does not segment."""
         if 'labels' not in prediction:
             return None
         found = Counter(
-            label for label, score in zip(prediction['labels'], prediction['scores'])
-            if score >= score_thr)
+            label
+            for label, score in zip(prediction['labels'], prediction['scores'])
+            if score >= score_thr
+        )
         return {name: found[label] for label, name in enumerate(self.classes.lesion_names)}
 
     def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterable:
         """Load the inputs in batches; see the parent. The progress bar sees how many there are."""
-        return _Sized(
-            super().preprocess(inputs, batch_size, **kwargs), math.ceil(len(inputs) / batch_size))
+        return Sized(
+            super().preprocess(inputs, batch_size, **kwargs), math.ceil(len(inputs) / batch_size)
+        )
 
-    def visualize(self,
-                  inputs: list,
-                  preds: Sequence[DetDataSample],
-                  return_vis: bool = False,
-                  no_save_vis: bool = False,
-                  img_out_dir: str = '',
-                  **kwargs) -> list[np.ndarray] | None:
+    def visualize(
+        self,
+        inputs: list,
+        preds: Sequence[DetDataSample],
+        return_vis: bool = False,
+        no_save_vis: bool = False,
+        img_out_dir: str = '',
+        **kwargs,
+    ) -> list[np.ndarray] | None:
         """Draw the predictions of a batch.
 
         Args:
@@ -289,25 +311,33 @@ class OneShotInferencer(DetInferencer):
         if not (img_out_dir or return_vis or kwargs.get('show')):
             return None
         if self.visualizer is None:
-            raise ValueError('the config has no `visualizer` to draw with: add one, for example '
-                             "visualizer=dict(type='mmcovid.OneShotVisualizer')")
+            raise ValueError(
+                'the config has no `visualizer` to draw with: add one, for example '
+                "visualizer=dict(type='mmcovid.OneShotVisualizer')"
+            )
         pictures = []
         for item, pred in zip(inputs, preds):
             is_file = isinstance(item, str)
-            image = mmcv.imfrombytes(
-                mmengine.fileio.get(item), channel_order='rgb') if is_file else item
+            image = (
+                mmcv.imfrombytes(mmengine.fileio.get(item), channel_order='rgb')
+                if is_file
+                else item
+            )
             name = pred.out_name + (Path(item).suffix if is_file else '.png')
             out_file = str(Path(img_out_dir, 'vis', name)) if img_out_dir else None
             self.visualizer.add_datasample(
-                name, image, pred, draw_gt=False, out_file=out_file, **kwargs)
+                name, image, pred, draw_gt=False, out_file=out_file, **kwargs
+            )
             pictures.append(self.visualizer.get_image())
         return pictures
 
-    def postprocess(self,
-                    preds: Sequence[DetDataSample],
-                    visualization: list[np.ndarray] | None = None,
-                    abstain_below: float | None = None,
-                    **kwargs) -> dict:
+    def postprocess(
+        self,
+        preds: Sequence[DetDataSample],
+        visualization: list[np.ndarray] | None = None,
+        abstain_below: float | None = None,
+        **kwargs,
+    ) -> dict:
         """Turn the predictions of a batch into results; see the parent.
 
         Args:
@@ -343,15 +373,17 @@ class OneShotInferencer(DetInferencer):
             image_level.update(
                 pred_label=label,
                 pred_class=classes[label] if label < len(classes) else str(label),
-                class_scores=dict(zip(classes, data_sample.pred_score.tolist())))
+                class_scores=dict(zip(classes, data_sample.pred_score.tolist())),
+            )
         if 'decided' in data_sample:
             image_level['decided'] = data_sample.decided
         result = {**image_level, **super().pred2dict(data_sample)}
         if 'roi_sequence' in data_sample:
             result['roi_sequence'] = {
-                key: value.tolist() for key, value in data_sample.roi_sequence.items()}
+                key: value.tolist() for key, value in data_sample.roi_sequence.items()
+            }
         if pred_out_dir:
-            write_json(result, Path(pred_out_dir, _json_path(data_sample.out_name)), indent=None)
+            write_json(result, Path(pred_out_dir, json_path(data_sample.out_name)), indent=None)
         return result
 
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
@@ -364,8 +396,9 @@ class OneShotInferencer(DetInferencer):
         except UnsafeCheckpointError as error:
             raise UnsafeCheckpointError(f'{weights}: {error}') from error
 
-    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None,
-                               cfg: Config) -> None:
+    def _load_weights_to_model(
+        self, model: nn.Module, checkpoint: dict | None, cfg: Config
+    ) -> None:
         """Load weights; take from the config what they do not tell of the classes."""
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='.*use COCO classes by default')
@@ -376,7 +409,8 @@ class OneShotInferencer(DetInferencer):
         model.dataset_meta = {
             **DATASETS.build(dataset).metainfo,
             **{key.lower(): value for key, value in saved.items()},
-            'palette': model.dataset_meta['palette']}
+            'palette': model.dataset_meta['palette'],
+        }
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline, files read by the config's own loader: MMDetection puts in MMCV's."""
@@ -395,85 +429,24 @@ class OneShotInferencer(DetInferencer):
 
     def _inputs_to_list(self, inputs: Input | Sequence[Input]) -> list[str | np.ndarray]:
         """Slices and arrays: folders replaced by the images in them, volumes by their slices."""
-        if isinstance(inputs, _Inputs):
-            return inputs
-        slices: list[str | np.ndarray] = []
-        for given in [inputs] if isinstance(inputs, (str, os.PathLike, np.ndarray)) else inputs:
-            item = os.fspath(given) if isinstance(given, os.PathLike) else given
-            if not isinstance(item, str):
-                slices.append(item)
-            elif kind_of(item) is InputKind.FOLDER:
-                slices += [path for file in images_in(item) for path in slices_of(file)]
-            else:
-                slices += slices_of(item)
-        return slices
+        return inputs if isinstance(inputs, RunInputs) else list_inputs(inputs)
 
-    def _name_outputs(self, inputs: list[str | np.ndarray]) -> list[str]:
-        """For each input, the name of its outputs without suffix; arrays are numbered."""
-        files = {item: SlicePath.parse(item).as_file() for item in inputs if isinstance(item, str)}
-        if len(set(files.values())) < len(files):  # scan_000.nrrd beside the slices of scan.nrrd
-            files = {item: item for item in files}
-        name_of = name_outputs(list(files.values()))
-        names = []
-        for item in inputs:
-            if isinstance(item, str):
-                names.append(name_of[files[item]])
-            else:
-                names.append(f'{self.num_predicted_imgs:08d}')
-                self.num_predicted_imgs += 1
-        return names
-
-    def _get_chunk_data(self, inputs: '_Inputs', chunk_size: int) -> Iterator[list]:
+    def _get_chunk_data(self, inputs: RunInputs, chunk_size: int) -> Iterator[list]:
         """Batches of the inputs that can be read."""
         return BaseInferencer._get_chunk_data(self, self._load(inputs), chunk_size)
 
-    def _load(self, run: '_Inputs') -> Iterator[tuple[str | np.ndarray, dict]]:
+    def _load(self, run: RunInputs) -> Iterator[tuple[str | np.ndarray, dict]]:
         """Each input with what the pipeline makes of it; failures are noted and left out."""
         for i, (item, name) in enumerate(zip(run, run.names)):
             try:
                 data = self.pipeline(item)
             except Exception as error:  # whatever a decoder or a transform raises
-                run.failures[i] = Failure(item if isinstance(item, str) else f'array {i}',
-                                          f'{type(error).__name__}: {error}'.strip())
+                run.failures[i] = Failure(
+                    item if isinstance(item, str) else f'array {i}',
+                    f'{type(error).__name__}: {error}'.strip(),
+                )
                 continue
             data['data_samples'].set_metainfo(dict(out_name=name))
             if isinstance(item, str) and is_ct(item):  # MMCV could not read it to draw on it
                 item = read_picture(item, data['data_samples'].get('window', (LEVEL, WIDTH)))
             yield item, data
-
-
-class _Inputs(list):
-    """The slices and arrays of a run, which MMDetection hands on from step to step.
-
-    Args:
-        items (Iterable[str | np.ndarray]): The slices and arrays.
-        names (Iterable[str]): For each, the name of its outputs without suffix.
-    """
-
-    def __init__(self, items: Iterable[str | np.ndarray], names: Iterable[str]) -> None:
-        super().__init__(items)
-        self.names = tuple(names)
-        self.failures: dict[int, Failure] = {}  #: by place, of those that could not be read so far
-
-    @property
-    def names_of_readable(self) -> list[str]:
-        """Names of those that gave a prediction."""
-        return [name for i, name in enumerate(self.names) if i not in self.failures]
-
-
-def _json_path(name: str) -> Path:
-    """Where the prediction of this name is, below the folder of outputs."""
-    return Path('preds', f'{name}.json')
-
-
-class _Sized:
-    """An iterator that knows its length."""
-
-    def __init__(self, items: Iterable, length: int) -> None:
-        self._items, self._length = items, length
-
-    def __iter__(self) -> Iterator:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return self._length

@@ -1,4 +1,5 @@
 """The model card of a work dir: ``model_card.json``, and ``model_card.md`` made of it."""
+
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,19 +16,21 @@ if TYPE_CHECKING:
 
 INTENDED_USE = (
     'Research on chest CT: segmentation of lesions in axial slices and classification of slices, '
-    'by researchers who can judge the results.')
+    'by researchers who can judge the results.'
+)
 LIMITS = (
     'For research only. This is no medical device: its output must not guide the care of a '
     'patient.',
     'The figures hold for data like those of the evaluation. Other scanners, protocols, windows '
     'and populations were not tested unless a test in this card says so.',
-    'Scores are not calibrated probabilities, and attention weights are no explanation of a '
-    'class.',
-    'The model knows its classes only: whatever else a slice shows is given one of them.')
+    'Scores are not calibrated probabilities, and attention weights are no explanation of a class.',
+    'The model knows its classes only: whatever else a slice shows is given one of them.',
+)
 CITATION = (
     'A. Ter-Sarkisov, "One Shot Model For COVID-19 Classification and Lesions Segmentation In '
     'Chest CT Scans Using LSTM With Attention Mechanism", IEEE Intelligent Systems, 2022, '
-    'doi:10.1109/MIS.2021.3135474')
+    'doi:10.1109/MIS.2021.3135474'
+)
 
 
 def describe_config(cfg: 'Config') -> ConfigFacts:
@@ -35,7 +38,8 @@ def describe_config(cfg: 'Config') -> ConfigFacts:
     return dict(
         file=Path(cfg.filename).name if cfg.filename else None,
         hash=config_hash(cfg),
-        model_hash=config_hash(type(cfg)(dict(model=cfg.get('model')))))
+        model_hash=config_hash(type(cfg)(dict(model=cfg.get('model')))),
+    )
 
 
 def read_model_card(folder: str | Path) -> Card | None:
@@ -51,8 +55,9 @@ def read_model_card(folder: str | Path) -> Card | None:
         card = json.loads(file.read_text(encoding='utf-8'))
         known = card['schema_version'] <= SCHEMA_VERSION
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{file}: not a model card ({type(error).__name__}: {error}). Move the '
-                         'file away.') from error
+        raise ValueError(
+            f'{file}: not a model card ({type(error).__name__}: {error}). Move the file away.'
+        ) from error
     if not known:
         raise ValueError(f'{file}: written by a newer mmcovid. Update mmcovid.')
     return card

@@ -1,4 +1,5 @@
 """What a model card says of model, data, software and hardware."""
+
 import os
 import platform
 from collections.abc import Iterable
@@ -31,19 +32,30 @@ def model_facts(model: nn.Module) -> dict:
         detector=type(model).__name__,
         parameters=_count(model.parameters()),
         trainable=_count(p for p in model.parameters() if p.requires_grad),
-        parts={name: dict(type=type(part).__name__, parameters=_count(part.parameters()))
-               for name, part in model.named_children()})
+        parts={
+            name: dict(type=type(part).__name__, parameters=_count(part.parameters()))
+            for name, part in model.named_children()
+        },
+    )
 
 
 def initial_weights(cfg: Config) -> list[dict]:
     """What the weights of a new training begin as: files and names, in the order of loading."""
-    sources = [(part, options['init_cfg'].get('checkpoint'))
-               for part, options in cfg.model.items()
-               if isinstance(options, dict) and isinstance(options.get('init_cfg'), dict)]
+    sources = [
+        (part, options['init_cfg'].get('checkpoint'))
+        for part, options in cfg.model.items()
+        if isinstance(options, dict) and isinstance(options.get('init_cfg'), dict)
+    ]
     sources += [('stage 1', cfg.model.get('stage1')), ('model', cfg.get('load_from'))]
-    return [dict(of=part, source=Path(source).name if os.path.isfile(source) else source,
-                 sha256=sha256(source) if os.path.isfile(source) else None)
-            for part, source in sources if source]
+    return [
+        dict(
+            of=part,
+            source=Path(source).name if os.path.isfile(source) else source,
+            sha256=sha256(source) if os.path.isfile(source) else None,
+        )
+        for part, source in sources
+        if source
+    ]
 
 
 def data_facts(dataset) -> list[SetFacts]:
@@ -66,7 +78,8 @@ def set_facts(dataset: BaseDataset) -> SetFacts:
         images=_below(folder, dataset.data_root) if folder else None,
         annotations=[_annotation_facts(Path(file), dataset.data_root) for file in files],
         skip_list=getattr(dataset, 'skip_list', '') or None,
-        per_class=getattr(dataset, 'per_class', None))
+        per_class=getattr(dataset, 'per_class', None),
+    )
     if getattr(dataset, '_fully_initialized', True):
         facts.update(_contents(dataset))
     return facts
@@ -83,8 +96,13 @@ def hardware_facts() -> dict:
     device = 'CPU'
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
-    return dict(device=device, processes=get_world_size(), cpu=_cpu_name(),
-                cpu_cores=os.cpu_count(), threads=torch.get_num_threads())
+    return dict(
+        device=device,
+        processes=get_world_size(),
+        cpu=_cpu_name(),
+        cpu_cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+    )
 
 
 def _annotation_facts(file: Path, root: str | None) -> dict[str, Any]:
@@ -93,8 +111,10 @@ def _annotation_facts(file: Path, root: str | None) -> dict[str, Any]:
     if card and file.stem in card.get('splits', {}):
         split = card['splits'][file.stem]
         facts['data_card'] = dict(
-            {key: value for key, value in card.items() if key != 'splits'}, split=split,
-            as_converted=split.get('sha256') == facts['sha256'])
+            {key: value for key, value in card.items() if key != 'splits'},
+            split=split,
+            as_converted=split.get('sha256') == facts['sha256'],
+        )
     return facts
 
 
@@ -130,10 +150,15 @@ def _contents(dataset: BaseDataset) -> SetFacts:
         counts['patients'] = len(counts['patients'] - {UNKNOWN})
         if getattr(dataset, 'TASK', None) != 'seg':
             del counts['instances']
-    facts.update(SetFacts(
-        patients=len(patients - {UNKNOWN}), slices_of_unknown_patients=unknown,
-        classes=dict(sorted(classes.items(), key=lambda item: (lesions + images).index(
-            item[0])))))
+    facts.update(
+        SetFacts(
+            patients=len(patients - {UNKNOWN}),
+            slices_of_unknown_patients=unknown,
+            classes=dict(
+                sorted(classes.items(), key=lambda item: (lesions + images).index(item[0]))
+            ),
+        )
+    )
     return facts
 
 

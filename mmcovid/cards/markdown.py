@@ -2,6 +2,7 @@
 
 The headings are those of M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
+
 import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -27,25 +28,31 @@ def to_markdown(card: Card) -> str:
         'Intended use': [card['intended_use']],
         'Factors': [
             'Figures by class are below. Scanner, site, sex and age are not known to the training; '
-            'figures by such groups need a test on data that has them.'],
+            'figures by such groups need a test on data that has them.'
+        ],
         'Metrics': [
             'Lesions: COCO average precision of masks and boxes. Classes: accuracy, and each class '
-            'against the rest. Figures are of slices, without intervals.'],
+            'against the rest. Figures are of slices, without intervals.'
+        ],
         'Evaluation data': _data(card, ('val', 'test')),
-        'Training data': _data(card, ('train', )),
+        'Training data': _data(card, ('train',)),
         'Quantitative analyses': _analyses(card),
         'Ethical considerations': [
             'Licences of the training data, which may bind what is made of them, too:',
-            _table(('data', 'licence'), card['licences'].items())],
+            _table(('data', 'licence'), card['licences'].items()),
+        ],
         'Caveats and recommendations': [_list(card['limits'])],
         'How to cite': [card['citation']],
     }
     if card['missing']:
         sections['What this card lacks'] = [
-            _list(f'{what}: {reason}' for what, reason in card['missing'].items())]
-    blocks = [f'# Model card: {card["name"]}',
-              f'Written by mmcovid, {card["updated"]}. Research only, no medical device. Twelve '
-              'digits are the beginning of a SHA-256; `model_card.json` has all in full.']
+            _list(f'{what}: {reason}' for what, reason in card['missing'].items())
+        ]
+    blocks = [
+        f'# Model card: {card["name"]}',
+        f'Written by mmcovid, {card["updated"]}. Research only, no medical device. Twelve '
+        'digits are the beginning of a SHA-256; `model_card.json` has all in full.',
+    ]
     for title, content in sections.items():
         blocks += [f'## {title}', *(block for block in content if block)]
     return '\n\n'.join(blocks) + '\n'
@@ -68,25 +75,55 @@ def _details(card: Card) -> list[str]:
         ('time', str(timedelta(seconds=round(sum(run['seconds'] for run in runs))))),
         ('seed', last['seed']),
         ('deterministic algorithms', 'on' if last['deterministic'] else 'off'),
-        ('hardware', f'{hardware.get("device")}, processes: {hardware.get("processes")}; CPU: '
-                     f'{hardware.get("cpu")}, {hardware.get("cpu_cores")} cores'),
-        ('software', ', '.join(f'{name} {version}' for name, version in software.items()
-                               if name != 'git' and version)),
-        ('code', f'commit `{git["commit"]}`{"" if git["clean"] else ", with changes"}'
-         if git else None),
-        ('initial weights', '; '.join(f'{each["of"]}: {each["source"]}'
-                                      for each in card['initial_weights'] or ()) or 'random'),
+        (
+            'hardware',
+            f'{hardware.get("device")}, processes: {hardware.get("processes")}; CPU: '
+            f'{hardware.get("cpu")}, {hardware.get("cpu_cores")} cores',
+        ),
+        (
+            'software',
+            ', '.join(
+                f'{name} {version}'
+                for name, version in software.items()
+                if name != 'git' and version
+            ),
+        ),
+        (
+            'code',
+            f'commit `{git["commit"]}`{"" if git["clean"] else ", with changes"}' if git else None,
+        ),
+        (
+            'initial weights',
+            '; '.join(f'{each["of"]}: {each["source"]}' for each in card['initial_weights'] or ())
+            or 'random',
+        ),
         ('checkpoint', _file(card['checkpoint'])),
     ]
     parts = []
     if model:
-        rows.insert(0, ('model', f'{model["detector"]}, {model["parameters"]:,} parameters, '
-                                 f'{model["trainable"]:,} of them trainable'))
-        parts = [_table(('part', 'type', 'parameters'),
-                        [(name, part['type'], f'{part["parameters"]:,}')
-                         for name, part in model['parts'].items() if part['parameters']])]
-    return [_table(('', ''), [row for row in rows if row[1] not in (None, '')]), *parts,
-            *_runs(runs, training['unrecorded_iterations'])]
+        rows.insert(
+            0,
+            (
+                'model',
+                f'{model["detector"]}, {model["parameters"]:,} parameters, '
+                f'{model["trainable"]:,} of them trainable',
+            ),
+        )
+        parts = [
+            _table(
+                ('part', 'type', 'parameters'),
+                [
+                    (name, part['type'], f'{part["parameters"]:,}')
+                    for name, part in model['parts'].items()
+                    if part['parameters']
+                ],
+            )
+        ]
+    return [
+        _table(('', ''), [row for row in rows if row[1] not in (None, '')]),
+        *parts,
+        *_runs(runs, training['unrecorded_iterations']),
+    ]
 
 
 def _runs(runs: list[Run], unrecorded: int) -> list[str]:
@@ -96,12 +133,23 @@ def _runs(runs: list[Run], unrecorded: int) -> list[str]:
     blocks = ['The training was resumed:' if len(runs) > 1 else 'The training was resumed.']
     if unrecorded:
         blocks.append(f'Of the first {unrecorded:,} iterations there is no record.')
-    blocks.append(_table(
-        ('begun', 'iterations', 'seconds', 'seed', 'config', 'mmcovid', 'device'),
-        [(run['begun'], f'{run["from_iteration"]:,} to {run["to_iteration"]:,}',
-          f'{run["seconds"]:.0f}', run['seed'], _short(run['config_hash']),
-          _version(run['software'] or {}), (run['hardware'] or {}).get('device'))
-         for run in runs]))
+    blocks.append(
+        _table(
+            ('begun', 'iterations', 'seconds', 'seed', 'config', 'mmcovid', 'device'),
+            [
+                (
+                    run['begun'],
+                    f'{run["from_iteration"]:,} to {run["to_iteration"]:,}',
+                    f'{run["seconds"]:.0f}',
+                    run['seed'],
+                    _short(run['config_hash']),
+                    _version(run['software'] or {}),
+                    (run['hardware'] or {}).get('device'),
+                )
+                for run in runs
+            ],
+        )
+    )
     return blocks
 
 
@@ -120,8 +168,11 @@ def _data(card: Card, roles: Sequence[str]) -> list[str]:
 
 def _set(title: str, facts: SetFacts) -> list[str]:
     """What is said of one set."""
-    lines = [f'`{annotation["file"]}`, {_describe_card(annotation["data_card"])}, '
-             f'{_short(annotation["sha256"])}' for annotation in facts['annotations']]
+    lines = [
+        f'`{annotation["file"]}`, {_describe_card(annotation["data_card"])}, '
+        f'{_short(annotation["sha256"])}'
+        for annotation in facts['annotations']
+    ]
     if facts['images']:
         lines.append(f'images in `{facts["images"]}`')
     if facts['skip_list']:
@@ -133,10 +184,14 @@ def _set(title: str, facts: SetFacts) -> list[str]:
         return [f'**{title}**', _list(lines)]
     patients = f' of {facts["patients"]:,} known patients' if 'patients' in facts else ''
     unknown = facts.get('slices_of_unknown_patients')
-    lines.append(f'{facts["slices"]:,} slices{patients}'
-                 + (f', {unknown:,} slices of unknown patients' if unknown else ''))
-    rows = [(name, *(f'{counts[key]:,}' for key in counts))
-            for name, counts in facts.get('classes', {}).items()]
+    lines.append(
+        f'{facts["slices"]:,} slices{patients}'
+        + (f', {unknown:,} slices of unknown patients' if unknown else '')
+    )
+    rows = [
+        (name, *(f'{counts[key]:,}' for key in counts))
+        for name, counts in facts.get('classes', {}).items()
+    ]
     columns = next(iter(facts.get('classes', {}).values()), ())
     return [f'**{title}**', _list(lines), _table(('class', *columns), rows)]
 
@@ -151,15 +206,18 @@ def _describe_card(data_card: dict | None) -> str:
 def _analyses(card: Card) -> list[str]:
     blocks = []
     if card['validation']:
-        blocks += [f'Validation after {card["validation"]["iteration"]:,} iterations:',
-                   _figures(card['validation']['metrics'])]
+        blocks += [
+            f'Validation after {card["validation"]["iteration"]:,} iterations:',
+            _figures(card['validation']['metrics']),
+        ]
     for test in card['tests']:
         same = test['config']['model_hash'] == card['config']['model_hash']
         blocks += [
             f'Test of {_file(test["checkpoint"])}, {test["time"]}, config '
             f'`{test["config"]["file"]}` ({_short(test["config"]["hash"])}), '
             f'{"model as in the training" if same else "**another model than in the training**"}:',
-            _figures(test['metrics'])]
+            _figures(test['metrics']),
+        ]
         for each in test['data']:
             blocks += _set(f'{each["dataset"]} of this test', each)
     return blocks or ['No validation nor test yet.']

@@ -1,4 +1,5 @@
 """Begin a model card, and add to it what tests find out."""
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,22 @@ from .schema import (
 )
 
 
-def begin_card(cfg: Config, previous: Card | None, *, metainfo: Mapping[str, Any], iteration: int,
-               max_iterations: int, seed: int, deterministic: bool, model: ModelFacts | None,
-               initial_weights: list[InitialWeights] | None, software: dict | None,
-               hardware: dict | None, data: dict[str, list[SetFacts]],
-               missing: dict[str, str]) -> Card:
+def begin_card(
+    cfg: Config,
+    previous: Card | None,
+    *,
+    metainfo: Mapping[str, Any],
+    iteration: int,
+    max_iterations: int,
+    seed: int,
+    deterministic: bool,
+    model: ModelFacts | None,
+    initial_weights: list[InitialWeights] | None,
+    software: dict | None,
+    hardware: dict | None,
+    data: dict[str, list[SetFacts]],
+    missing: dict[str, str],
+) -> Card:
     """The card of a training that begins, or that goes on where another one ended.
 
     Args:
@@ -69,19 +81,27 @@ def begin_card(cfg: Config, previous: Card | None, *, metainfo: Mapping[str, Any
             batch=dict(
                 size=loader.get('batch_size'),
                 source_ratio=loader.get('sampler', {}).get('source_ratio'),
-                accumulated=cfg.optim_wrapper.get('accumulative_counts', 1)),
+                accumulated=cfg.optim_wrapper.get('accumulative_counts', 1),
+            ),
             optimizer=dict(
-                cfg.optim_wrapper.get('optimizer', {}), wrapper=cfg.optim_wrapper.get('type')),
+                cfg.optim_wrapper.get('optimizer', {}), wrapper=cfg.optim_wrapper.get('type')
+            ),
             unrecorded_iterations=(
-                previous['training']['unrecorded_iterations'] if previous else iteration)),
-        runs=[*(previous['runs'] if previous else ()), dict(
-            begun=now(),
-            from_iteration=iteration,
-            seed=seed,
-            deterministic=deterministic,
-            config_hash=config['hash'],
-            software=software,
-            hardware=hardware)],
+                previous['training']['unrecorded_iterations'] if previous else iteration
+            ),
+        ),
+        runs=[
+            *(previous['runs'] if previous else ()),
+            dict(
+                begun=now(),
+                from_iteration=iteration,
+                seed=seed,
+                deterministic=deterministic,
+                config_hash=config['hash'],
+                software=software,
+                hardware=hardware,
+            ),
+        ],
         data=data,
         checkpoint=previous['checkpoint'] if previous else None,
         validation=previous['validation'] if previous else None,
@@ -89,7 +109,8 @@ def begin_card(cfg: Config, previous: Card | None, *, metainfo: Mapping[str, Any
         intended_use=INTENDED_USE,
         limits=list(LIMITS),
         citation=CITATION,
-        missing=missing)
+        missing=missing,
+    )
     card['licences'] = licences(card)
     return card
 
@@ -121,7 +142,8 @@ def record_test(cfg: Config, dataset, checkpoint: str | Path, metrics: dict) -> 
         config=describe_config(cfg),
         data=data_facts(dataset),
         software=software_facts(),
-        metrics=to_plain(metrics))
+        metrics=to_plain(metrics),
+    )
     others = [known for known in card['tests'] if _identity(known) != _identity(test)]
     card['tests'] = [*others, test]
     write_model_card(card, checkpoint.parent)
@@ -130,5 +152,8 @@ def record_test(cfg: Config, dataset, checkpoint: str | Path, metrics: dict) -> 
 
 def _identity(test: TestRecord) -> tuple:
     """What makes two tests the same: weights, config and data."""
-    return (test['checkpoint']['sha256'], test['config']['hash'],
-            [annotation['sha256'] for each in test['data'] for annotation in each['annotations']])
+    return (
+        test['checkpoint']['sha256'],
+        test['config']['hash'],
+        [annotation['sha256'] for each in test['data'] for annotation in each['annotations']],
+    )

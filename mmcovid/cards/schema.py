@@ -3,6 +3,7 @@
 A card is read, continued and written by trainings and tests of different days, so it is kept as the
 JSON that it is; these types say what is in it.
 """
+
 from typing import Any, TypedDict
 
 CARD_NAME = 'model_card.json'

@@ -3,6 +3,7 @@
 The release keeps the weights under ``model_weights``, names modules as
 torchvision does and has the background as class 0. MMDetection has it last.
 """
+
 import pickle
 from pathlib import Path
 
@@ -94,16 +95,23 @@ def load_author_checkpoint(path: str | Path, unsafe: bool = False) -> dict:
         raise ValueError(
             f'{path}: is no checkpoint, or holds more than tensors and plain values, which was '
             f'not loaded ({str(error).splitlines()[0]}). If you trust its origin, add '
-            '--weights-only-unsafe.') from error
+            '--weights-only-unsafe.'
+        ) from error
     except (EOFError, RuntimeError) as error:
         raise ValueError(
-            f'{path}: truncated or not a checkpoint ({error}). Download it again.') from error
+            f'{path}: truncated or not a checkpoint ({error}). Download it again.'
+        ) from error
     weights = checkpoint.get('model_weights') if isinstance(checkpoint, dict) else None
     if not isinstance(weights, dict) or not all(map(torch.is_tensor, weights.values())):
-        has = list(checkpoint)[:_NAMED_AT_MOST] if isinstance(checkpoint, dict) else type(
-            checkpoint).__name__
-        raise ValueError(f'{path}: is no checkpoint of the release, which keeps a state dict as '
-                         f'model_weights; it has {has}.')
+        has = (
+            list(checkpoint)[:_NAMED_AT_MOST]
+            if isinstance(checkpoint, dict)
+            else type(checkpoint).__name__
+        )
+        raise ValueError(
+            f'{path}: is no checkpoint of the release, which keeps a state dict as '
+            f'model_weights; it has {has}.'
+        )
     return checkpoint
 
 
@@ -139,27 +147,35 @@ def convert_author_weights(weights: dict[str, Tensor], backbone: str) -> dict[st
         converted[target] = _background_last(target, weight)
     misshapen = [
         f'{names[target]} is {tuple(weight.shape)}, not {tuple(expected[target].shape)}'
-        for target, weight in converted.items() if weight.shape != expected[target].shape
+        for target, weight in converted.items()
+        if weight.shape != expected[target].shape
     ]
     # the state of the synchronisation policy is ours: any first loss is an improvement
     converted['last_seg_loss'] = torch.tensor(float('inf'))
     missing = [_source_name(target) for target in expected if target not in converted]
     problems = [
         f'{kind} ({len(found)}): {", ".join(found[:_NAMED_AT_MOST])}'
-        for kind, found in (('missing', missing), ('unexpected', unexpected),
-                            ('of another shape', misshapen)) if found
+        for kind, found in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', misshapen),
+        )
+        if found
     ]
     if problems:
         raise ValueError(
-            f'these are not the weights of the LSTM-2 release with {backbone}. ' +
-            '. '.join(problems) + '.')
+            f'these are not the weights of the LSTM-2 release with {backbone}. '
+            + '. '.join(problems)
+            + '.'
+        )
     return converted
 
 
 def _expected_weights(backbone: str) -> dict[str, Tensor]:
     """State dict of the model of the author-release config."""
     config = Config.fromfile(
-        config_path(f'one_shot/one-shot_{backbone}_fpn_lstm2_author-release.py'))
+        config_path(f'one_shot/one-shot_{backbone}_fpn_lstm2_author-release.py')
+    )
     with DefaultScope.overwrite_default_scope('mmdet'):
         return MODELS.build(config.model).state_dict()
 
@@ -167,7 +183,7 @@ def _expected_weights(backbone: str) -> dict[str, Tensor]:
 def _target_name(name: str) -> str | None:
     """The name here of a weight of the release."""
     if name.startswith(_BODY):
-        return 'backbone.' + name[len(_BODY):]
+        return 'backbone.' + name[len(_BODY) :]
     module, _, parameter = name.rpartition('.')
     return f'{MODULES[module]}.{parameter}' if module in MODULES else None
 

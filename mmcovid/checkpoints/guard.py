@@ -1,4 +1,5 @@
 """Checkpoints that could run code are refused."""
+
 import os
 import pickle
 from collections.abc import Iterator
@@ -26,8 +27,10 @@ def safe_checkpoints() -> Iterator[None]:
     Raises:
         UnsafeCheckpointError: If a checkpoint was refused, with that remedy.
     """
-    guard = (digit_version(torch.__version__) >= digit_version('2.6.0')
-             and not {FORCE_SAFE, FORCE_UNSAFE} & os.environ.keys())
+    guard = (
+        digit_version(torch.__version__) >= digit_version('2.6.0')
+        and not {FORCE_SAFE, FORCE_UNSAFE} & os.environ.keys()
+    )
     if guard:
         os.environ[FORCE_SAFE] = '1'
     try:
@@ -36,7 +39,8 @@ def safe_checkpoints() -> Iterator[None]:
         raise UnsafeCheckpointError(
             f'{error}\n\nThe checkpoint holds more than tensors and plain values and was not '
             'loaded. Convert a checkpoint of the author with "mmcovid convert author-checkpoint"; '
-            f'load another one that you trust with {FORCE_SAFE}=0 in the environment.') from error
+            f'load another one that you trust with {FORCE_SAFE}=0 in the environment.'
+        ) from error
     finally:
         if guard:
             del os.environ[FORCE_SAFE]

@@ -3,6 +3,7 @@
 MMEngine imports torchvision to look up the URL of such a name, though it has
 the URLs itself. Where torchvision is missing, its list is used directly.
 """
+
 from importlib.util import find_spec
 from pathlib import Path
 

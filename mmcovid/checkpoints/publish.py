@@ -1,4 +1,5 @@
 """Checkpoints as they are given to others."""
+
 import hashlib
 import io
 import re
@@ -16,13 +17,24 @@ from .guard import safe_checkpoints
 from .safetensors import SUFFIX, to_safetensors
 
 #: Of the meta of a checkpoint; the optimiser, its schedules and the log are left out.
-KEPT = ('cfg', 'dataset_meta', 'card', 'epoch', 'iter', 'seed', 'experiment_name', 'time',
-        'mmengine_version', 'mmcovid_version')
+KEPT = (
+    'cfg',
+    'dataset_meta',
+    'card',
+    'epoch',
+    'iter',
+    'seed',
+    'experiment_name',
+    'time',
+    'mmengine_version',
+    'mmcovid_version',
+)
 _TIME_STAMP = re.compile(r'_\d{8}_\d{6}$')
 
 
-def publish_model(checkpoint: str | Path, out: str | Path,
-                  overwrite: bool = False) -> tuple[Path, list[str]]:
+def publish_model(
+    checkpoint: str | Path, out: str | Path, overwrite: bool = False
+) -> tuple[Path, list[str]]:
     """Write what inference needs of a checkpoint: weights, config, classes, and the model card.
 
     Args:
@@ -49,8 +61,9 @@ def publish_model(checkpoint: str | Path, out: str | Path,
         with safe_checkpoints():
             loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
     except (EOFError, RuntimeError) as error:
-        raise ValueError(f'{checkpoint}: truncated or no checkpoint ({error}). Copy it again.'
-                         ) from error
+        raise ValueError(
+            f'{checkpoint}: truncated or no checkpoint ({error}). Copy it again.'
+        ) from error
     if not isinstance(loaded, dict) or 'state_dict' not in loaded:
         raise ValueError(f'{checkpoint}: has no state_dict. Give a checkpoint of a training.')
 
@@ -96,13 +109,17 @@ def _card_of(checkpoint: Path, cfg: Config, held: dict | None, lacks: list[str])
         lacks.append(f'it has no model card, as there is none in {checkpoint.parent}')
         return None
     if card['config']['hash'] != config_hash(cfg):
-        lacks.append(f'it has no model card, as that in {checkpoint.parent} is of a training with '
-                     'another config')
+        lacks.append(
+            f'it has no model card, as that in {checkpoint.parent} is of a training with '
+            'another config'
+        )
         return None
     digest = sha256(checkpoint)
     return dict(
-        card, tests=[test for test in card['tests'] if test['checkpoint']['sha256'] == digest],
-        published=dict(file=checkpoint.name, sha256=digest))
+        card,
+        tests=[test for test in card['tests'] if test['checkpoint']['sha256'] == digest],
+        published=dict(file=checkpoint.name, sha256=digest),
+    )
 
 
 def _to_pth(checkpoint: dict) -> bytes:

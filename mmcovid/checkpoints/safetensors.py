@@ -3,6 +3,7 @@
 ``import mmcovid`` has MMEngine load them wherever a checkpoint is named: ``init_detector``,
 inferencers, ``load_from``, ``init_cfg=dict(type='Pretrained', ...)``.
 """
+
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,8 +26,9 @@ def register_safetensors() -> None:
     CheckpointLoader.register_scheme(rf'.*\{SUFFIX}$', load_from_safetensors, force=True)
 
 
-def load_from_safetensors(filename: str,
-                          map_location: str | torch.device | Callable | None = None) -> dict:
+def load_from_safetensors(
+    filename: str, map_location: str | torch.device | Callable | None = None
+) -> dict:
     """Load a checkpoint; a file of another project is a plain state dict.
 
     Args:
@@ -54,8 +56,10 @@ def load_from_safetensors(filename: str,
             state_dict = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         meta = _read_header(header) if 'mmcovid' in header else {}
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{filename}: cannot be read ({error}). It may be truncated or no '
-                         'safetensors file: copy or download it again.') from error
+        raise ValueError(
+            f'{filename}: cannot be read ({error}). It may be truncated or no '
+            'safetensors file: copy or download it again.'
+        ) from error
     # versions of the modules, by which PyTorch and MMCV tell how to read former weights
     modules = OrderedDict(meta.pop('modules', {}))
     state_dict._metadata = modules  # type: ignore[attr-defined]  # as PyTorch sets it
@@ -80,14 +84,19 @@ def to_safetensors(checkpoint: dict) -> bytes:
     state_dict, meta = checkpoint['state_dict'], dict(checkpoint.get('meta', {}))
     others = [name for name, value in state_dict.items() if not torch.is_tensor(value)]
     if others:
-        raise ValueError(f'weights that are no tensors, {name_some(others)}, cannot be kept in a '
-                         f'{SUFFIX} file. Write a .pth file.')
+        raise ValueError(
+            f'weights that are no tensors, {name_some(others)}, cannot be kept in a '
+            f'{SUFFIX} file. Write a .pth file.'
+        )
     header = {name: meta.pop(key) for key, name in _KEYS.items() if key in meta}
     header |= dict(meta=meta, modules=getattr(state_dict, '_metadata', {}), mmcovid=SCHEMA_VERSION)
-    tensors = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-               for name, value in state_dict.items()}
-    texts = {name: json.dumps(to_plain(value), ensure_ascii=False)
-             for name, value in header.items()}
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in state_dict.items()
+    }
+    texts = {
+        name: json.dumps(to_plain(value), ensure_ascii=False) for name, value in header.items()
+    }
     return _sort_header(save(tensors, dict(texts, format='pt')))
 
 
@@ -109,7 +118,11 @@ def _read_header(header: dict[str, str]) -> dict:
     if 'dataset_meta' in meta:
         # JSON knows no tuples; to MMDetection a palette that is no list is one colour
         meta['dataset_meta'] = {
-            key: [tuple(colour) for colour in value] if key == 'palette' and isinstance(value, list)
-            else tuple(value) if isinstance(value, list) else value
-            for key, value in meta['dataset_meta'].items()}
+            key: [tuple(colour) for colour in value]
+            if key == 'palette' and isinstance(value, list)
+            else tuple(value)
+            if isinstance(value, list)
+            else value
+            for key, value in meta['dataset_meta'].items()
+        }
     return meta

@@ -1,4 +1,5 @@
 """The command ``mmcovid``: one sub-command for each thing that people do."""
+
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -23,8 +24,7 @@ COMMANDS = {
     'convert ictcf': Command('slices of iCTCF to JSON', needs_stack=False),
     'convert author-checkpoint': Command("the author's LSTM-2 checkpoints"),
     'verify': Command('read every file of a set, and report what is wrong', needs_stack=False),
-    'audit': Command('find patients and slices that are in more than one split',
-                     needs_stack=False),
+    'audit': Command('find patients and slices that are in more than one split', needs_stack=False),
     'config': Command('show a config with all that it inherits, and where each value comes from'),
     'train': Command('train a model'),
     'test': Command('test a checkpoint on both tasks'),
@@ -91,8 +91,17 @@ def _tell_commands(argv: Sequence[str]) -> None:
     listed = begun or list(COMMANDS)
     width = max(map(len, listed))
     lines = [f'  {name:<{width}}  {COMMANDS[name].help}' for name in listed]
-    print('\n'.join([
-        'usage: mmcovid COMMAND [-h] ...', '',
-        'Lesions and class of chest CT slices by one network. Research use only: this is no',
-        'medical device.', '', *lines, '',
-        '"mmcovid COMMAND --help" tells the arguments of each.']))
+    print(
+        '\n'.join(
+            [
+                'usage: mmcovid COMMAND [-h] ...',
+                '',
+                'Lesions and class of chest CT slices by one network. Research use only: this is',
+                'no medical device.',
+                '',
+                *lines,
+                '',
+                '"mmcovid COMMAND --help" tells the arguments of each.',
+            ]
+        )
+    )

@@ -1,4 +1,5 @@
 """What commands share that needs no PyTorch."""
+
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,11 @@ def make_parser(command: str, description: str, example: str) -> argparse.Argume
         example (str): Arguments of a use that makes sense.
     """
     return argparse.ArgumentParser(
-        prog=f'mmcovid {command}', description=description,
-        epilog=f'example:\n  mmcovid {command} {example}', formatter_class=_Formatter)
+        prog=f'mmcovid {command}',
+        description=description,
+        epilog=f'example:\n  mmcovid {command} {example}',
+        formatter_class=_Formatter,
+    )
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -25,27 +29,37 @@ class _Formatter(argparse.HelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = text.strip().split('\n\n')
         return '\n\n'.join(
-            paragraph if '\n  ' in paragraph or paragraph.startswith('-')
+            paragraph
+            if '\n  ' in paragraph or paragraph.startswith('-')
             else super(_Formatter, self)._fill_text(paragraph, width, indent)
-            for paragraph in paragraphs)
+            for paragraph in paragraphs
+        )
 
 
 def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that converts a set."""
     parser.add_argument(
-        '--out', type=Path, required=True, metavar='OUT',
-        help='folder to write the JSON and a dataset_card.json to')
+        '--out',
+        type=Path,
+        required=True,
+        metavar='OUT',
+        help='folder to write the JSON and a dataset_card.json to',
+    )
+    parser.add_argument('--dry-run', action='store_true', help='check and count, but write nothing')
     parser.add_argument(
-        '--dry-run', action='store_true', help='check and count, but write nothing')
-    parser.add_argument(
-        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)')
+        '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)'
+    )
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that changes entries of a config; :func:`read_cfg_options` reads it."""
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-        help='change entries of the config')
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change entries of the config',
+    )
 
 
 def read_cfg_options(args: argparse.Namespace) -> dict:
@@ -69,8 +83,9 @@ def exit_on(*errors: type[Exception]) -> Iterator[None]:
         raise SystemExit(f'error: {error}') from error
 
 
-def command(main: Callable[[Sequence[str] | None], int | None]
-            ) -> Callable[[Sequence[str] | None], int | None]:
+def command(
+    main: Callable[[Sequence[str] | None], int | None],
+) -> Callable[[Sequence[str] | None], int | None]:
     """Decorator of commands that train and test nothing: bad input ends them in a sentence."""
 
     @wraps(main)

@@ -2,6 +2,7 @@
 
 Exit status: 0 no leakage, 1 leakage found, 2 the audit could not be made.
 """
+
 import argparse
 import os
 import sys
@@ -23,35 +24,65 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'audit',
         __doc__,
-        'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py --out work_dirs/leakage')
+        'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py --out work_dirs/leakage',
+    )
     parser.add_argument(
-        'inputs', nargs='+', metavar='CONFIG | [ROLE=]FILE',
+        'inputs',
+        nargs='+',
+        metavar='CONFIG | [ROLE=]FILE',
         help='a config, whose training, validation and test splits are compared; or annotation '
         'files, the training split first: COCO JSON of lesions, lists or JSON of slices. Files of '
-        'one ROLE, such as train=a.json train=b.txt, are not compared with each other')
+        'one ROLE, such as train=a.json train=b.txt, are not compared with each other',
+    )
     parser.add_argument(
-        '--images', action='append', default=[], metavar='DIR',
+        '--images',
+        action='append',
+        default=[],
+        metavar='DIR',
         help='folder that the names in an annotation file refer to; once for all files, or once '
-        'for each, in their order')
+        'for each, in their order',
+    )
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/leakage'), metavar='DIR',
-        help='where to write leakage.json and pictures of pairs (default: %(default)s)')
+        '--out',
+        type=Path,
+        default=Path('work_dirs/leakage'),
+        metavar='DIR',
+        help='where to write leakage.json and pictures of pairs (default: %(default)s)',
+    )
     parser.add_argument(
-        '--similarity', type=float, default=MIN_SIMILARITY, metavar='S',
-        help='slices at least so similar are near duplicates (default: %(default)s)')
+        '--similarity',
+        type=float,
+        default=MIN_SIMILARITY,
+        metavar='S',
+        help='slices at least so similar are near duplicates (default: %(default)s)',
+    )
     parser.add_argument(
-        '--shared-ids', action='store_true',
-        help='patient ids of the lesion set and of the slice set mean the same patients')
+        '--shared-ids',
+        action='store_true',
+        help='patient ids of the lesion set and of the slice set mean the same patients',
+    )
     parser.add_argument(
-        '--allow', action='append', default=[], metavar='KIND[:PATTERN]',
+        '--allow',
+        action='append',
+        default=[],
+        metavar='KIND[:PATTERN]',
         help=f'a known finding, of kind {", ".join(KINDS[:3])}; the pattern, with * and ?, is that '
-        'of a patient id or a file name, all of the kind without it. Reported, but no leakage')
+        'of a patient id or a file name, all of the kind without it. Reported, but no leakage',
+    )
     parser.add_argument(
-        '--pictures', type=int, default=10, metavar='N',
-        help='draw the N worst pairs of each kind (default: %(default)s)')
+        '--pictures',
+        type=int,
+        default=10,
+        metavar='N',
+        help='draw the N worst pairs of each kind (default: %(default)s)',
+    )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count() or 1, metavar='N',
-        help='threads (default: as many as there are cores)')
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='threads (default: as many as there are cores)',
+    )
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     if not args.inputs[0].endswith('.py') and not args.images:
@@ -79,7 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         audit = audit_splits(
-            read_splits(args), args.similarity, args.shared_ids, args.allow, args.workers)
+            read_splits(args), args.similarity, args.shared_ids, args.allow, args.workers
+        )
         report(audit, args.out, args.pictures)
     except (ImportError, OSError, TypeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)

@@ -3,6 +3,7 @@
 What is done is not repeated: the same command goes on where it was stopped. A
 changed config is trained anew, in another folder.
 """
+
 import argparse
 import signal
 from collections.abc import Sequence
@@ -20,29 +21,53 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'compare',
         __doc__,
-        'configs/phantom/comparison.yml --seeds 0 1 2 --out work_dirs/comparison')
+        'configs/phantom/comparison.yml --seeds 0 1 2 --out work_dirs/comparison',
+    )
     parser.add_argument(
-        'systems', nargs='+', metavar='CONFIG',
-        help='configs (.py), and lists of systems (.yml) such as configs/phantom/comparison.yml')
+        'systems',
+        nargs='+',
+        metavar='CONFIG',
+        help='configs (.py), and lists of systems (.yml) such as configs/phantom/comparison.yml',
+    )
     parser.add_argument(
-        '--out', default='work_dirs/comparison', metavar='DIR',
-        help='folder of the table and of the systems (default: %(default)s)')
+        '--out',
+        default='work_dirs/comparison',
+        metavar='DIR',
+        help='folder of the table and of the systems (default: %(default)s)',
+    )
     parser.add_argument(
-        '--only', nargs='+', default=[], metavar='NAME',
-        help='only these systems, and those whose checkpoints they need')
+        '--only',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='only these systems, and those whose checkpoints they need',
+    )
     parser.add_argument(
-        '--seeds', nargs='+', type=int, default=[], metavar='SEED',
+        '--seeds',
+        nargs='+',
+        type=int,
+        default=[],
+        metavar='SEED',
         help='train each system with each of these seeds; the table has mean and standard '
-        'deviation')
+        'deviation',
+    )
     parser.add_argument(
-        '--report', nargs='+', default=[], metavar='NAME',
+        '--report',
+        nargs='+',
+        default=[],
+        metavar='NAME',
         help='also write a report (mmcovid report) of these systems to '
-        'OUT/report, with the paired differences of the others from the first')
+        'OUT/report, with the paired differences of the others from the first',
+    )
     parser.add_argument('--dry-run', action='store_true', help='say what would be done')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='change entries of the config of every system, such as train_cfg.max_iters=100')
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change entries of the config of every system, such as train_cfg.max_iters=100',
+    )
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,5 @@
 """Show a config with all that it inherits, and where each value comes from."""
+
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,18 +17,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'config',
         'Print all values of a config, each with the file that sets it: the config itself or one '
         'that it inherits. Without a name, list the configs that come with mmcovid.',
-        'one-shot_r18_fpn_lstm1_cncb model.attention_head')
+        'one-shot_r18_fpn_lstm1_cncb model.attention_head',
+    )
     parser.add_argument(
-        'config', nargs='?', metavar='CONFIG', help='path, or base name of a config of mmcovid')
+        'config', nargs='?', metavar='CONFIG', help='path, or base name of a config of mmcovid'
+    )
     parser.add_argument(
-        'keys', nargs='*', metavar='KEY',
-        help='only what is below these keys, such as model.backbone')
+        'keys',
+        nargs='*',
+        metavar='KEY',
+        help='only what is below these keys, such as model.backbone',
+    )
     parser.add_argument(
-        '--python', action='store_true',
-        help='print it as one file of Python that inherits nothing, without origins')
+        '--python',
+        action='store_true',
+        help='print it as one file of Python that inherits nothing, without origins',
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='change entries of the config')
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change entries of the config',
+    )
     args = parser.parse_args(argv)
     if args.python and args.keys:
         parser.error('--python prints the whole config: leave KEY out')
@@ -48,17 +60,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(cfg.pretty_text)
         return
     values, known = dict(flatten(cfg.to_dict())), find_origins(path)
-    chosen = [key for key in values if not args.keys or any(
-        key == wanted or key.startswith(f'{wanted}.') for wanted in args.keys)]
+    chosen = [
+        key
+        for key in values
+        if not args.keys
+        or any(key == wanted or key.startswith(f'{wanted}.') for wanted in args.keys)
+    ]
     if not chosen:
-        raise ValueError(f'{path} has nothing at {", ".join(args.keys)}; its first keys are '
-                         f'{", ".join(dict.fromkeys(key.split(".")[0] for key in values))}')
+        raise ValueError(
+            f'{path} has nothing at {", ".join(args.keys)}; its first keys are '
+            f'{", ".join(dict.fromkeys(key.split(".")[0] for key in values))}'
+        )
     lines = [f'{key} = {values[key]!r}' for key in chosen]
     width = min(max(map(len, lines)), 72)
     for key, line in zip(chosen, lines):
         value, origin = known.get(key, (None, None))
-        print(f'{line:<{width}}  # '
-              f'{_short(origin) if origin and value == values[key] else "--cfg-options"}')
+        print(
+            f'{line:<{width}}  # '
+            f'{_short(origin) if origin and value == values[key] else "--cfg-options"}'
+        )
 
 
 def flatten(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:

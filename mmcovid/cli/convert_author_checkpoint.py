@@ -1,4 +1,5 @@
 """Convert a checkpoint of the author's LSTM-2 release for mmcovid."""
+
 import argparse
 from collections.abc import Sequence
 
@@ -20,14 +21,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'convert author-checkpoint',
         "Convert a checkpoint of the author's LSTM-2 release for mmcovid.",
-        'release.pth resnet18.pth')
+        'release.pth resnet18.pth',
+    )
     parser.add_argument('src', help='checkpoint of the release')
     parser.add_argument('dst', help='checkpoint to write')
     parser.add_argument(
-        '--backbone', choices=BACKBONES, help='backbone of the checkpoint (default: told from it)')
+        '--backbone', choices=BACKBONES, help='backbone of the checkpoint (default: told from it)'
+    )
     parser.add_argument(
-        '--weights-only-unsafe', action='store_true',
-        help='unpickle whatever the file holds; that can run any code, so trust its origin')
+        '--weights-only-unsafe',
+        action='store_true',
+        help='unpickle whatever the file holds; that can run any code, so trust its origin',
+    )
     return parser.parse_args(argv)
 
 
@@ -39,16 +44,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     weights = checkpoint['model_weights']
     backbone = args.backbone or infer_backbone(weights)
     if backbone is None:
-        raise ValueError(f'{args.src}: the backbone is none of {", ".join(BACKBONES)}; the '
-                         f'first weights are {", ".join(list(weights)[:10])}.')
+        raise ValueError(
+            f'{args.src}: the backbone is none of {", ".join(BACKBONES)}; the '
+            f'first weights are {", ".join(list(weights)[:10])}.'
+        )
     state_dict = convert_author_weights(weights, backbone)
 
     meta = dict(
-        dataset_meta=DEFAULT.to_meta(),
-        epoch=checkpoint.get('epoch'),
-        mmcovid_version=__version__)
+        dataset_meta=DEFAULT.to_meta(), epoch=checkpoint.get('epoch'), mmcovid_version=__version__
+    )
     with atomic_path(args.dst) as temporary:
         torch.save(dict(meta=meta, state_dict=state_dict), temporary)
     config = f'one-shot_{backbone}_fpn_lstm2_author-release.py'
-    print(f'{len(weights)} tensors of {args.src} written to {args.dst}; its config is '
-          f'configs/one_shot/{config}')
+    print(
+        f'{len(weights)} tensors of {args.src} written to {args.dst}; its config is '
+        f'configs/one_shot/{config}'
+    )

@@ -1,4 +1,5 @@
 """Convert the CNCB-NCOV lesion set to COCO JSON."""
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,38 +16,63 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'ROOT/mask/<patient>/<n>.png, or both flat as <patient>_<n>) to COCO JSON with one '
         'instance per connected lesion. '
         'Images stay where they are: use data_prefix=dict(img="ROOT/image/").',
-        'data/cncb/ct_lesion_seg --split lesions_trainval=train.txt --out data/cncb/annotations')
+        'data/cncb/ct_lesion_seg --split lesions_trainval=train.txt --out data/cncb/annotations',
+    )
     parser.add_argument('root', type=Path, help='folder that holds image/ and mask/')
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
-        '--split', action='append', default=[], metavar='[NAME=]FILE',
+        '--split',
+        action='append',
+        default=[],
+        metavar='[NAME=]FILE',
         help='text file of slices, one <patient>_<n>.jpg or <patient>/<n>.jpg per line; makes '
-        'NAME.json, or a JSON of the same name; repeat for each split')
+        'NAME.json, or a JSON of the same name; repeat for each split',
+    )
     split.add_argument(
-        '--test-fraction', type=float, metavar='F',
+        '--test-fraction',
+        type=float,
+        metavar='F',
         help='draw this share of the patients for lesions_test.json, the others go to '
-        'lesions_trainval.json')
+        'lesions_trainval.json',
+    )
     parser.add_argument(
-        '--val-fraction', type=float, metavar='F',
+        '--val-fraction',
+        type=float,
+        metavar='F',
         help='draw this share of the patients for validation, of those in the first split or in '
         'lesions_trainval.json if there is one, and write both parts as two more JSON; with none '
-        'of these options all slices go to lesions_all.json')
+        'of these options all slices go to lesions_all.json',
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the draws (default: 0)')
     parser.add_argument(
-        '--names', nargs=2, default=['lesions_train', 'lesions_val'], metavar=('TRAIN', 'VAL'),
-        help='names of these two JSON (default: lesions_train lesions_val)')
+        '--names',
+        nargs=2,
+        default=['lesions_train', 'lesions_val'],
+        metavar=('TRAIN', 'VAL'),
+        help='names of these two JSON (default: lesions_train lesions_val)',
+    )
     parser.add_argument(
-        '--min-area', type=int, default=100, metavar='PIXELS',
-        help='keep connected components of more pixels than this (default: 100)')
+        '--min-area',
+        type=int,
+        default=100,
+        metavar='PIXELS',
+        help='keep connected components of more pixels than this (default: 100)',
+    )
     parser.add_argument(
-        '--merge-lesions', action='store_true',
-        help='make one class "lesion" of GGO and consolidation')
+        '--merge-lesions',
+        action='store_true',
+        help='make one class "lesion" of GGO and consolidation',
+    )
     parser.add_argument(
-        '--skip-missing', action='store_true',
-        help='only warn of images without a mask and of masks without an image')
+        '--skip-missing',
+        action='store_true',
+        help='only warn of images without a mask and of masks without an image',
+    )
     parser.add_argument(
-        '--allow-patient-overlap', action='store_true',
-        help='only warn when split files share a patient')
+        '--allow-patient-overlap',
+        action='store_true',
+        help='only warn when split files share a patient',
+    )
     add_conversion_arguments(parser)
     return parser.parse_args(argv)
 
@@ -55,12 +81,15 @@ def choose_splits(args: argparse.Namespace, slices: list, lonely: list[str]) -> 
     """Slices per JSON name, as the options say."""
     splits = {}
     if args.split:
-        splits = {name: conversion.read_split(file, slices, lonely)
-                  for name, file in conversion.name_splits(args.split).items()}
+        splits = {
+            name: conversion.read_split(file, slices, lonely)
+            for name, file in conversion.name_splits(args.split).items()
+        }
         conversion.check_patients_apart(splits, only_warn=args.allow_patient_overlap)
     elif args.test_fraction is not None:
         splits = conversion.random_split(
-            slices, args.test_fraction, args.seed, ('lesions_trainval', 'lesions_test'))
+            slices, args.test_fraction, args.seed, ('lesions_trainval', 'lesions_test')
+        )
     if args.val_fraction is None:
         return splits or {'lesions_all': slices}
     first = next(iter(splits.values()), slices)
@@ -81,10 +110,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if drawn:
         options.update(drawn, seed=args.seed)
     totals = conversion.write_lesion_annotations(
-        args.out, splits, args.min_area, args.merge_lesions,
-        list(conversion.name_splits(args.split).values()), options, args.dry_run,
-        args.workers)
+        args.out,
+        splits,
+        args.min_area,
+        args.merge_lesions,
+        list(conversion.name_splits(args.split).values()),
+        options,
+        args.dry_run,
+        args.workers,
+    )
     print(conversion.format_totals(totals))
     unused = len({*slices}.difference(*splits.values()))
-    print(f'{unused} of {len(slices)} slices are in no split; '
-          f'{"nothing written" if args.dry_run else f"written to {args.out}"}')
+    print(
+        f'{unused} of {len(slices)} slices are in no split; '
+        f'{"nothing written" if args.dry_run else f"written to {args.out}"}'
+    )

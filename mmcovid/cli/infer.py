@@ -1,4 +1,5 @@
 """The command ``mmcovid-infer``."""
+
 import argparse
 import warnings
 from collections.abc import Sequence
@@ -20,46 +21,77 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'Segment the lesions of CT scans and classify the scans. Each gets a folder '
         'with masks, results.json, slices.csv and report.html. Research use only: this is no '
         'medical device.',
-        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/')
+        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/',
+    )
     parser.add_argument(
-        'inputs', nargs='+', metavar='INPUT',
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
         help='slice (picture or DICOM), folder of the pictures of one scan, folder of DICOM files, '
-        'NIfTI, NRRD or MetaImage volume, or folder of volumes')
+        'NIfTI, NRRD or MetaImage volume, or folder of volumes',
+    )
     parser.add_argument(
-        '--config', metavar='CFG', help='config: its path, or the base name of one of mmcovid '
-        '(default: the one saved in the weights)')
+        '--config',
+        metavar='CFG',
+        help='config: its path, or the base name of one of mmcovid '
+        '(default: the one saved in the weights)',
+    )
     parser.add_argument('--weights', required=True, metavar='CKPT', help='checkpoint')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument(
-        '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)')
+        '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)'
+    )
     parser.add_argument(
-        '--batch-size', type=int, default=4, metavar='N', help='slices in one pass (default: 4)')
+        '--batch-size', type=int, default=4, metavar='N', help='slices in one pass (default: 4)'
+    )
     parser.add_argument(
-        '--score-thr', type=float, default=0.3, metavar='SCORE',
-        help='least score of lesions (default: 0.3)')
+        '--score-thr',
+        type=float,
+        default=0.3,
+        metavar='SCORE',
+        help='least score of lesions (default: 0.3)',
+    )
     parser.add_argument(
-        '--aggregate', choices=tuple(AGGREGATES), default='mean',
+        '--aggregate',
+        choices=tuple(AGGREGATES),
+        default='mean',
         help='scores of a scan: mean or maximum of the scores of its slices, or the share of its '
-        'slices predicted as each class (default: mean)')
+        'slices predicted as each class (default: mean)',
+    )
     parser.add_argument(
-        '--region', choices=REGIONS, default='lung',
+        '--region',
+        choices=REGIONS,
+        default='lung',
         help='slices that the class of a volume is read from, found by threshold (default: lung); '
-        'of pictures all are taken')
+        'of pictures all are taken',
+    )
     parser.add_argument(
-        '--temperature', metavar='T',
+        '--temperature',
+        metavar='T',
         help='what image logits are divided by: a number, or temperature.json of '
-        'mmcovid report (default: that of the config)')
+        'mmcovid report (default: that of the config)',
+    )
     parser.add_argument(
-        '--abstain-below', type=float, metavar='SCORE',
-        help='leave the class undecided if its score is lower')
+        '--abstain-below',
+        type=float,
+        metavar='SCORE',
+        help='leave the class undecided if its score is lower',
+    )
     parser.add_argument(
-        '--dicom-seg', action='store_true',
-        help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed')
+        '--dicom-seg',
+        action='store_true',
+        help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
+    )
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace the folders of scans that exist')
+        '--overwrite', action='store_true', help='replace the folders of scans that exist'
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='change entries of the config')
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change entries of the config',
+    )
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
@@ -89,9 +121,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; its exit status is 1 if a scan failed or is incomplete."""
     args = parse_args(argv)
     settings = Settings(
-        score_thr=args.score_thr, aggregate=args.aggregate, region=args.region,
-        abstain_below=args.abstain_below, batch_size=args.batch_size, dicom_seg=args.dicom_seg,
-        overwrite=args.overwrite)
+        score_thr=args.score_thr,
+        aggregate=args.aggregate,
+        region=args.region,
+        abstain_below=args.abstain_below,
+        batch_size=args.batch_size,
+        dicom_seg=args.dicom_seg,
+        overwrite=args.overwrite,
+    )
     check_abstain_below(args.abstain_below)
     inferencer = load_inferencer(args)
     if args.dicom_seg:
@@ -100,8 +137,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for row in rows:
         print(tell(row))
     bad = [row for row in rows if row['status'] != 'ok']
-    print(f'{len(rows) - len(bad)} of {len(rows)} scans are complete; all in '
-          f'{args.out / "summary.csv"}')
+    print(
+        f'{len(rows) - len(bad)} of {len(rows)} scans are complete; all in '
+        f'{args.out / "summary.csv"}'
+    )
     if bad:
         raise SystemExit(1)
 

@@ -1,4 +1,5 @@
 """Publish a checkpoint: weights, config, classes and model card, without the optimiser."""
+
 import argparse
 from collections.abc import Sequence
 
@@ -10,14 +11,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'publish',
         'Publish a checkpoint: weights, config, classes and model card, without the optimiser.',
-        'work_dirs/lstm2/iter_30000.pth published/')
+        'work_dirs/lstm2/iter_30000.pth published/',
+    )
     parser.add_argument('checkpoint', help='checkpoint of a training')
     parser.add_argument(
-        'out', help='file to write: NAME.safetensors, which is loaded without any pickle, or '
+        'out',
+        help='file to write: NAME.safetensors, which is loaded without any pickle, or '
         'NAME.pth, to whose name 8 digits of its hash are added; or a folder, for a .safetensors '
-        'file named by the config and these digits')
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace the file if it is there')
+        'file named by the config and these digits',
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
     return parser.parse_args(argv)
 
 

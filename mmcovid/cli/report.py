@@ -1,4 +1,5 @@
 """Report on dumped predictions, for reviewers: figures with intervals, curves, calibration."""
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,37 +17,73 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'calibration and the worst errors from predictions of mmcovid test --out, and write '
         'report.html, report.json and CSV tables. Predictions of several models must be of the '
         'same test set; the others are compared with the first.',
-        'lstm2=predictions.pkl attention=other.pkl --out work_dirs/report')
+        'lstm2=predictions.pkl attention=other.pkl --out work_dirs/report',
+    )
     parser.add_argument(
-        'predictions', nargs='+', metavar='[NAME=]FILE.pkl',
-        help='dumped predictions; files of one NAME are training runs (seeds) of one model')
+        'predictions',
+        nargs='+',
+        metavar='[NAME=]FILE.pkl',
+        help='dumped predictions; files of one NAME are training runs (seeds) of one model',
+    )
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument('--rounds', type=int, default=2000, help='resamples (default: 2000)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the resamples (default: 0)')
     parser.add_argument(
-        '--unit', choices=UNITS, default='patient',
-        help='what slices are grouped into (default: patient); patients are resampled either way')
+        '--unit',
+        choices=UNITS,
+        default='patient',
+        help='what slices are grouped into (default: patient); patients are resampled either way',
+    )
     parser.add_argument(
-        '--aggregate', choices=tuple(AGGREGATES), default='mean',
+        '--aggregate',
+        choices=tuple(AGGREGATES),
+        default='mean',
         help='scores of a unit: mean or maximum of the scores of its slices, or the share of its '
-        'slices predicted as each class (default: mean)')
+        'slices predicted as each class (default: mean)',
+    )
     parser.add_argument(
-        '--calibrate-on', nargs='+', default=[], metavar='VAL.pkl',
+        '--calibrate-on',
+        nargs='+',
+        default=[],
+        metavar='VAL.pkl',
         help='predictions on a validation set, one file for each of PREDICTIONS in the same '
-        'order, to fit temperatures on; they are written to temperature.json')
+        'order, to fit temperatures on; they are written to temperature.json',
+    )
     parser.add_argument(
-        '--abstain-below', type=float, metavar='SCORE',
-        help='also report coverage and accuracy if cases of a lower confidence are undecided')
-    parser.add_argument('--metadata', metavar='CSV', help='table with a column img_id, scan_id or '
-                        'patient_id')
-    parser.add_argument('--subgroup', nargs='+', default=[], metavar='COLUMN',
-                        help='report on the groups of these columns of the metadata')
-    parser.add_argument('--score-thr', type=float, default=0.3,
-                        help='least score of lesions that count for Dice (default: 0.3)')
-    parser.add_argument('--gallery', type=int, default=12, metavar='N',
-                        help='pictures of the N worst errors of each model (default: 12)')
-    parser.add_argument('--image-root', default='', metavar='DIR',
-                        help='folder that the image paths of the predictions are below')
+        '--abstain-below',
+        type=float,
+        metavar='SCORE',
+        help='also report coverage and accuracy if cases of a lower confidence are undecided',
+    )
+    parser.add_argument(
+        '--metadata', metavar='CSV', help='table with a column img_id, scan_id or patient_id'
+    )
+    parser.add_argument(
+        '--subgroup',
+        nargs='+',
+        default=[],
+        metavar='COLUMN',
+        help='report on the groups of these columns of the metadata',
+    )
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='least score of lesions that count for Dice (default: 0.3)',
+    )
+    parser.add_argument(
+        '--gallery',
+        type=int,
+        default=12,
+        metavar='N',
+        help='pictures of the N worst errors of each model (default: 12)',
+    )
+    parser.add_argument(
+        '--image-root',
+        default='',
+        metavar='DIR',
+        help='folder that the image paths of the predictions are below',
+    )
     args = parser.parse_args(argv)
     if bool(args.metadata) != bool(args.subgroup):
         parser.error('--metadata and --subgroup need each other')
@@ -60,17 +97,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     settings = Settings(
-        unit=args.unit, aggregate=args.aggregate, rounds=args.rounds, seed=args.seed,
-        score_thr=args.score_thr, abstain_below=args.abstain_below, metadata=args.metadata,
-        subgroups=args.subgroup, gallery=args.gallery, image_root=args.image_root)
+        unit=args.unit,
+        aggregate=args.aggregate,
+        rounds=args.rounds,
+        seed=args.seed,
+        score_thr=args.score_thr,
+        abstain_below=args.abstain_below,
+        metadata=args.metadata,
+        subgroups=args.subgroup,
+        gallery=args.gallery,
+        image_root=args.image_root,
+    )
     models = load_models(args.predictions)
     validation = load_validation(models, args.calibrate_on) if args.calibrate_on else None
     report = write_report(models, args.out, settings, validation).report
     for level, by_model in report.figures.items():
         for name, figures in by_model.items():
             for key in ('mAP', 'per_image_mAP') if level == 'lesion' else ('accuracy',):
-                print(f'{name}, {key} by {level}: {figures[key].value:.4f} '
-                      f'({figures[key].low:.4f} to {figures[key].high:.4f})')
+                print(
+                    f'{name}, {key} by {level}: {figures[key].value:.4f} '
+                    f'({figures[key].low:.4f} to {figures[key].high:.4f})'
+                )
     for note in report.notes:
         print(f'note: {note}')
     print(f'written to {args.out / "report.html"}')

@@ -1,4 +1,5 @@
 """What commands share that build a runner from a config."""
+
 import argparse
 import os
 from pathlib import Path
@@ -13,18 +14,26 @@ from mmcovid.utils.configs import find_config
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every script that builds a runner from a config."""
     parser.add_argument(
-        '--work-dir', help='folder of logs and results (default: the work_dir of the config, or '
-        'work_dirs/<name of the config>)')
+        '--work-dir',
+        help='folder of logs and results (default: the work_dir of the config, or '
+        'work_dirs/<name of the config>)',
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
         help='change entries of the config, such as train_dataloader.batch_size=2 or '
-        'model.test_cfg.rcnn.score_thr=0.3; lists are written "[a,b]", with no space')
+        'model.test_cfg.rcnn.score_thr=0.3; lists are written "[a,b]", with no space',
+    )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='what started the processes of a distributed run')
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
     # torch.distributed.launch says it as an argument, torchrun in the environment.
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def load_config(args: argparse.Namespace) -> Config:

@@ -1,4 +1,5 @@
 """Test a checkpoint on both tasks; print one table and write it as JSON."""
+
 import argparse
 import os
 from collections.abc import Sequence
@@ -24,16 +25,22 @@ from mmcovid.utils.files import write_json
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
-        'test', 'Test a checkpoint on both tasks; print one table and write it as JSON.',
-        'one-shot_r18_fpn_lstm2_cncb work_dirs/lstm2/iter_30000.pth --out predictions.pkl')
+        'test',
+        'Test a checkpoint on both tasks; print one table and write it as JSON.',
+        'one-shot_r18_fpn_lstm2_cncb work_dirs/lstm2/iter_30000.pth --out predictions.pkl',
+    )
     parser.add_argument('config', help='its path, or the base name of one of mmcovid')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument(
-        '--out', metavar='PREDICTIONS.pkl', help='dump the predictions to this pickle file')
+        '--out', metavar='PREDICTIONS.pkl', help='dump the predictions to this pickle file'
+    )
     parser.add_argument('--show-dir', metavar='DIR', help='draw every slice into this folder')
     parser.add_argument(
-        '--temperature', metavar='T', help='what image logits are divided by to become scores: a '
-        'number, or temperature.json of "mmcovid report" (default: that of the config)')
+        '--temperature',
+        metavar='T',
+        help='what image logits are divided by to become scores: a '
+        'number, or temperature.json of "mmcovid report" (default: that of the config)',
+    )
     add_common_arguments(parser)
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
@@ -47,8 +54,10 @@ def draw_into(cfg: Config, folder: str) -> None:
     """Turn on drawing; an absolute path keeps the hook from adding work dir and time stamp."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise ValueError('--show-dir needs default_hooks.visualization in the config, as in '
-                         'configs/_base_/default_runtime.py')
+        raise ValueError(
+            '--show-dir needs default_hooks.visualization in the config, as in '
+            'configs/_base_/default_runtime.py'
+        )
     hook.draw = True
     hook.test_out_dir = str(Path(folder).resolve())
 

@@ -1,4 +1,5 @@
 """Train a model from a config."""
+
 import argparse
 import os
 from collections.abc import Sequence
@@ -14,26 +15,39 @@ from mmcovid.cli.runner import add_common_arguments, build_runner, enable_amp, l
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
-        'train', 'Train a model from a config.',
-        'one-shot_r18_fpn_lstm2_cncb --work-dir work_dirs/lstm2 --resume')
+        'train',
+        'Train a model from a config.',
+        'one-shot_r18_fpn_lstm2_cncb --work-dir work_dirs/lstm2 --resume',
+    )
     parser.add_argument('config', help='its path, or the base name of one of mmcovid')
+    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument(
-        '--amp', action='store_true', help='train with automatic mixed precision')
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the latest in the work dir if none is named',
+    )
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the latest in the work dir if none is named')
-    parser.add_argument(
-        '--audit', action='store_true',
+        '--audit',
+        action='store_true',
         help='first look for patients and slices that are in more than one split of the config, '
-        'and stop if there are any ("mmcovid audit" does the same alone)')
+        'and stop if there are any ("mmcovid audit" does the same alone)',
+    )
     parser.add_argument(
-        '--audit-allow', action='append', default=[], metavar='KIND[:PATTERN]',
-        help='a known finding of the audit, with which to go on')
+        '--audit-allow',
+        action='append',
+        default=[],
+        metavar='KIND[:PATTERN]',
+        help='a known finding of the audit, with which to go on',
+    )
     add_common_arguments(parser)
     args = parser.parse_args(argv)
     if args.resume and args.resume.endswith(SUFFIX):
-        parser.error(f'--resume {args.resume}: no optimiser is in it. Begin with its weights: '
-                     f'--cfg-options load_from={args.resume}')
+        parser.error(
+            f'--resume {args.resume}: no optimiser is in it. Begin with its weights: '
+            f'--cfg-options load_from={args.resume}'
+        )
     return args
 
 
@@ -47,6 +61,7 @@ def stop_at_leakage(cfg: Config, allow: list[str]) -> None:
         return
     from mmcovid.data_tools.leakage import audit_splits, report
     from mmcovid.datasets.of_config import audit_splits_of
+
     audit = audit_splits(audit_splits_of(cfg), allow=allow, workers=os.cpu_count() or 1)
     report(audit, Path(cfg.work_dir, 'leakage'))
     if audit.leaks:

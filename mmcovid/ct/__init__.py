@@ -1,4 +1,5 @@
 """CT as it comes from a scanner: reading, windowing, and masks on the same grid."""
+
 from .dicom import Series, list_series
 from .inputs import (
     PICTURE_SUFFIXES,
@@ -27,9 +28,33 @@ from .volume import (
 )
 
 __all__ = [
-    'LEVEL', 'PICTURE_SUFFIXES', 'WIDTH', 'CTVolume', 'Grid', 'InputKind', 'Series', 'SlicePath',
-    'apply_window', 'check_picture', 'check_size', 'find_lungs', 'find_region', 'find_slice',
-    'find_volumes', 'has_dicom', 'is_ct', 'is_picture', 'kind_of', 'list_series', 'list_slices',
-    'read_grey', 'read_picture', 'read_slice', 'read_volume', 'to_grey', 'to_stored',
-    'volume_suffix', 'write_mask'
+    'LEVEL',
+    'PICTURE_SUFFIXES',
+    'WIDTH',
+    'CTVolume',
+    'Grid',
+    'InputKind',
+    'Series',
+    'SlicePath',
+    'apply_window',
+    'check_picture',
+    'check_size',
+    'find_lungs',
+    'find_region',
+    'find_slice',
+    'find_volumes',
+    'has_dicom',
+    'is_ct',
+    'is_picture',
+    'kind_of',
+    'list_series',
+    'list_slices',
+    'read_grey',
+    'read_picture',
+    'read_slice',
+    'read_volume',
+    'to_grey',
+    'to_stored',
+    'volume_suffix',
+    'write_mask',
 ]

@@ -1,4 +1,5 @@
 """DICOM files and series: headers first, all checks on them, then the pixels."""
+
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from os import fspath
@@ -16,10 +17,23 @@ from .volume import CTVolume, Grid, check_size, make_volume
 
 SUFFIXES = ('.dcm', '.dicom', '.ima')
 _TAGS = [
-    'SOPClassUID', 'Modality', 'SeriesInstanceUID', 'StudyInstanceUID', 'SeriesDescription',
-    'PatientID', 'Rows', 'Columns', 'NumberOfFrames', 'SamplesPerPixel', 'RescaleSlope',
-    'RescaleIntercept', 'ImagePositionPatient', 'ImageOrientationPatient', 'PixelSpacing',
-    'SliceThickness', 'BitsAllocated'
+    'SOPClassUID',
+    'Modality',
+    'SeriesInstanceUID',
+    'StudyInstanceUID',
+    'SeriesDescription',
+    'PatientID',
+    'Rows',
+    'Columns',
+    'NumberOfFrames',
+    'SamplesPerPixel',
+    'RescaleSlope',
+    'RescaleIntercept',
+    'ImagePositionPatient',
+    'ImageOrientationPatient',
+    'PixelSpacing',
+    'SliceThickness',
+    'BitsAllocated',
 ]
 #: Steps between slices may differ by this part of the usual one.
 STEP_TOLERANCE = 0.05
@@ -79,8 +93,12 @@ def list_series(folder: str | Path) -> list[Series]:
             header = _read_header(path)
             series[str(header.SeriesInstanceUID)].append((header, fspath(path)))
     return [
-        Series(uid, str(members[0][0].Modality),
-               str(members[0][0].get('SeriesDescription', '')), tuple(p for _, p in members))
+        Series(
+            uid,
+            str(members[0][0].Modality),
+            str(members[0][0].get('SeriesDescription', '')),
+            tuple(p for _, p in members),
+        )
         for uid, members in sorted(series.items())
     ]
 
@@ -94,13 +112,17 @@ def choose_series(folder: str | Path, uid: str | None = None) -> Series:
     """
     series = list_series(folder)
     if not series:
-        raise FileNotFoundError(f'{folder}: holds no DICOM file; sub-folders are not searched. '
-                                'Give the folder of one series.')
+        raise FileNotFoundError(
+            f'{folder}: holds no DICOM file; sub-folders are not searched. '
+            'Give the folder of one series.'
+        )
     chosen = [each for each in series if uid in (None, each.uid)]
     if len(chosen) != 1:
         trouble = f'no series {uid}' if not chosen else f'{len(series)} series'
-        raise ValueError(f'{folder}: {trouble}. Choose one by its UID, as {folder}#<UID>, of '
-                         + '; '.join(map(str, series)))
+        raise ValueError(
+            f'{folder}: {trouble}. Choose one by its UID, as {folder}#<UID>, of '
+            + '; '.join(map(str, series))
+        )
     return chosen[0]
 
 
@@ -123,9 +145,11 @@ def read_series(files: Sequence[str], path: str | Path) -> CTVolume:
     stored = Grid(
         spacing=np.array([*first.spacing, step]),
         origin=first.position,
-        direction=np.stack(axes, axis=1))
+        direction=np.stack(axes, axis=1),
+    )
     return make_volume(
-        np.stack([_read_pixels(each.path) for each in slices]), stored,
+        np.stack([_read_pixels(each.path) for each in slices]),
+        stored,
         dict(
             path=fspath(path),
             files=tuple(each.path for each in slices),
@@ -133,7 +157,9 @@ def read_series(files: Sequence[str], path: str | Path) -> CTVolume:
             patient_id=str(first.header.get('PatientID', '')),
             study_uid=str(first.header.get('StudyInstanceUID', '')),
             series_uid=str(first.header.SeriesInstanceUID),
-            series_description=str(first.header.get('SeriesDescription', ''))))
+            series_description=str(first.header.get('SeriesDescription', '')),
+        ),
+    )
 
 
 def _read_header(path: str | Path) -> pydicom.Dataset:
@@ -147,8 +173,10 @@ def _read_header(path: str | Path) -> pydicom.Dataset:
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever broken bytes lead to
-        raise ValueError(f'{path}: cannot be read as a DICOM image ({error}). Copy or '
-                         'export it again, or take it out.') from error
+        raise ValueError(
+            f'{path}: cannot be read as a DICOM image ({error}). Copy or '
+            'export it again, or take it out.'
+        ) from error
     return header
 
 
@@ -162,18 +190,24 @@ def _parse_header(header: pydicom.Dataset, path: str) -> _Slice:
         except (TypeError, ValueError):
             numbers = np.empty(0)
         if value is None or numbers.size != number or not np.isfinite(numbers).all():
-            raise ValueError(f'{path}: {name} is missing or no number ({value}). Export the CT '
-                             'with all its tags.')
+            raise ValueError(
+                f'{path}: {name} is missing or no number ({value}). Export the CT '
+                'with all its tags.'
+            )
         return numbers
 
     if header.get('SamplesPerPixel', 1) != 1:
-        raise ValueError(f'{path}: is a colour picture, such as a secondary capture, and has no '
-                         'Hounsfield units. Give the CT itself.')
+        raise ValueError(
+            f'{path}: is a colour picture, such as a secondary capture, and has no '
+            'Hounsfield units. Give the CT itself.'
+        )
     if header.Modality != 'CT':
         raise ValueError(f'{path}: is of modality {header.Modality}, not CT. Give the CT series.')
     if int(header.get('NumberOfFrames') or 1) != 1:
-        raise ValueError(f'{path}: holds {header.NumberOfFrames} frames. Convert it to NIfTI or '
-                         'to one file for each slice, with dcm2niix for instance.')
+        raise ValueError(
+            f'{path}: holds {header.NumberOfFrames} frames. Convert it to NIfTI or '
+            'to one file for each slice, with dcm2niix for instance.'
+        )
     rows, columns = (int(need(name, 1)[0]) for name in ('Rows', 'Columns'))
     check_size(path, rows, columns)
     if need('RescaleSlope', 1)[0] == 0:
@@ -181,17 +215,27 @@ def _parse_header(header: pydicom.Dataset, path: str) -> _Slice:
     need('RescaleIntercept', 1)
     axes = need('ImageOrientationPatient', 6).reshape(2, 3)
     if not np.allclose(axes @ axes.T, np.eye(2), atol=1e-3):
-        raise ValueError(f'{path}: ImageOrientationPatient {axes.ravel().tolist()} is no pair of '
-                         'orthogonal unit vectors. Export the CT again.')
+        raise ValueError(
+            f'{path}: ImageOrientationPatient {axes.ravel().tolist()} is no pair of '
+            'orthogonal unit vectors. Export the CT again.'
+        )
     if abs(_normal(axes)[2]) < np.sqrt(0.5):
-        raise ValueError(f'{path}: is no axial slice (a localiser, or sagittal or coronal). Give '
-                         'the axial series.')
+        raise ValueError(
+            f'{path}: is no axial slice (a localiser, or sagittal or coronal). Give '
+            'the axial series.'
+        )
     row_step, column_step = need('PixelSpacing', 2)
     if min(row_step, column_step) <= 0:
         raise ValueError(f'{path}: PixelSpacing is not above 0. Export the CT again.')
-    return _Slice(path, (rows, columns), (column_step, row_step), axes,
-                  need('ImagePositionPatient', 3), float(header.get('SliceThickness') or 1),
-                  header)
+    return _Slice(
+        path,
+        (rows, columns),
+        (column_step, row_step),
+        axes,
+        need('ImagePositionPatient', 3),
+        float(header.get('SliceThickness') or 1),
+        header,
+    )
 
 
 def _normal(axes: np.ndarray) -> np.ndarray:
@@ -211,14 +255,22 @@ def _sort(slices: list[_Slice], path: str | Path) -> tuple[list[_Slice], float]:
     sizes = Counter(each.size for each in slices)
     if len(sizes) > 1:
         odd = [each.path for each in slices if each.size != sizes.most_common(1)[0][0]]
-        raise ValueError(f'{path}: slices of {len(sizes)} sizes, odd ones {name_some(odd)}. '
-                         f'{remedy}')
-    odd = [each.path for each in slices if not (
-        np.allclose(each.axes, first.axes, atol=1e-3)
-        and np.allclose(each.spacing, first.spacing, rtol=1e-3))]
+        raise ValueError(
+            f'{path}: slices of {len(sizes)} sizes, odd ones {name_some(odd)}. {remedy}'
+        )
+    odd = [
+        each.path
+        for each in slices
+        if not (
+            np.allclose(each.axes, first.axes, atol=1e-3)
+            and np.allclose(each.spacing, first.spacing, rtol=1e-3)
+        )
+    ]
     if odd:
-        raise ValueError(f'{path}: slices of another orientation or pixel spacing than '
-                         f'{first.path}, {name_some(odd)}. {remedy}')
+        raise ValueError(
+            f'{path}: slices of another orientation or pixel spacing than '
+            f'{first.path}, {name_some(odd)}. {remedy}'
+        )
     if len(slices) == 1:
         return slices, abs(first.thickness) or 1.0
 
@@ -233,16 +285,22 @@ def _sort(slices: list[_Slice], path: str | Path) -> tuple[list[_Slice], float]:
         raise ValueError(f'{path}: two slices at one position, {name_some(pairs)}. {remedy}')
     irregular = np.flatnonzero(np.abs(steps - usual) > STEP_TOLERANCE * usual)
     if len(irregular):
-        gaps = [f'{steps[i]:.2f} mm between {slices[i].path} and {slices[i + 1].path}'
-                for i in irregular]
-        raise ValueError(f'{path}: slices are {usual:.2f} mm apart, but not everywhere, '
-                         f'{name_some(gaps)}. Slices may be missing. {remedy}')
+        gaps = [
+            f'{steps[i]:.2f} mm between {slices[i].path} and {slices[i + 1].path}'
+            for i in irregular
+        ]
+        raise ValueError(
+            f'{path}: slices are {usual:.2f} mm apart, but not everywhere, '
+            f'{name_some(gaps)}. Slices may be missing. {remedy}'
+        )
     drift = positions - positions[0]
     drift = np.linalg.norm(drift - np.outer(drift @ normal, normal), axis=1).max()
     if drift > min(first.spacing):
-        raise ValueError(f'{path}: slices are shifted by up to {drift:.2f} mm against each other '
-                         '(gantry tilt). Resample the series to a straight grid, with dcm2niix '
-                         'for instance, or give its files one by one.')
+        raise ValueError(
+            f'{path}: slices are shifted by up to {drift:.2f} mm against each other '
+            '(gantry tilt). Resample the series to a straight grid, with dcm2niix '
+            'for instance, or give its files one by one.'
+        )
     return slices, usual
 
 
@@ -256,12 +314,16 @@ def _read_pixels(path: str) -> np.ndarray:
         dataset = pydicom.dcmread(path)
         syntax = dataset.file_meta.TransferSyntaxUID
         if not get_decoder(syntax).is_available:
-            raise ValueError(f'no decoder for {syntax.name}: pip install pylibjpeg '
-                             'pylibjpeg-libjpeg pylibjpeg-openjpeg')
+            raise ValueError(
+                f'no decoder for {syntax.name}: pip install pylibjpeg '
+                'pylibjpeg-libjpeg pylibjpeg-openjpeg'
+            )
         pixels = dataset.pixel_array
         if pixels.shape != (dataset.Rows, dataset.Columns):
             raise ValueError(f'pixels of shape {pixels.shape}')
         return apply_rescale(pixels, dataset).astype(np.float32)
     except Exception as error:  # decoders raise what they like
-        raise ValueError(f'{path}: its pixels cannot be read ({error}). If the file is truncated, '
-                         'copy or export it again.') from error
+        raise ValueError(
+            f'{path}: its pixels cannot be read ({error}). If the file is truncated, '
+            'copy or export it again.'
+        ) from error

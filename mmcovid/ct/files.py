@@ -1,4 +1,5 @@
 """Volumes in one file: NIfTI, NRRD and MetaImage, read by ITK once their header is found good."""
+
 import gzip
 import os
 import re
@@ -47,11 +48,15 @@ def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
         raise _broken(path, error) from error
     size = reader.GetSize()
     if len(size) < 2 or prod(size[3:]) > 1:
-        raise ValueError(f'{path}: has {len(size)} axes ({" x ".join(map(str, size))}). Give one '
-                         'volume, of three axes.')
+        raise ValueError(
+            f'{path}: has {len(size)} axes ({" x ".join(map(str, size))}). Give one '
+            'volume, of three axes.'
+        )
     if reader.GetNumberOfComponents() != 1:
-        raise ValueError(f'{path}: has {reader.GetNumberOfComponents()} values a voxel, such as '
-                         'colours. Give the CT itself.')
+        raise ValueError(
+            f'{path}: has {reader.GetNumberOfComponents()} values a voxel, such as '
+            'colours. Give the CT itself.'
+        )
     size = (*size, 1)[:3]
     axis = slice_axis(_grid(reader).direction)
     width, height = (length for i, length in enumerate(size) if i != axis)
@@ -70,7 +75,8 @@ def read_file(path: str | Path) -> CTVolume:
 
     reader, _ = open_file(path)
     check = {'MetaImageIO': _check_metaimage, 'NiftiImageIO': _check_nifti}.get(
-        IMAGE_IO[volume_suffix(path)])
+        IMAGE_IO[volume_suffix(path)]
+    )
     try:
         if check:
             check(Path(path))
@@ -90,7 +96,8 @@ def _grid(image: 'sitk.Image | sitk.ImageFileReader') -> Grid:
     return Grid(
         spacing=np.array([*image.GetSpacing(), 1.0][:3]),
         origin=np.array([*image.GetOrigin(), 0.0][:3]),
-        direction=direction[:3, :3])
+        direction=direction[:3, :3],
+    )
 
 
 def _check_data_files(path: Path, suffix: str) -> None:
@@ -117,7 +124,8 @@ def _check_data_files(path: Path, suffix: str) -> None:
     if name.name != str(name) or '%' in str(name) or not (path.parent / name).is_file():
         raise ValueError(
             f'{path}: its voxels are in {value.splitlines()[0]!r}, which is no single file in the '
-            'folder of the header. Put both into one folder, or convert the volume to one file.')
+            'folder of the header. Put both into one folder, or convert the volume to one file.'
+        )
 
 
 def _check_metaimage(path: Path) -> None:
@@ -150,7 +158,7 @@ def _check_nifti(path: Path) -> None:
             sizes, kind = np.frombuffer(head, order + 'i8', 8, 16), head[12:14]
             begin = np.frombuffer(head, order + 'i8', 1, 168)[0]
         bits = np.frombuffer(head, order + 'i2', 1, 72 if sizes.itemsize == 2 else 14)[0]
-        left = prod(int(size) for size in sizes[1:sizes[0] + 1]) * int(bits) // 8
+        left = prod(int(size) for size in sizes[1 : sizes[0] + 1]) * int(bits) // 8
         floats = {16: 'f4', 64: 'f8'}.get(np.frombuffer(kind, order + 'i2')[0])
         file.seek(int(begin))
         while left > 0:
@@ -159,11 +167,14 @@ def _check_nifti(path: Path) -> None:
                 raise EOFError(f'{left} bytes of its voxels are missing')
             left -= len(block)
             if floats and not np.isfinite(np.frombuffer(block, order + floats)).all():
-                raise ValueError('has values that are not finite: replace them, by -1000 HU (air) '
-                                 'for instance')
+                raise ValueError(
+                    'has values that are not finite: replace them, by -1000 HU (air) for instance'
+                )
 
 
 def _broken(path: str | Path, error: object) -> ValueError:
     """The last line of ITK's message tells what is wrong."""
-    return ValueError(f'{path}: cannot be read ({str(error).strip().splitlines()[-1]}). If it is '
-                      'truncated, copy or export it again.')
+    return ValueError(
+        f'{path}: cannot be read ({str(error).strip().splitlines()[-1]}). If it is '
+        'truncated, copy or export it again.'
+    )

@@ -1,4 +1,5 @@
 """What an input is, and names for what is written about it."""
+
 import os
 from collections.abc import Sequence
 from enum import Enum
@@ -69,25 +70,30 @@ def has_dicom(folder: str | os.PathLike) -> bool:
 def find_volumes(folder: str | os.PathLike) -> list[str]:
     """Volumes of a folder: files, and sub-folders that hold DICOM files, by name."""
     return [
-        fspath(path) for path in sorted(Path(folder).iterdir())
-        if path.exists() and kind_of(path) in (InputKind.VOLUME, InputKind.SERIES)]
+        fspath(path)
+        for path in sorted(Path(folder).iterdir())
+        if path.exists() and kind_of(path) in (InputKind.VOLUME, InputKind.SERIES)
+    ]
 
 
 def images_in(folder: str) -> list[str]:
     """Images and volumes directly in a folder; what else it holds is counted in the log."""
-    entries = sorted(
-        entry for entry in Path(folder).iterdir() if not entry.name.startswith('.'))
+    entries = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith('.'))
     images = [
-        str(entry) for entry in entries
-        if entry.is_file() and (is_picture(entry) or volume_suffix(entry))]
+        str(entry)
+        for entry in entries
+        if entry.is_file() and (is_picture(entry) or volume_suffix(entry))
+    ]
     if not images:
         raise FileNotFoundError(
             f'{folder} holds no image file ({", ".join(PICTURE_SUFFIXES)}), no volume and no DICOM '
-            'file; sub-folders are not searched: give a list of folders')
+            'file; sub-folders are not searched: give a list of folders'
+        )
     if len(images) < len(entries):
         log(
             f'{folder}: {len(images)} images or volumes; {len(entries) - len(images)} other files '
-            'and sub-folders are left out.')
+            'and sub-folders are left out.'
+        )
     return images
 
 
@@ -103,11 +109,18 @@ def name_outputs(paths: Sequence[str]) -> dict[str, str]:
     """
     distinct = list(dict.fromkeys(paths))
     whole = {path: os.path.abspath(path) for path in distinct}
-    root = os.path.dirname(os.path.commonprefix(
-        [os.path.dirname(path) + os.sep for path in whole.values()])) if distinct else ''
+    root = (
+        os.path.dirname(
+            os.path.commonprefix([os.path.dirname(path) + os.sep for path in whole.values()])
+        )
+        if distinct
+        else ''
+    )
     below = {path: os.path.relpath(whole[path], root) for path in distinct}
-    for names in ({path: Path(path).stem for path in distinct},
-                  {path: os.path.splitext(below[path])[0] for path in distinct}):
+    for names in (
+        {path: Path(path).stem for path in distinct},
+        {path: os.path.splitext(below[path])[0] for path in distinct},
+    ):
         if len(set(names.values())) == len(distinct):
             return names
     return below

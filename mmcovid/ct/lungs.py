@@ -1,4 +1,5 @@
 """The lungs of a slice, by threshold, whatever its grey levels mean."""
+
 import cv2
 import numpy as np
 

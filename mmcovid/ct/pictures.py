@@ -1,4 +1,5 @@
 """Slices as pixels, from pictures and from CT as it comes from a scanner."""
+
 import os
 
 import cv2
@@ -29,12 +30,13 @@ def check_picture(path: str | os.PathLike) -> None:
         return
     check_size(path, *size)
     if pages > 1:
-        raise ValueError(f'{path}: holds {pages} pictures. Give one file for each slice, or '
-                         'convert it to a volume such as NIfTI.')
+        raise ValueError(
+            f'{path}: holds {pages} pictures. Give one file for each slice, or '
+            'convert it to a volume such as NIfTI.'
+        )
 
 
-def read_slice(path: str | os.PathLike,
-               window: tuple[float, float] = (LEVEL, WIDTH)) -> np.ndarray:
+def read_slice(path: str | os.PathLike, window: tuple[float, float] = (LEVEL, WIDTH)) -> np.ndarray:
     """The pixels of a slice.
 
     Args:
@@ -85,19 +87,28 @@ def to_grey(pixels: np.ndarray, name: str) -> np.ndarray:
         ValueError: The image is empty, has another shape or values that are not finite.
     """
     pixels = np.asarray(pixels)
-    if pixels.size == 0 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in (
-            (), (1,), (3,), (4,)):
+    if (
+        pixels.size == 0
+        or pixels.ndim not in (2, 3)
+        or pixels.shape[2:] not in ((), (1,), (3,), (4,))
+    ):
         raise ValueError(
             f'{name}: a slice must be of shape (H, W) or (H, W, 1 | 3 | 4) and not empty, '
-            f'but is {pixels.shape}. Give one slice at a time, channels last.')
+            f'but is {pixels.shape}. Give one slice at a time, channels last.'
+        )
     if pixels.dtype not in (np.uint8, np.uint16):
         # integers as loaded turn grey exactly, all else goes to OpenCV as float
         pixels = pixels.astype(np.float32)
     if pixels.ndim == 3:
-        pixels = pixels[..., 0] if pixels.shape[2] == 1 else cv2.cvtColor(
-            np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
+        pixels = (
+            pixels[..., 0]
+            if pixels.shape[2] == 1
+            else cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
+        )
     pixels = pixels.astype(np.float32)
     if not np.isfinite(pixels).all():
-        raise ValueError(f'{name}: has values that are not finite. Replace them, by the value of '
-                         'air for instance.')
+        raise ValueError(
+            f'{name}: has values that are not finite. Replace them, by the value of '
+            'air for instance.'
+        )
     return pixels

@@ -1,4 +1,5 @@
 """Which slices of a volume show the body or the lungs, by threshold."""
+
 import numpy as np
 from scipy import ndimage
 

@@ -1,4 +1,5 @@
 """Slices of volumes by name: ``scan.nrrd#012`` is the thirteenth slice of ``scan.nrrd``."""
+
 import os
 import re
 from os import fspath
@@ -41,7 +42,7 @@ class SlicePath(NamedTuple):
         if self.index is None:
             return self.path
         suffix = volume_suffix(self.path)
-        stem = self.path[:len(self.path) - len(suffix)]
+        stem = self.path[: len(self.path) - len(suffix)]
         uid = f'_{self.series_uid}' if self.series_uid else ''
         last = (suffix or '.dcm').rsplit('.', 1)[1]
         return f'{stem}{uid}_{self.index:03d}.{last}'

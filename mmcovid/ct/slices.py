@@ -1,4 +1,5 @@
 """Volumes and their slices, of any format."""
+
 import logging
 import os
 from functools import lru_cache
@@ -45,8 +46,10 @@ def read_volume(path: str | os.PathLike, series_uid: str | None = None) -> CTVol
         return read_series([path], path)
     if not os.path.exists(path):
         raise FileNotFoundError(f'{path}: no such file or folder.')
-    raise ValueError(f'{path}: is no CT volume. Give a DICOM file or folder, or a file that ends '
-                     f'in {", ".join(IMAGE_IO)}.')
+    raise ValueError(
+        f'{path}: is no CT volume. Give a DICOM file or folder, or a file that ends '
+        f'in {", ".join(IMAGE_IO)}.'
+    )
 
 
 def list_slices(path: str | os.PathLike) -> list[str]:
@@ -106,12 +109,14 @@ def find_slice(path: str | os.PathLike) -> tuple[CTVolume, int]:
         raise ValueError(
             f'{path}: has {len(volume)} slices. Name one, from {wanted._replace(index=0)} to '
             f'{wanted._replace(index=len(volume) - 1)}. OneShotInferencer and VolumeDataset take '
-            'whole volumes.')
+            'whole volumes.'
+        )
     return volume, index
 
 
-def read_picture(path: str | os.PathLike,
-                 window: tuple[float, float] = (LEVEL, WIDTH)) -> np.ndarray:
+def read_picture(
+    path: str | os.PathLike, window: tuple[float, float] = (LEVEL, WIDTH)
+) -> np.ndarray:
     """A slice as a picture.
 
     Args:
@@ -134,6 +139,9 @@ def _keep(path: str, uid: str | None, *stamp: int) -> CTVolume | Failure:
         return Failure(path, str(error))
     least = volume.array.min()
     if least > _LEAST_OF_A_CT:
-        log(f'{path}: its least value is {least}. A CT in Hounsfield units has air, about '
-            '-1000: if these are other units, its results mean nothing.', level=logging.WARNING)
+        log(
+            f'{path}: its least value is {least}. A CT in Hounsfield units has air, about '
+            '-1000: if these are other units, its results mean nothing.',
+            level=logging.WARNING,
+        )
     return volume

@@ -1,4 +1,5 @@
 """CT volumes in Hounsfield units (HU), their place in the patient, and grey windows."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -84,17 +85,21 @@ def make_volume(array: np.ndarray, stored: Grid, metadata: Mapping) -> CTVolume:
     """
     if not np.isfinite(array).all():
         count = array.size - np.isfinite(array).sum()
-        raise ValueError(f'{metadata["path"]}: {count} values are not finite. Replace them, by '
-                         '-1000 HU (air) for instance.')
+        raise ValueError(
+            f'{metadata["path"]}: {count} values are not finite. Replace them, by '
+            '-1000 HU (air) for instance.'
+        )
     axes, signs = _patient_axes(stored.direction)
     array = array.transpose([2 - axis for axis in axes[::-1]])[
-        tuple(slice(None, None, sign) for sign in signs[::-1])]
+        tuple(slice(None, None, sign) for sign in signs[::-1])
+    ]
     steps = (stored.direction * stored.spacing)[:, axes]
     size = np.array(array.shape[::-1])
     grid = Grid(
         spacing=stored.spacing[axes],
         origin=stored.origin + steps @ ((size - 1) * (np.array(signs) < 0)),
-        direction=stored.direction[:, axes] * signs)
+        direction=stored.direction[:, axes] * signs,
+    )
     return CTVolume(np.ascontiguousarray(_compact(array)), grid, stored, dict(metadata))
 
 
@@ -123,7 +128,8 @@ def to_stored(mask: np.ndarray, volume: CTVolume) -> np.ndarray:
     """Turn a mask, (Z, H, W) as ``volume.array``, to the axes of the file, slowest first."""
     axes, signs = _patient_axes(volume.stored.direction)
     return mask[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
-        np.argsort([2 - axis for axis in axes[::-1]]))
+        np.argsort([2 - axis for axis in axes[::-1]])
+    )
 
 
 def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
@@ -140,12 +146,17 @@ def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
     """
     mask, path = np.asarray(mask), Path(path)
     if mask.shape != volume.array.shape:
-        raise ValueError(f'{path}: the mask is of shape {mask.shape}, its volume of '
-                         f'{volume.array.shape}. Give one value for each voxel.')
+        raise ValueError(
+            f'{path}: the mask is of shape {mask.shape}, its volume of '
+            f'{volume.array.shape}. Give one value for each voxel.'
+        )
     if mask.dtype != bool and not (
-            np.issubdtype(mask.dtype, np.integer) and mask.min() >= 0 and mask.max() <= 255):
-        raise ValueError(f'{path}: a mask has whole numbers from 0 to 255, not {mask.dtype} from '
-                         f'{mask.min()} to {mask.max()}.')
+        np.issubdtype(mask.dtype, np.integer) and mask.min() >= 0 and mask.max() <= 255
+    ):
+        raise ValueError(
+            f'{path}: a mask has whole numbers from 0 to 255, not {mask.dtype} from '
+            f'{mask.min()} to {mask.max()}.'
+        )
     suffix = volume_suffix(path)
     if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
         raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
@@ -178,10 +189,12 @@ def check_size(path: str | PathLike, height: int, width: int, slices: int = 1) -
         raise ValueError(
             f'{path}: {slices} slice(s) of {width} x {height} pixels are more than a CT has '
             f'(limits: {MAX_SLICE_PIXELS} pixels, {MAX_VOXELS} voxels). Nothing was decoded. Take '
-            'it out, or cut it.')
+            'it out, or cut it.'
+        )
     if not height * width * slices:
-        raise ValueError(f'{path}: is empty, {slices} slice(s) of {width} x {height} pixels. '
-                         'Export it again.')
+        raise ValueError(
+            f'{path}: is empty, {slices} slice(s) of {width} x {height} pixels. Export it again.'
+        )
 
 
 def slice_axis(direction: np.ndarray) -> int:
@@ -191,8 +204,10 @@ def slice_axis(direction: np.ndarray) -> int:
 
 def _patient_axes(direction: np.ndarray) -> tuple[list[int], list[int]]:
     """For left, posterior and superior, the grid axis closest to it and that axis's sign."""
-    axes = max(permutations(range(3)),
-               key=lambda order: sum(abs(direction[i, axis]) for i, axis in enumerate(order)))
+    axes = max(
+        permutations(range(3)),
+        key=lambda order: sum(abs(direction[i, axis]) for i, axis in enumerate(order)),
+    )
     return list(axes), [1 if direction[i, axis] >= 0 else -1 for i, axis in enumerate(axes)]
 
 

@@ -1,4 +1,5 @@
 """Checks that image files are in place before hours of training start."""
+
 import os
 from collections.abc import Sequence
 
@@ -18,8 +19,11 @@ def find_missing(paths: Sequence[str]) -> list[str]:
         if os.path.isdir(folder or '.'):
             with os.scandir(folder or '.') as entries:
                 present.update((folder, entry.name) for entry in entries if entry.is_file())
-    return [path for path, place in zip(paths, places)
-            if place not in present and not ('#' in path and SlicePath.parse(path).exists())]
+    return [
+        path
+        for path, place in zip(paths, places)
+        if place not in present and not ('#' in path and SlicePath.parse(path).exists())
+    ]
 
 
 def check_inside(paths: Sequence[str], folder: str) -> None:
@@ -36,9 +40,11 @@ def check_inside(paths: Sequence[str], folder: str) -> None:
         ValueError: A path leaves the folder.
     """
     root = os.path.join(os.path.abspath(folder), '')
-    outside = [path for path in paths
-               if not os.path.abspath(path).startswith(root)] if folder else []
+    outside = (
+        [path for path in paths if not os.path.abspath(path).startswith(root)] if folder else []
+    )
     if outside:
         raise ValueError(
             f'paths that leave {folder}, {name_some(outside)}. Correct the list or, if you trust '
-            "it, set `data_prefix=dict(img='')` and no `data_root`, and list whole paths.")
+            "it, set `data_prefix=dict(img='')` and no `data_root`, and list whole paths."
+        )

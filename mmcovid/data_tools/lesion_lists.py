@@ -1,4 +1,5 @@
 """Images of lesion annotations in COCO's format."""
+
 import os
 from collections.abc import Mapping
 
@@ -24,5 +25,6 @@ def list_images(content: Mapping, file: str) -> list[tuple[str, str]]:
     try:
         return [(each['file_name'], patient_of(each)) for each in content['images']]
     except (KeyError, TypeError) as error:
-        raise ValueError(f'{file}: no list of images ({type(error).__name__}: {error}). Convert '
-                         'the set again.') from error
+        raise ValueError(
+            f'{file}: no list of images ({type(error).__name__}: {error}). Convert the set again.'
+        ) from error

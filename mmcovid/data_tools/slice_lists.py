@@ -1,4 +1,5 @@
 """Lists of slices with their classes: read them, as text or as JSON, and draw from them."""
+
 import json
 import os
 import random
@@ -37,18 +38,21 @@ def read_slices(file: str, classes: Sequence[str]) -> list[SliceEntry]:
     if not os.path.isfile(file):
         raise FileNotFoundError(
             f'{file}: no such list of slices. Correct the path (`ann_file`); without a list a '
-            'SliceDataset reads the classes off the file names.')
+            'SliceDataset reads the classes off the file names.'
+        )
     try:
         with open(file, encoding='utf-8-sig') as lines:
             if file.endswith('.json'):
                 return _read_json(json.load(lines), file, classes)
             return [
                 parse_line(line, f'{file}, line {number}', len(classes))
-                for number, line in enumerate(lines, 1) if line.strip()
+                for number, line in enumerate(lines, 1)
+                if line.strip()
             ]
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(
-            f'{file}: not a list of slices ({error}). Copy or convert it again.') from error
+            f'{file}: not a list of slices ({error}). Copy or convert it again.'
+        ) from error
 
 
 def check_unique(entries: Iterable[SliceEntry]) -> None:
@@ -62,12 +66,14 @@ def check_unique(entries: Iterable[SliceEntry]) -> None:
         if each.name in seen:
             raise ValueError(
                 f'{each.place}: {each.name} was already listed in {seen[each.name]}. Remove one '
-                'of the two lines.')
+                'of the two lines.'
+            )
         seen[each.name] = each.place
 
 
-def sample_balanced(entries: Sequence[SliceEntry], per_class: int,
-                    seed: int = 0) -> list[SliceEntry]:
+def sample_balanced(
+    entries: Sequence[SliceEntry], per_class: int, seed: int = 0
+) -> list[SliceEntry]:
     """Draw as many slices of each class, from as many patients as there are.
 
     One slice of each patient is drawn before a second one of any, so that the
@@ -91,19 +97,24 @@ def sample_balanced(entries: Sequence[SliceEntry], per_class: int,
         patients: dict[str | tuple[str], list[SliceEntry]] = {}
         for each in entries:
             if each.label == label:
-                key = each.name if each.patient == UNKNOWN else (each.patient, )
+                key = each.name if each.patient == UNKNOWN else (each.patient,)
                 patients.setdefault(key, []).append(each)
         available = sum(map(len, patients.values()))
         if not 0 < per_class <= available:
             raise ValueError(
                 f'{per_class} slices of class {label} cannot be drawn: there are {available}. '
-                'Give another --per-class (in a config `per_class`).')
+                'Give another --per-class (in a config `per_class`).'
+            )
         groups = list(patients.values())
         rng.shuffle(groups)
         for group in patients.values():
             rng.shuffle(group)
-        rounds = (group[turn] for turn in range(max(map(len, groups)))
-                  for group in groups if turn < len(group))
+        rounds = (
+            group[turn]
+            for turn in range(max(map(len, groups)))
+            for group in groups
+            if turn < len(group)
+        )
         chosen.update(each for each, _ in zip(rounds, range(per_class)))
     return [each for each in entries if each in chosen]
 
@@ -133,7 +144,8 @@ def parse_line(line: str, place: str, num_classes: int) -> SliceEntry:
     except (TypeError, ValueError):
         raise ValueError(
             f'{place}: {line.strip()!r} is not "filename class [xmin ymin xmax ymax]" with a '
-            f'class from 0 to {num_classes - 1} and whole numbers. Correct the line.') from None
+            f'class from 0 to {num_classes - 1} and whole numbers. Correct the line.'
+        ) from None
     return entry_of(name, label, box, place)
 
 
@@ -142,21 +154,28 @@ def _read_json(content: dict, file: str, classes: Sequence[str]) -> list[SliceEn
         found = tuple(content['metainfo']['classes'])
         entries = [
             SliceEntry(
-                str(each['img_path']), int(each['gt_label']), str(each['patient_id']),
-                str(each['scan_id']), tuple(each['box']) if each.get('box') else None,
-                f'{file}, entry {number}')
+                str(each['img_path']),
+                int(each['gt_label']),
+                str(each['patient_id']),
+                str(each['scan_id']),
+                tuple(each['box']) if each.get('box') else None,
+                f'{file}, entry {number}',
+            )
             for number, each in enumerate(content['data_list'], 1)
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'{file}: not written by mmcovid convert covidx-ct or ictcf.py '
-            f'({type(error).__name__}: {error}). Convert the set again.') from error
+            f'({type(error).__name__}: {error}). Convert the set again.'
+        ) from error
     if found != tuple(classes):
         raise ValueError(
             f'{file}: its classes {list(found)} are not the classes {list(classes)} in this '
-            'order. Convert the set again, or set `metainfo=dict(classes=...)`.')
+            'order. Convert the set again, or set `metainfo=dict(classes=...)`.'
+        )
     strange = [each.place for each in entries if not 0 <= each.label < len(classes)]
     if strange:
-        raise ValueError(f'{strange[0]}: its class is none of 0 to {len(classes) - 1}. Convert '
-                         'the set again.')
+        raise ValueError(
+            f'{strange[0]}: its class is none of 0 to {len(classes) - 1}. Convert the set again.'
+        )
     return entries

@@ -1,4 +1,5 @@
 """What the file name of a CT slice tells about it."""
+
 import re
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ _PATTERNS = {
     'COVID-CTSet': r'(?P<patient>[^_]+_patient\d+)_(?P<scan>SR_\d+)_(?P<slice>IM\d+)',
     'Radiopaedia': r'(?P<patient>radiopaedia-\d+)-(?P<scan>\d+-\d+)-(?P<slice>\d+)',
     'COVID-19-CT-Seg': r'(?:(?P<patient>radiopaedia_\d+)_(?P<scan>\d+_\d+)'
-                       r'|(?P<case>coronacases_\d+))-(?P<slice>\d+)',
+    r'|(?P<case>coronacases_\d+))-(?P<slice>\d+)',
     'iCTCF': r'(?P<patient>HUST-Patient\d+)-(?P<slice>\d+)',
     'COVID-CT-MD': r'(?P<patient>COVIDCTMD-[^-_]+)-(?P<slice>[^-_]+)',
     'STOIC': r'(?P<patient>STOIC-\d+)-(?P<slice>\d+)',
@@ -61,10 +62,13 @@ def parse_slice_name(name: str) -> SliceName:
             patient = parts['patient'] or parts['case']
             # sources with one scan a patient name none
             return SliceName(
-                _LABELS.get(parts.get('label') or ''), patient, parts.get('scan') or patient,
-                parts['slice'])
+                _LABELS.get(parts.get('label') or ''),
+                patient,
+                parts.get('scan') or patient,
+                parts['slice'],
+            )
     if match := _CLASS.match(stem):
-        return SliceName(_LABELS[match['label']], UNKNOWN, UNKNOWN, stem[match.end():])
+        return SliceName(_LABELS[match['label']], UNKNOWN, UNKNOWN, stem[match.end() :])
     return SliceName(None, UNKNOWN, UNKNOWN, stem)
 
 
@@ -75,8 +79,9 @@ def slice_source(name: str) -> str:
     'LIDC-IDRI'
     """
     stem = _stem(name)
-    return next((source for source, pattern in _SOURCES.items() if pattern.fullmatch(stem)),
-                UNKNOWN)
+    return next(
+        (source for source, pattern in _SOURCES.items() if pattern.fullmatch(stem)), UNKNOWN
+    )
 
 
 def other_spelling(name: str) -> str | None:
@@ -89,8 +94,9 @@ def other_spelling(name: str) -> str | None:
     label, _, rest = base.partition('_')
     if not _SOURCES['CNCB'].fullmatch(_stem(name)):
         return None
-    (other, ) = (each for each, number in _LABELS.items()
-                 if number == _LABELS[label] and each != label)
+    (other,) = (
+        each for each, number in _LABELS.items() if number == _LABELS[label] and each != label
+    )
     return f'{folder}{mark}{other}_{rest}'
 
 

@@ -1,4 +1,5 @@
 """Look at every file of a set before a model does."""
+
 import json
 import os
 from collections import Counter
@@ -96,8 +97,9 @@ def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
     return slice_set([str(file)], str(images), lambda: read_slices(str(file), classes))
 
 
-def verify(sets: Sequence[SliceSet], workers: int = 4,
-           show_progress: bool = True) -> list[DataProblem]:
+def verify(
+    sets: Sequence[SliceSet], workers: int = 4, show_progress: bool = True
+) -> list[DataProblem]:
     """Read every file of some sets.
 
     Args:
@@ -113,8 +115,11 @@ def verify(sets: Sequence[SliceSet], workers: int = 4,
     for each in sets:
         results = map_files(examine_slice, each.slices, each.title[-40:], workers, show_progress)
         findings += each.findings
-        findings += [DataProblem(each.title, slice_.name, *problem)
-                     for slice_, problems in zip(each.slices, results) for problem in problems]
+        findings += [
+            DataProblem(each.title, slice_.name, *problem)
+            for slice_, problems in zip(each.slices, results)
+            for problem in problems
+        ]
     return findings
 
 
@@ -163,26 +168,38 @@ def format_findings(sets: Sequence[SliceSet], findings: Sequence[DataProblem]) -
         own = [found for found in findings if found.set == each.title]
         numbers = Counter(found.problem for found in own)
         for problem, number in numbers.items() or {'-': 0}.items():
-            some = [f'{found.name} {found.detail}'.strip()
-                    for found in own if found.problem == problem][:3]
+            some = [
+                f'{found.name} {found.detail}'.strip() for found in own if found.problem == problem
+            ][:3]
             rows.append([each.title, len(each.slices), problem, number, '\n'.join(some)])
     return AsciiTable(rows).table
 
 
-def write_verification(out_dir: str | Path, sets: Sequence[SliceSet],
-                       findings: Sequence[DataProblem]) -> None:
+def write_verification(
+    out_dir: str | Path, sets: Sequence[SliceSet], findings: Sequence[DataProblem]
+) -> None:
     """Write ``verification.json`` and ``quarantine.txt``, the skip list of both datasets."""
     out_dir = Path(out_dir)
     write_json(
-        dict(sets={each.title: len(each.slices) for each in sets},
-             errors=sum(found.problem in ERRORS for found in findings),
-             findings=[found._asdict() for found in findings]),
-        out_dir / 'verification.json')
+        dict(
+            sets={each.title: len(each.slices) for each in sets},
+            errors=sum(found.problem in ERRORS for found in findings),
+            findings=[found._asdict() for found in findings],
+        ),
+        out_dir / 'verification.json',
+    )
     # a slice that is listed twice would be lost with its repetition
-    bad = sorted({found.name for found in findings
-                  if found.name and found.problem in ERRORS.keys() - {'duplicate'}})
-    write_text('\n'.join(['# slices to leave out: skip_list=... of both datasets', *bad, '']),
-               out_dir / 'quarantine.txt')
+    bad = sorted(
+        {
+            found.name
+            for found in findings
+            if found.name and found.problem in ERRORS.keys() - {'duplicate'}
+        }
+    )
+    write_text(
+        '\n'.join(['# slices to leave out: skip_list=... of both datasets', *bad, '']),
+        out_dir / 'quarantine.txt',
+    )
 
 
 def lesion_set(file: str | Path, images: str | Path) -> SliceSet:
@@ -193,10 +210,14 @@ def lesion_set(file: str | Path, images: str | Path) -> SliceSet:
         root = coco.get('info', {}).get('mask_root')
         slices = [
             SliceFile(
-                each['file_name'], os.path.join(images, each['file_name']),
+                each['file_name'],
+                os.path.join(images, each['file_name']),
                 (each['width'], each['height']),
                 os.path.join(file.parent, root, each['mask_file_name'])
-                if root and 'mask_file_name' in each else None) for each in coco['images']
+                if root and 'mask_file_name' in each
+                else None,
+            )
+            for each in coco['images']
         ]
         names = [category['name'] for category in coco['categories']]
         by_id = {each['id']: each['name'] for each in coco['categories']}
@@ -209,8 +230,9 @@ def lesion_set(file: str | Path, images: str | Path) -> SliceSet:
     return _without_repeats(title, slices, findings)
 
 
-def slice_set(files: Sequence[str], images: str,
-              read_entries: Callable[[], list[SliceEntry]]) -> SliceSet:
+def slice_set(
+    files: Sequence[str], images: str, read_entries: Callable[[], list[SliceEntry]]
+) -> SliceSet:
     """Slices of lists, or of a folder.
 
     Args:
@@ -224,13 +246,16 @@ def slice_set(files: Sequence[str], images: str,
         entries = read_entries()
         for file in files:
             if data_list := _load_json(file).get('data_list'):
-                sizes.update({each['img_path']: (each['width'], each['height'])
-                              for each in data_list})
+                sizes.update(
+                    {each['img_path']: (each['width'], each['height']) for each in data_list}
+                )
                 findings += _compare_with_card(Path(file), count_slices(data_list)._asdict())
     except (OSError, KeyError, TypeError, ValueError) as error:
         return broken_set(title, error)
-    slices = [SliceFile(each.name, os.path.join(images, each.name), sizes.get(each.name))
-              for each in entries]
+    slices = [
+        SliceFile(each.name, os.path.join(images, each.name), sizes.get(each.name))
+        for each in entries
+    ]
     return _without_repeats(title, slices, findings)
 
 
@@ -273,8 +298,11 @@ def _load_json(file: str | Path) -> dict:
 def _without_repeats(title: str, slices: list[SliceFile], findings: list[DataProblem]) -> SliceSet:
     numbers = Counter(each.name for each in slices)
     findings = [each._replace(set=title) for each in findings]
-    findings += [DataProblem(title, name, 'duplicate', f'{number} times')
-                 for name, number in numbers.items() if number > 1]
+    findings += [
+        DataProblem(title, name, 'duplicate', f'{number} times')
+        for name, number in numbers.items()
+        if number > 1
+    ]
     return SliceSet(title, list({each.name: each for each in slices}.values()), findings)
 
 
@@ -283,8 +311,11 @@ def _compare_with_card(file: Path, counts: dict) -> list[DataProblem]:
     card = (read_card(file.parent) or {}).get('splits', {}).get(file.stem)
     if card is None or card['sha256'] == sha256(file):
         return []
-    differences = [f'{key}: {counts[key]}, the card says {card[key]}'
-                   for key in counts if counts[key] != card[key]]
+    differences = [
+        f'{key}: {counts[key]}, the card says {card[key]}'
+        for key in counts
+        if counts[key] != card[key]
+    ]
     return [DataProblem('', '', 'not as converted', '; '.join(differences) or 'other bytes')]
 
 

@@ -8,6 +8,13 @@ from .two_task_dataset import TwoTaskDataset
 from .volume_dataset import VolumeDataset
 
 __all__ = [
-    'IMAGE_CLASSES', 'InfiniteSampler', 'LesionDataset', 'MultiSourceSampler', 'SliceDataset',
-    'SliceName', 'TwoTaskDataset', 'VolumeDataset', 'parse_slice_name'
+    'IMAGE_CLASSES',
+    'InfiniteSampler',
+    'LesionDataset',
+    'MultiSourceSampler',
+    'SliceDataset',
+    'SliceName',
+    'TwoTaskDataset',
+    'VolumeDataset',
+    'parse_slice_name',
 ]

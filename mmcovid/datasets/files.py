@@ -1,4 +1,5 @@
 """What the datasets share."""
+
 import logging
 import os
 from collections.abc import Iterator
@@ -40,12 +41,15 @@ def leave_out(dataset: BaseDataset, data_list: list[dict], skip_list: str) -> li
     if not os.path.isfile(skip_list):
         raise FileNotFoundError(
             f'{skip_list}: no such list of slices to skip. Write it with '
-            'mmcovid verify, or correct `skip_list`.')
+            'mmcovid verify, or correct `skip_list`.'
+        )
     with open(skip_list, encoding='utf-8') as lines:
         names = [line.strip() for line in lines if line.strip() and line[0] != '#']
     skipped = {join_path(dataset.data_prefix['img'], name) for name in names}
     kept = [info for info in data_list if info['img_path'] not in skipped]
     print_log(
         f'{skip_list}: {len(data_list) - len(kept)} of {len(data_list)} slices are left out.',
-        logger='current', level=logging.WARNING)
+        logger='current',
+        level=logging.WARNING,
+    )
     return kept

@@ -53,19 +53,22 @@ class LesionDataset(CocoDataset):
         if not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
                 f'{self.ann_file}: no such annotation file. Write it with '
-                'mmcovid convert cncb-lesions, or correct `ann_file`.')
+                'mmcovid convert cncb-lesions, or correct `ann_file`.'
+            )
         try:
             data_list = super().load_data_list()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(
-                f'{self.ann_file}: not JSON ({error}). Copy or convert it again.') from error
+                f'{self.ann_file}: not JSON ({error}). Copy or convert it again.'
+            ) from error
         check_inside([info['img_path'] for info in data_list], self.data_prefix['img'])
         data_list = leave_out(self, data_list, self.skip_list)
         missing = find_missing([info['img_path'] for info in data_list])
         if missing:
             raise FileNotFoundError(
                 f'{self.ann_file}: missing images, {name_some(missing)}. Correct `data_prefix` '
-                'or `data_root`.')
+                'or `data_root`.'
+            )
         return data_list
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
@@ -79,7 +82,8 @@ class LesionDataset(CocoDataset):
                 f'{self.ann_file}: its categories {found} are not the classes '
                 f'{list(self.metainfo["classes"])} in this order. Convert it again (see '
                 '--merge-lesions of mmcovid convert cncb-lesions), or set '
-                '`metainfo=dict(classes=...)`.')
+                '`metainfo=dict(classes=...)`.'
+            )
         data_info = super().parse_data_info(raw_data_info)
         data_info['task'] = self.TASK
         data_info['patient_id'] = patient_of(raw_data_info['raw_img_info'])

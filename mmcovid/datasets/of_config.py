@@ -1,4 +1,5 @@
 """The slices that a config reads, for the tools that look at data before a training."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,16 +34,19 @@ def audit_splits_of(cfg: Config) -> list[AuditSplit]:
         FileNotFoundError, ValueError: As the datasets raise them.
         TypeError: A dataset does not tell what its slices are.
     """
-    found: dict[tuple[bool, str, tuple[str, ...]],
-                tuple[BaseDataset, list[dict], list[str]]] = {}
+    found: dict[tuple[bool, str, tuple[str, ...]], tuple[BaseDataset, list[dict], list[str]]] = {}
     for role, leaf in _leaves_of(cfg, lazy=False):
         slices = _slices_of(leaf)
         key = role == 'train', _source_of(leaf), tuple(info['img_path'] for info in slices)
         found.setdefault(key, (leaf, slices, []))[2].append(role)
-    return name_apart([
-        AuditSplit(f'{"+".join(roles)}: {_stem_of(leaf)}', frozenset(roles), _source_of(leaf),
-                   slices) for leaf, slices, roles in found.values()
-    ])
+    return name_apart(
+        [
+            AuditSplit(
+                f'{"+".join(roles)}: {_stem_of(leaf)}', frozenset(roles), _source_of(leaf), slices
+            )
+            for leaf, slices, roles in found.values()
+        ]
+    )
 
 
 def slice_sets(cfg: Config) -> list[SliceSet]:
@@ -72,8 +76,12 @@ def _slice_set(dataset: BaseDataset, folder: str) -> SliceSet:
             return volume_set(title, list(dataset.read_volumes()))
         except (OSError, ValueError) as error:
             return broken_set(title, error)
-    return broken_set(title, ValueError(
-        f'{type(dataset).__name__} is no dataset of mmcovid: its files are not looked at'))
+    return broken_set(
+        title,
+        ValueError(
+            f'{type(dataset).__name__} is no dataset of mmcovid: its files are not looked at'
+        ),
+    )
 
 
 def _leaves_of(cfg: Config, lazy: bool) -> Iterator[tuple[str, BaseDataset]]:
@@ -81,8 +89,10 @@ def _leaves_of(cfg: Config, lazy: bool) -> Iterator[tuple[str, BaseDataset]]:
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     roles = [role for role in ROLES if cfg.get(f'{role}_dataloader')]
     if not roles:
-        raise ValueError('the config has no train_dataloader, val_dataloader or test_dataloader '
-                         'with a dataset: there is nothing to look at.')
+        raise ValueError(
+            'the config has no train_dataloader, val_dataloader or test_dataloader '
+            'with a dataset: there is nothing to look at.'
+        )
     for role in roles:
         options = dict(cfg[f'{role}_dataloader'].dataset)
         for leaf in leaves(DATASETS.build(_lazily(options) if lazy else options)):
@@ -102,10 +112,14 @@ def _lazily(options: dict) -> dict:
 def _slices_of(dataset: BaseDataset) -> list[dict]:
     """Data infos of a dataset, without the masks."""
     if not hasattr(dataset, 'get_data_info'):
-        raise TypeError(f'{type(dataset).__name__} does not tell what its slices are (it has no '
-                        'get_data_info), so it cannot be audited.')
-    return [{key: value for key, value in dataset.get_data_info(index).items()
-             if key != 'instances'} for index in range(len(dataset))]
+        raise TypeError(
+            f'{type(dataset).__name__} does not tell what its slices are (it has no '
+            'get_data_info), so it cannot be audited.'
+        )
+    return [
+        {key: value for key, value in dataset.get_data_info(index).items() if key != 'instances'}
+        for index in range(len(dataset))
+    ]
 
 
 def _source_of(dataset: BaseDataset) -> str:

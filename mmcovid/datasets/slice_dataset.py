@@ -65,14 +65,16 @@ class SliceDataset(BaseDataset):
 
     ann_file: str | list[str]  #: list files; see the parent
 
-    def __init__(self,
-                 ann_file: str | Sequence[str] = '',
-                 *args,
-                 data_prefix: dict = dict(img=''),  # noqa: B006 (copied by the parent)
-                 skip_missing: bool = False,
-                 skip_list: str = '',
-                 per_class: int | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        ann_file: str | Sequence[str] = '',
+        *args,
+        data_prefix: dict = dict(img=''),  # noqa: B006 (copied by the parent)
+        skip_missing: bool = False,
+        skip_list: str = '',
+        per_class: int | None = None,
+        **kwargs,
+    ) -> None:
         self.skip_missing = skip_missing
         self.skip_list = skip_list
         self.per_class = per_class
@@ -107,7 +109,9 @@ class SliceDataset(BaseDataset):
                 task=self.TASK,
                 gt_label=each.label,
                 patient_id=each.patient,
-                scan_id=each.scan) for each in entries
+                scan_id=each.scan,
+            )
+            for each in entries
         ]
         check_inside([info['img_path'] for info in data_list], self.data_prefix['img'])
         return self._without_missing(leave_out(self, data_list, self.skip_list))
@@ -116,8 +120,9 @@ class SliceDataset(BaseDataset):
         """Read the lists, or the folder; images are not looked for."""
         if not self.ann_file:
             return self._read_folder()
-        return [each for file in self.ann_file
-                for each in read_slices(file, self.metainfo['classes'])]
+        return [
+            each for file in self.ann_file for each in read_slices(file, self.metainfo['classes'])
+        ]
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class of slice ``idx``, in a list as ``ClassBalancedDataset`` wants it."""
@@ -128,9 +133,11 @@ class SliceDataset(BaseDataset):
         folder = self.data_prefix['img']
         if not os.path.isdir(folder):
             raise FileNotFoundError(
-                f'{folder}: no such folder of slices. Correct `data_prefix` or `data_root`.')
+                f'{folder}: no such folder of slices. Correct `data_prefix` or `data_root`.'
+            )
         labels = {
-            name: parse_slice_name(name).label for name in sorted(os.listdir(folder))
+            name: parse_slice_name(name).label
+            for name in sorted(os.listdir(folder))
             if is_picture(name) or kind_of(os.path.join(folder, name)) is InputKind.DICOM
         }
         nameless = [name for name, label in labels.items() if label is None]
@@ -138,7 +145,8 @@ class SliceDataset(BaseDataset):
             raise ValueError(
                 f'{folder}: file names that tell no class, {name_some(nameless)}. Name slices '
                 '<class>_<patient>_<scan>_<slice>.png with the class as 0, 1, 2 or Normal, CP, '
-                'NCP, or give a list of classes as `ann_file`.')
+                'NCP, or give a list of classes as `ann_file`.'
+            )
         return [entry_of(name, label) for name, label in labels.items() if label is not None]
 
     def _without_missing(self, data_list: list[dict]) -> list[dict]:
@@ -150,11 +158,13 @@ class SliceDataset(BaseDataset):
             if not self.skip_missing:
                 raise FileNotFoundError(
                     f'{message} Correct `data_prefix` or `data_root`, or set `skip_missing=True` '
-                    'to go on without them.')
+                    'to go on without them.'
+                )
             print_log(f'{message} They are skipped.', logger='current', level=logging.WARNING)
             gone = set(missing)
             data_list = [info for info in data_list if info['img_path'] not in gone]
         if not data_list:
             raise FileNotFoundError(
-                f'{source}: not one slice found. Correct `ann_file`, `data_prefix` or `data_root`.')
+                f'{source}: not one slice found. Correct `ann_file`, `data_prefix` or `data_root`.'
+            )
         return data_list

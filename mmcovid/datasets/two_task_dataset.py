@@ -37,16 +37,19 @@ class TwoTaskDataset(ConcatDataset):
         lazy_init (bool): Do not load annotations yet. Defaults to False.
     """
 
-    def __init__(self,
-                 seg: dict | BaseDataset | None = None,
-                 cls: dict | BaseDataset | None = None,
-                 pipeline: Sequence[dict] | None = None,
-                 metainfo: dict | None = None,
-                 lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        seg: dict | BaseDataset | None = None,
+        cls: dict | BaseDataset | None = None,
+        pipeline: Sequence[dict] | None = None,
+        metainfo: dict | None = None,
+        lazy_init: bool = False,
+    ) -> None:
         datasets = [dataset for dataset in (seg, cls) if dataset is not None]
         if not datasets:
-            raise ValueError('a TwoTaskDataset needs `seg`, a lesion set, `cls`, a slice set, '
-                             'or both.')
+            raise ValueError(
+                'a TwoTaskDataset needs `seg`, a lesion set, `cls`, a slice set, or both.'
+            )
         built = [self._build(dataset, pipeline, lazy_init) for dataset in datasets]
         # the sets differ in their classes by nature, so nothing is compared
         names = {name for dataset in built for name in dataset.metainfo}
@@ -60,8 +63,9 @@ class TwoTaskDataset(ConcatDataset):
         return super().__getitem__(idx)
 
     @staticmethod
-    def _build(dataset: dict | BaseDataset, pipeline: Sequence[dict] | None,
-               lazy_init: bool) -> BaseDataset:
+    def _build(
+        dataset: dict | BaseDataset, pipeline: Sequence[dict] | None, lazy_init: bool
+    ) -> BaseDataset:
         """Build one dataset, leaving its config as it was."""
         if not isinstance(dataset, dict):
             return dataset

@@ -50,14 +50,16 @@ class VolumeDataset(BaseDataset):
     METAINFO = dict(copy.deepcopy(LesionDataset.METAINFO), image_classes=IMAGE_CLASSES)
     TASK = 'cls'
 
-    def __init__(self,
-                 ann_file: str = '',
-                 *args,
-                 data_prefix: dict = dict(img=''),  # noqa: B006 (copied by the parent)
-                 step: int = 1,
-                 region: str | None = None,
-                 skip_broken: bool = False,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        ann_file: str = '',
+        *args,
+        data_prefix: dict = dict(img=''),  # noqa: B006 (copied by the parent)
+        step: int = 1,
+        region: str | None = None,
+        skip_broken: bool = False,
+        **kwargs,
+    ) -> None:
         if step < 1:
             raise ValueError(f'`step` of a VolumeDataset is {step}; give 1 or more.')
         self.step, self.region, self.skip_broken = step, region, skip_broken
@@ -85,7 +87,8 @@ class VolumeDataset(BaseDataset):
             classed = dict(task='scan') if label is None else dict(task=self.TASK, gt_label=label)
             data_list += [
                 dict(img_path=name, img_id=name, scan_id=scan, patient_id=scan, **classed)
-                for name in names]
+                for name in names
+            ]
         if broken:
             message = f'volumes that cannot be used, {name_some(broken)}'
             if not self.skip_broken or not data_list:
@@ -104,14 +107,16 @@ class VolumeDataset(BaseDataset):
             shown = find_region(read_volume(path), self.region)
             if not shown:
                 raise ValueError(f'{path}: no slice shows the {self.region}. Set `region=None`.')
-            names = names[shown.start:shown.stop]
-        return names[::self.step]
+            names = names[shown.start : shown.stop]
+        return names[:: self.step]
 
     def _read_list(self) -> dict[str, int | None]:
         """Volumes of the list with their classes."""
         if not os.path.isfile(self.ann_file):
-            raise FileNotFoundError(f'{self.ann_file}: no such list of volumes. Correct '
-                                    '`ann_file`, or leave it out to take a whole folder.')
+            raise FileNotFoundError(
+                f'{self.ann_file}: no such list of volumes. Correct '
+                '`ann_file`, or leave it out to take a whole folder.'
+            )
         with open(self.ann_file, encoding='utf-8') as file:
             lines = [line.strip() for line in file if line.strip()]
         volumes = {}
@@ -120,8 +125,10 @@ class VolumeDataset(BaseDataset):
             if not (label and label[0].isdecimal()):
                 name, label = line, []
             elif int(label[0]) >= len(self.metainfo['image_classes']):
-                raise ValueError(f'{self.ann_file}: {line!r} has a class that is not below '
-                                 f'{len(self.metainfo["image_classes"])}. Correct the line.')
+                raise ValueError(
+                    f'{self.ann_file}: {line!r} has a class that is not below '
+                    f'{len(self.metainfo["image_classes"])}. Correct the line.'
+                )
             path = join_path(self.data_prefix['img'], name)
             if path in volumes:
                 raise ValueError(f'{self.ann_file}: {name} is listed twice. Remove one line.')
@@ -129,8 +136,10 @@ class VolumeDataset(BaseDataset):
         if not volumes:
             raise FileNotFoundError(f'{self.ann_file}: lists no volume.')
         if len({label is None for label in volumes.values()}) > 1:
-            raise ValueError(f'{self.ann_file}: some volumes have a class and some have none. '
-                             'Give all of them one, or none.')
+            raise ValueError(
+                f'{self.ann_file}: some volumes have a class and some have none. '
+                'Give all of them one, or none.'
+            )
         return volumes
 
     def _read_folder(self) -> dict[str, int | None]:
@@ -138,10 +147,12 @@ class VolumeDataset(BaseDataset):
         folder = self.data_prefix['img']
         if not os.path.isdir(folder):
             raise FileNotFoundError(
-                f'{folder}: no such folder of volumes. Correct `data_prefix` or `data_root`.')
+                f'{folder}: no such folder of volumes. Correct `data_prefix` or `data_root`.'
+            )
         volumes = find_volumes(folder)
         if not volumes:
             raise FileNotFoundError(
                 f'{folder}: no volume found (NIfTI, NRRD or MetaImage files, or folders of DICOM '
-                'files). Correct `data_prefix` or `data_root`.')
+                'files). Correct `data_prefix` or `data_root`.'
+            )
         return dict.fromkeys(volumes)

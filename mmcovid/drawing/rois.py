@@ -1,4 +1,5 @@
 """Drawing of RoI sequences with the attention weights of one or two branches."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,11 @@ class WeightedRoIs:
     def captions(self) -> list[str]:
         """A heading for each branch."""
         branches = self.weights.shape[1]
-        return ['RoIs by attention'] if branches == 1 else [
-            f'RoIs, {name} branch' for name in BRANCHES]
+        return (
+            ['RoIs by attention']
+            if branches == 1
+            else [f'RoIs, {name} branch' for name in BRANCHES]
+        )
 
     def ranks(self) -> np.ndarray:
         """Rank of each weight in its branch, 1 for the heaviest, (m, branches)."""
@@ -63,8 +67,12 @@ def draw_rois(image: np.ndarray, rois: WeightedRoIs, branch: int, scale: float) 
     shares, boxes = _shares(rois.weights[:, branch]), rois.boxes * scale
     lightest_first = np.argsort(shares, kind='stable')
     colors = weight_colors(shares)
-    draw_boxes(image, boxes[lightest_first], [colors[i] for i in lightest_first],
-               [max(1, round((1 + 2 * shares[i]) * unit)) for i in lightest_first])
+    draw_boxes(
+        image,
+        boxes[lightest_first],
+        [colors[i] for i in lightest_first],
+        [max(1, round((1 + 2 * shares[i]) * unit)) for i in lightest_first],
+    )
     picture = Image.fromarray(image)
     draw, used = ImageDraw.Draw(picture), font(round(max(11, 12 * unit)), bold=True)
     taken: list[np.ndarray] = []
@@ -74,13 +82,15 @@ def draw_rois(image: np.ndarray, rois: WeightedRoIs, branch: int, scale: float) 
         tag = _free_corner(boxes[i], size, taken, image.shape)
         taken.append(tag)
         draw.rectangle(tag.tolist(), fill=colors[i])
-        draw.text(tuple((tag[:2] + tag[2:]) / 2), text, fill=_ink_on(colors[i]), font=used,
-                  anchor='mm')
+        draw.text(
+            tuple((tag[:2] + tag[2:]) / 2), text, fill=_ink_on(colors[i]), font=used, anchor='mm'
+        )
     return np.asarray(picture)
 
 
-def tell_attention(panel: SidePanel, rois: WeightedRoIs, name_of: Callable[[int], str],
-                   palette: list[Color]) -> None:
+def tell_attention(
+    panel: SidePanel, rois: WeightedRoIs, name_of: Callable[[int], str], palette: list[Color]
+) -> None:
     """Legend: colour bars, and number, lesion class, weight and rank of each RoI.
 
     Args:
@@ -94,19 +104,32 @@ def tell_attention(panel: SidePanel, rois: WeightedRoIs, name_of: Callable[[int]
     panel.text('Attention weight of the RoIs', color=DIM, scale=0.9)
     for branch in range(branches):
         own = rois.weights[:, branch]
-        panel.color_bar(weight_colors(np.linspace(0, 1, 64)), f'{own.min():.3f}',
-                        f'{own.max():.3f}', BRANCHES[branch] if branches == 2 else '')
-    panel.columns('RoI', ['relevant', 'irrelevant'] if branches == 2 else ['weight (rank)'],
-                  color=DIM, cell_width=4.7)
+        panel.color_bar(
+            weight_colors(np.linspace(0, 1, 64)),
+            f'{own.min():.3f}',
+            f'{own.max():.3f}',
+            BRANCHES[branch] if branches == 2 else '',
+        )
+    panel.columns(
+        'RoI',
+        ['relevant', 'irrelevant'] if branches == 2 else ['weight (rank)'],
+        color=DIM,
+        cell_width=4.7,
+    )
     ranks, colors = rois.ranks(), [weight_colors(_shares(own)) for own in rois.weights.T]
     for i in np.argsort(ranks[:, 0]):
         label = None if rois.labels is None else rois.labels[i]
         panel.columns(
             f'{rois.numbers[i]}' + ('' if label is None else f' {name_of(label)}'),
-            [f'{weight:.3f} ({rank})'.removeprefix('0')
-             for weight, rank in zip(rois.weights[i], ranks[i])],
-            color=TEXT, swatch=None if label is None else palette[label],
-            cell_colors=[_lighter(own[i]) for own in colors], cell_width=4.7)
+            [
+                f'{weight:.3f} ({rank})'.removeprefix('0')
+                for weight, rank in zip(rois.weights[i], ranks[i])
+            ],
+            color=TEXT,
+            swatch=None if label is None else palette[label],
+            cell_colors=[_lighter(own[i]) for own in colors],
+            cell_width=4.7,
+        )
     panel.text(f'number: place in sequence; even: {1 / rois.length:.3f}', color=DIM, scale=0.9)
     if num < rois.length:
         panel.text(f'{rois.length - num} repeats added up', color=DIM, scale=0.9)
@@ -118,21 +141,29 @@ def _shares(weights: np.ndarray) -> np.ndarray:
     return (weights - weights.min()) / spread if spread > 1e-9 else np.ones(len(weights))
 
 
-def _free_corner(box: np.ndarray, size: np.ndarray, taken: list[np.ndarray],
-                 shape: tuple[int, ...]) -> np.ndarray:
+def _free_corner(
+    box: np.ndarray, size: np.ndarray, taken: list[np.ndarray], shape: tuple[int, ...]
+) -> np.ndarray:
     """A tag (4,) at the corner of a box where it covers the others least, in the picture."""
     left, top, right, bottom = box
     if ((box[2:] - box[:2]) < 3 * size).any():  # above or below it: small boxes would be hidden
         top, bottom = top - size[1], bottom + size[1]
-    corners = np.array([[left, top], [right - size[0], top], [left, bottom - size[1]],
-                        [right - size[0], bottom - size[1]]])
+    corners = np.array(
+        [
+            [left, top],
+            [right - size[0], top],
+            [left, bottom - size[1]],
+            [right - size[0], bottom - size[1]],
+        ]
+    )
     corners = np.clip(corners, 0, np.maximum(np.array(shape[1::-1]) - size - 1, 0))
     tags = np.hstack([corners, corners + size])
     if not taken:
         return tags[0]
     others = np.array(taken)
-    sides = (np.minimum(tags[:, None, 2:], others[:, 2:])
-             - np.maximum(tags[:, None, :2], others[:, :2])).clip(0)
+    sides = (
+        np.minimum(tags[:, None, 2:], others[:, 2:]) - np.maximum(tags[:, None, :2], others[:, :2])
+    ).clip(0)
     return tags[sides.prod(-1).sum(1).argmin()]
 
 

@@ -39,7 +39,8 @@ class SidePanel:
         self.width = self.WIDTH * size
         self._min_height = min_height
         self._image = Image.new(
-            'RGB', (self.width, max(min_height, self._MAX_HEIGHT * size)), BACKGROUND)
+            'RGB', (self.width, max(min_height, self._MAX_HEIGHT * size)), BACKGROUND
+        )
         self._draw = ImageDraw.Draw(self._image)
         self._left, self._right = size, self.width - size
         self._y = 0.75 * size
@@ -49,8 +50,15 @@ class SidePanel:
         height = max(self._min_height, round(self._y))
         return np.asarray(self._image)[:height]
 
-    def text(self, text: str, right: str = '', color: Color = TEXT, bold: bool = False,
-             scale: float = 1.0, right_color: Color | None = None) -> None:
+    def text(
+        self,
+        text: str,
+        right: str = '',
+        color: Color = TEXT,
+        bold: bool = False,
+        scale: float = 1.0,
+        right_color: Color | None = None,
+    ) -> None:
         """A line of text.
 
         Args:
@@ -97,9 +105,16 @@ class SidePanel:
             self._draw.rectangle([left, top, filled, bottom], fill=color)
         self._y += 1.5 * self.size
 
-    def columns(self, name: str, cells: list[str], color: Color = TEXT,
-                swatch: Color | None = None, filled: bool = True,
-                cell_colors: list[Color] | None = None, cell_width: float = 3.7) -> None:
+    def columns(
+        self,
+        name: str,
+        cells: list[str],
+        color: Color = TEXT,
+        swatch: Color | None = None,
+        filled: bool = True,
+        cell_colors: list[Color] | None = None,
+        cell_width: float = 3.7,
+    ) -> None:
         """A row of a table: a swatch, a name and right-aligned cells.
 
         Args:
@@ -117,9 +132,11 @@ class SidePanel:
         side = 0.95 * self.size
         if swatch is not None:
             self._draw.rectangle(
-                [self._left, self._y + 1, self._left + side, self._y + 1 + side], outline=swatch,
+                [self._left, self._y + 1, self._left + side, self._y + 1 + side],
+                outline=swatch,
                 width=max(2, self.size // 8),
-                fill=tuple(value * 6 // 10 for value in swatch) if filled else None)
+                fill=tuple(value * 6 // 10 for value in swatch) if filled else None,
+            )
         left = self._left + 1.6 * self.size
         for i, cell in enumerate(reversed(cells), 1):
             self._put(self._right - cell_width * (i - 1), cell, cell_colors[-i], used, 'r')
@@ -138,8 +155,9 @@ class SidePanel:
         self._put((self._left + self._right) / 2, name, DIM, used, 'm')
         self.text(low, right=high, color=DIM, scale=0.9)
 
-    def _put(self, x: float, text: str, color: Color, used: ImageFont.FreeTypeFont,
-             align: str = 'l') -> None:
+    def _put(
+        self, x: float, text: str, color: Color, used: ImageFont.FreeTypeFont, align: str = 'l'
+    ) -> None:
         """Write at ``x``, its left end, middle or right end, on the current line."""
         self._draw.text((x, self._y), text, fill=color, font=used, anchor=f'{align}a')
 
@@ -149,7 +167,8 @@ def caption_strip(text: str, width: int, size: int) -> np.ndarray:
     image = Image.new('RGB', (width, round(1.9 * size)), BACKGROUND)
     used = font(size, bold=True)
     ImageDraw.Draw(image).text(
-        (width / 2, 0.95 * size), shorten(text, used, width), fill=TEXT, font=used, anchor='mm')
+        (width / 2, 0.95 * size), shorten(text, used, width), fill=TEXT, font=used, anchor='mm'
+    )
     return np.asarray(image)
 
 
@@ -158,7 +177,7 @@ def shorten(text: str, used: ImageFont.FreeTypeFont, room: float) -> str:
     if used.getlength(text) <= room:
         return text
     for kept in range(len(text) - 1, 1, -1):
-        short = f'{text[:(kept + 1) // 2]}…{text[-(kept // 2):]}'
+        short = f'{text[: (kept + 1) // 2]}…{text[-(kept // 2) :]}'
         if used.getlength(short) <= room:
             return short
     return ''

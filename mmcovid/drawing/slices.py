@@ -1,4 +1,5 @@
 """Drawing on CT slices: grey levels, masks, RoIs. Images are RGB, (H, W, 3), uint8."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def to_rgb8(image: np.ndarray) -> np.ndarray:
         image = image[..., None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
         raise ValueError(
-            f'cannot draw an array of shape {image.shape} as a slice; give (H, W) or (H, W, 3)')
+            f'cannot draw an array of shape {image.shape} as a slice; give (H, W) or (H, W, 3)'
+        )
     image = image[..., :3]
     if image.dtype != np.uint8:
         image = np.nan_to_num(image.astype(np.float32))
@@ -64,8 +66,9 @@ def at_full_depth(image: np.ndarray, path: str | None) -> np.ndarray:
     return original
 
 
-def draw_masks(image: np.ndarray, masks: np.ndarray, color: Color, alpha: float,
-               line_width: int) -> None:
+def draw_masks(
+    image: np.ndarray, masks: np.ndarray, color: Color, alpha: float, line_width: int
+) -> None:
     """Draw the masks of one class, in place: tinted if ``alpha`` > 0, and outlined.
 
     Without a tint only outer outlines are drawn: the holes that lesions leave in a lung would
@@ -90,8 +93,9 @@ def draw_masks(image: np.ndarray, masks: np.ndarray, color: Color, alpha: float,
         cv2.polylines(image, contours, True, color, line_width, cv2.LINE_AA)
 
 
-def draw_boxes(image: np.ndarray, boxes: np.ndarray, colors: Sequence[Color],
-               line_widths: Sequence[int]) -> None:
+def draw_boxes(
+    image: np.ndarray, boxes: np.ndarray, colors: Sequence[Color], line_widths: Sequence[int]
+) -> None:
     """Draw box outlines, in place, each over those before it.
 
     Args:

@@ -74,20 +74,25 @@ class ModelCardHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         previous = self._try('the card of the resumed training', self._previous, runner)
         self.card = begin_card(
-            runner.cfg, previous,
+            runner.cfg,
+            previous,
             metainfo=getattr(runner.train_dataloader.dataset, 'metainfo', {}),
             iteration=runner.iter,
             max_iterations=runner.max_iters,
             seed=runner.seed,
             deterministic=runner.deterministic,
             model=self._try('the model', facts.model_facts, model),
-            initial_weights=previous['initial_weights'] if previous else self._try(
-                'the initial weights', facts.initial_weights, runner.cfg),
+            initial_weights=previous['initial_weights']
+            if previous
+            else self._try('the initial weights', facts.initial_weights, runner.cfg),
             software=self._try('the software', facts.software_facts),
             hardware=self._try('the hardware', facts.hardware_facts),
-            data={role: self._try(f'the {role} data', self._data, runner, role) or []
-                  for role in ('train', 'val', 'test')},
-            missing=self._missing)
+            data={
+                role: self._try(f'the {role} data', self._data, runner, role) or []
+                for role in ('train', 'val', 'test')
+            },
+            missing=self._missing,
+        )
         self._note_progress(self.card, runner, runner.iter)
 
     @staticmethod
@@ -113,10 +118,12 @@ class ModelCardHook(Hook):
 
     def _note_progress(self, card: Card, runner: Runner, iteration: int) -> None:
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        card['training'].update(TrainingFacts(
-            iterations=iteration, epochs=runner.epoch if by_epoch else None))
-        card['runs'][-1].update(Run(
-            to_iteration=iteration, seconds=round(time.monotonic() - self._begun, 1)))
+        card['training'].update(
+            TrainingFacts(iterations=iteration, epochs=runner.epoch if by_epoch else None)
+        )
+        card['runs'][-1].update(
+            Run(to_iteration=iteration, seconds=round(time.monotonic() - self._begun, 1))
+        )
 
     def _last_checkpoint(self, runner: Runner) -> CheckpointFile | None:
         pointer = Path(runner.work_dir, 'last_checkpoint')
@@ -135,7 +142,8 @@ class ModelCardHook(Hook):
             return function(*args)
         except Exception as error:  # a record must not end the training that it is of
             reason = f'{type(error).__name__}: {error}'
-            print_log(f'the model card lacks {what}: {reason}', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'the model card lacks {what}: {reason}', logger='current', level=logging.WARNING
+            )
             self._missing[what] = reason
             return None

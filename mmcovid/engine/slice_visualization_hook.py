@@ -19,14 +19,16 @@ class SliceVisualizationHook(DetVisualizationHook):
 
     test_out_dir: str | None  #: see the parent
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
-                       outputs: Sequence[DetDataSample]) -> None:
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
+    ) -> None:
         """Draw the first slice of a batch at intervals; slices of volumes are not drawn."""
         if not is_ct(outputs[0].img_path):
             super().after_val_iter(runner, batch_idx, data_batch, outputs)
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
-                        outputs: Sequence[DetDataSample]) -> None:
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
+    ) -> None:
         """Draw a batch of tested slices."""
         folder = self.test_out_dir
         for sample in outputs:
@@ -44,8 +46,11 @@ class SliceVisualizationHook(DetVisualizationHook):
             return
         self._test_index += 1
         name = osp.basename(SlicePath.parse(sample.img_path).as_file())
-        out_file = osp.join(runner.work_dir, runner.timestamp, self.test_out_dir,
-                            f'{name}.png') if self.test_out_dir else None
+        out_file = (
+            osp.join(runner.work_dir, runner.timestamp, self.test_out_dir, f'{name}.png')
+            if self.test_out_dir
+            else None
+        )
         self._visualizer.add_datasample(
             name if self.show else 'test_img',
             read_picture(sample.img_path, sample.window),
@@ -54,4 +59,5 @@ class SliceVisualizationHook(DetVisualizationHook):
             wait_time=self.wait_time,
             pred_score_thr=self.score_thr,
             out_file=out_file,
-            step=self._test_index)
+            step=self._test_index,
+        )

@@ -4,5 +4,10 @@ from .metrics import DumpSlices, ImageLevelMetric, LesionMetric, PerImageAP
 from .task_evaluator import TaskEvaluator
 
 __all__ = [
-    'DumpSlices', 'ImageLevelMetric', 'LesionMetric', 'PerImageAP', 'TaskEvaluator', 'per_image_ap'
+    'DumpSlices',
+    'ImageLevelMetric',
+    'LesionMetric',
+    'PerImageAP',
+    'TaskEvaluator',
+    'per_image_ap',
 ]

@@ -40,15 +40,18 @@ class TaskEvaluator(Evaluator):
         if not isinstance(metrics, dict) or 'type' in metrics:
             raise TypeError(
                 'metrics of a TaskEvaluator must be a dict from task to metrics, such as '
-                f"dict(seg=[...], cls=[...]), but is {metrics!r}")
+                f'dict(seg=[...], cls=[...]), but is {metrics!r}'
+            )
         self.tasks = tuple(metrics)
         self._task_of: dict[BaseMetric, str] = {
-            metric: task for task, own in metrics.items() for metric in Evaluator(own).metrics}
+            metric: task for task, own in metrics.items() for metric in Evaluator(own).metrics
+        }
         super().__init__(list(self._task_of))
         self._counts: Counter[str] = Counter()
 
-    def process(self, data_samples: Sequence[BaseDataElement | dict],
-                data_batch: Any | None = None) -> None:
+    def process(
+        self, data_samples: Sequence[BaseDataElement | dict], data_batch: Any | None = None
+    ) -> None:
         """Give each metric the slices of its task.
 
         Args:
@@ -61,12 +64,14 @@ class TaskEvaluator(Evaluator):
         """
         samples = [
             sample.to_dict() if isinstance(sample, BaseDataElement) else sample
-            for sample in data_samples]
+            for sample in data_samples
+        ]
         for sample in samples:
             if 'task' not in sample:
                 raise ValueError(
                     f'{sample.get("img_path", "a sample")} does not tell its task: let the test '
-                    "pipeline end with mmcovid.PackSliceInputs, with 'task' among its meta_keys")
+                    "pipeline end with mmcovid.PackSliceInputs, with 'task' among its meta_keys"
+                )
         self._counts.update(sample['task'] for sample in samples)
 
         for metric in self.metrics:
@@ -74,7 +79,8 @@ class TaskEvaluator(Evaluator):
             chosen = [i for i, sample in enumerate(samples) if task in (None, sample['task'])]
             if chosen:
                 metric.process(
-                    _part(data_batch, chosen, len(samples)), [samples[i] for i in chosen])
+                    _part(data_batch, chosen, len(samples)), [samples[i] for i in chosen]
+                )
 
     def evaluate(self, size: int) -> dict:
         """Evaluate all metrics whose task has slices.
@@ -96,19 +102,28 @@ class TaskEvaluator(Evaluator):
                 f'{total} slices were evaluated where the test set has {size}: the sampler gave '
                 'some to two processes, and they would count twice. Set '
                 "sampler=dict(type='DefaultSampler', shuffle=False, round_up=False) in the val "
-                'and test dataloaders')
+                'and test dataloaders'
+            )
         if total < size:
-            print_log(f'Only {total} of the {size} slices of the test set were evaluated.',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'Only {total} of the {size} slices of the test set were evaluated.',
+                logger='current',
+                level=logging.WARNING,
+            )
         if total > sum(per_task):
-            print_log(f'{total - sum(per_task)} of {total} slices belong to no task with a metric '
-                      f'({", ".join(self.tasks)}) and were not scored.',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'{total - sum(per_task)} of {total} slices belong to no task with a metric '
+                f'({", ".join(self.tasks)}) and were not scored.',
+                logger='current',
+                level=logging.WARNING,
+            )
 
         empty = {task for task, count in zip(self.tasks, per_task) if count == 0}
         for task in sorted(empty):
-            print_log(f'The test set has no slice of task "{task}": its metrics are left out.',
-                      logger='current')
+            print_log(
+                f'The test set has no slice of task "{task}": its metrics are left out.',
+                logger='current',
+            )
         active = [m for m in self.metrics if self._task_of.get(m) not in empty]
         return Evaluator(active).evaluate(size)
 

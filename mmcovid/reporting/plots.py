@@ -1,4 +1,5 @@
 """What all plots share: colours, type, and files that are the same every time."""
+
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -12,13 +13,26 @@ from mmcovid.utils.files import atomic_path
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 INK, FAINT = '#30343b', '#c9ccd1'
 STYLE = {
-    'font.family': 'sans-serif', 'font.sans-serif': ['DejaVu Sans', 'Arial', 'sans-serif'],
-    'font.size': 9, 'axes.titlesize': 9.5, 'axes.labelsize': 9, 'axes.edgecolor': '#8a8f98',
-    'axes.labelcolor': INK, 'text.color': INK, 'xtick.color': INK, 'ytick.color': INK,
-    'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
-    'grid.color': '#eceef0', 'legend.frameon': False, 'legend.fontsize': 8,
+    'font.family': 'sans-serif',
+    'font.sans-serif': ['DejaVu Sans', 'Arial', 'sans-serif'],
+    'font.size': 9,
+    'axes.titlesize': 9.5,
+    'axes.labelsize': 9,
+    'axes.edgecolor': '#8a8f98',
+    'axes.labelcolor': INK,
+    'text.color': INK,
+    'xtick.color': INK,
+    'ytick.color': INK,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'grid.color': '#eceef0',
+    'legend.frameon': False,
+    'legend.fontsize': 8,
     # text stays text, and two runs write the same file
-    'svg.fonttype': 'none', 'svg.hashsalt': 'mmcovid'}
+    'svg.fonttype': 'none',
+    'svg.hashsalt': 'mmcovid',
+}
 
 
 def panels(rows: int, columns: int, height: float = 2.9) -> tuple[Figure, np.ndarray]:

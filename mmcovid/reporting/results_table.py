@@ -1,4 +1,5 @@
 """One readable table of the figures of both tasks."""
+
 import math
 import re
 from numbers import Real
@@ -8,16 +9,28 @@ from terminaltables import AsciiTable
 TITLES = {
     'coco': "Lesion segmentation, COCO's average precision",
     'per_image': "Lesion segmentation, average precision per slice, as in the author's releases",
-    'image': 'Classification of slices'}
+    'image': 'Classification of slices',
+}
 AP_COLUMNS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 CLASS_COLUMNS = ('precision', 'sensitivity', 'specificity', 'ppv', 'npv', 'f1', 'auroc')
 # "macro_f1" is a mean over classes, no figure of a class named "macro".
 MEANS = ('macro', 'micro', 'weighted', 'mean')
 LABELS = {
-    'mAP_50': 'AP50', 'mAP_75': 'AP75', 'mAP_s': 'mAP small', 'mAP_m': 'mAP medium',
-    'mAP_l': 'mAP large', 'precision': 'AP', 'ppv': 'PPV', 'npv': 'NPV', 'f1': 'F1',
-    'auroc': 'AUROC', 'macro_f1': 'macro F1', 'weighted_f1': 'weighted F1',
-    'macro_auroc': 'macro AUROC', 'confusion_matrix': 'confusion matrix'}
+    'mAP_50': 'AP50',
+    'mAP_75': 'AP75',
+    'mAP_s': 'mAP small',
+    'mAP_m': 'mAP medium',
+    'mAP_l': 'mAP large',
+    'precision': 'AP',
+    'ppv': 'PPV',
+    'npv': 'NPV',
+    'f1': 'F1',
+    'auroc': 'AUROC',
+    'macro_f1': 'macro F1',
+    'weighted_f1': 'weighted F1',
+    'macro_auroc': 'macro AUROC',
+    'confusion_matrix': 'confusion matrix',
+}
 
 _AP = re.compile(rf'^(?P<row>\w+?)_(?P<column>{"|".join(sorted(AP_COLUMNS, reverse=True))})$')
 _CLASS_AP = re.compile(r'^(?P<row>bbox|segm)_(?P<name>.+)_precision$')
@@ -45,7 +58,8 @@ def format_results(metrics: dict) -> str:
         groups.setdefault(prefix, {})[name if prefix else key] = value
     return '\n\n'.join(
         '\n'.join([TITLES.get(prefix, prefix or 'Figures'), *_format_group(figures)])
-        for prefix, figures in sorted(groups.items()))
+        for prefix, figures in sorted(groups.items())
+    )
 
 
 def _format_group(figures: dict) -> list[str]:
@@ -81,8 +95,10 @@ def _cross_table(rows: dict[str, dict], order: tuple, corner: str) -> str:
     found = dict.fromkeys(column for row in rows.values() for column in row)
     columns = [column for column in order if column in found]
     columns += [column for column in found if column not in order]
-    body = [[name, *(_number(row[column]) if column in row else '' for column in columns)]
-            for name, row in rows.items()]
+    body = [
+        [name, *(_number(row[column]) if column in row else '' for column in columns)]
+        for name, row in rows.items()
+    ]
     return _table([[corner, *(LABELS.get(column, column) for column in columns)], *body])
 
 
@@ -90,8 +106,10 @@ def _matrix_table(label: str, matrix: list, classes: list[str]) -> list[str]:
     if len(classes) != len(matrix):
         classes = [str(i) for i in range(len(matrix))]
     body = [[name, *map(str, row)] for name, row in zip(classes, matrix)]
-    return [f'{label} (rows: truth, columns: prediction)',
-            _table([['', *classes[:len(matrix[0])]], *body])]
+    return [
+        f'{label} (rows: truth, columns: prediction)',
+        _table([['', *classes[: len(matrix[0])]], *body]),
+    ]
 
 
 def _table(rows: list[list[str]]) -> str:
@@ -101,8 +119,11 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _is_matrix(value) -> bool:
-    return (isinstance(value, (list, tuple)) and len(value) > 0
-            and all(isinstance(row, (list, tuple)) and len(row) > 0 for row in value))
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(row, (list, tuple)) and len(row) > 0 for row in value)
+    )
 
 
 def _number(value) -> str:

@@ -1,4 +1,5 @@
 """Tables as CSV files."""
+
 import csv
 import io
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,5 @@
 """Pages from templates: HTML in one file that needs nothing else, and runs no script."""
+
 import math
 import re
 from typing import Any
@@ -37,15 +38,21 @@ def decimals(value: float, places: int, signed: bool = False) -> str:
 
 def _make_environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader('mmcovid.reporting'), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+        loader=PackageLoader('mmcovid.reporting'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     environment.filters.update(
         anchor=anchor,
         decimals=decimals,
         thousands=lambda number: f'{number:,}',
         percent=lambda share, places=1: f'{share:.{places}%}',
         svg_uri=lambda svg: data_uri(svg.encode(), 'image/svg+xml'),
-        capital=lambda text: text[:1].upper() + text[1:])
+        capital=lambda text: text[:1].upper() + text[1:],
+    )
     environment.tests['nan'] = math.isnan
     return environment
 

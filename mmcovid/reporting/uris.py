@@ -1,4 +1,5 @@
 """Pictures as addresses that hold them, so that a page is one file."""
+
 import base64
 
 import cv2

@@ -4,6 +4,7 @@
 trailing underscore here and none in JSON (``class_``); what is undefined is nan here, null there.
 ``docs/en/schemas`` has the JSON schemas.
 """
+
 from .attention import AttentionReport, AttentionSet, AttentionSettings
 from .estimate import Estimate
 from .evaluation import EvaluationReport, EvaluationSettings
@@ -23,8 +24,24 @@ from .scan import (
 from .slice import Lesions, RoISequence, SliceResult
 
 __all__ = [
-    'AttentionReport', 'AttentionSet', 'AttentionSettings', 'ClassVolume', 'Estimate',
-    'EvaluationReport', 'EvaluationSettings', 'Failure', 'Lesions', 'MeasuredLesion',
-    'MeasuredRoIs', 'ModelInfo', 'RoISequence', 'ScanClass', 'ScanInfo', 'ScanModel',
-    'ScanResults', 'ScanSettings', 'ScanSlice', 'SliceResult'
+    'AttentionReport',
+    'AttentionSet',
+    'AttentionSettings',
+    'ClassVolume',
+    'Estimate',
+    'EvaluationReport',
+    'EvaluationSettings',
+    'Failure',
+    'Lesions',
+    'MeasuredLesion',
+    'MeasuredRoIs',
+    'ModelInfo',
+    'RoISequence',
+    'ScanClass',
+    'ScanInfo',
+    'ScanModel',
+    'ScanResults',
+    'ScanSettings',
+    'ScanSlice',
+    'SliceResult',
 ]

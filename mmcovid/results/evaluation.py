@@ -6,6 +6,7 @@ A *model* is the name that the user gave, a *figure* such as ``'accuracy'`` or
 ``'covid19_sensitivity'``. Of several training runs of a model figures are means; what shows single
 slices is of its first run.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

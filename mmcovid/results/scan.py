@@ -1,4 +1,5 @@
 """What ``results.json`` of a scan holds; ``docs/en/scan.md`` explains it field by field."""
+
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal
 
@@ -147,8 +148,9 @@ class ScanResults:
 
 
 #: What a slice has in JSON only if its model tells it.
-_OPTIONAL = {field.name.removesuffix('_') for field in fields(ScanSlice)
-             if field.default is not MISSING}
+_OPTIONAL = {
+    field.name.removesuffix('_') for field in fields(ScanSlice) if field.default is not MISSING
+}
 
 
 def _without_untold(row: dict[str, Any]) -> dict[str, Any]:

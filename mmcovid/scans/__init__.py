@@ -2,6 +2,7 @@
 
 Any :class:`SlicePredictor` will do; this room needs neither PyTorch nor MMDetection.
 """
+
 from .inputs import Scan, find_scans
 from .predictor import SlicePredictor
 from .run import run_scans

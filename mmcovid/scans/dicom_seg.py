@@ -1,4 +1,5 @@
 """Masks as a DICOM segmentation, for viewers and archives."""
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,24 @@ if TYPE_CHECKING:
 PROPERTIES = {
     'lung': (codes.SCT.AnatomicalStructure, codes.SCT.Lung),
     'ggo': (codes.SCT.MorphologicallyAbnormalStructure, codes.DCM.GroundGlassOpacity),
-    'consolidation': (codes.SCT.MorphologicallyAbnormalStructure,
-                      Code('95436008', 'SCT', 'Lung consolidation')),
+    'consolidation': (
+        codes.SCT.MorphologicallyAbnormalStructure,
+        Code('95436008', 'SCT', 'Lung consolidation'),
+    ),
     'lesion': (codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion),
 }
 #: What every DICOM image has, though it may be empty: anonymised files lack some.
-_MAY_BE_EMPTY = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'StudyDate',
-                 'StudyTime', 'StudyID', 'AccessionNumber', 'ReferringPhysicianName')
+_MAY_BE_EMPTY = (
+    'PatientName',
+    'PatientID',
+    'PatientBirthDate',
+    'PatientSex',
+    'StudyDate',
+    'StudyTime',
+    'StudyID',
+    'AccessionNumber',
+    'ReferringPhysicianName',
+)
 
 
 def check_dicom_seg(classes: Classes) -> None:
@@ -41,12 +53,15 @@ def check_dicom_seg(classes: Classes) -> None:
     try:
         import highdicom  # noqa: F401
     except ImportError as error:
-        raise ValueError('DICOM segmentations are written by highdicom: pip install '
-                         'highdicom') from error
+        raise ValueError(
+            'DICOM segmentations are written by highdicom: pip install highdicom'
+        ) from error
     unknown = [name for name in classes.lesion_names if name not in PROPERTIES]
     if unknown:
-        raise ValueError(f'no DICOM code for the classes {unknown}: write no DICOM segmentation, '
-                         'or add them to mmcovid.scans.dicom_seg.PROPERTIES')
+        raise ValueError(
+            f'no DICOM code for the classes {unknown}: write no DICOM segmentation, '
+            'or add them to mmcovid.scans.dicom_seg.PROPERTIES'
+        )
 
 
 def check_series(scan: Scan) -> None:
@@ -56,12 +71,15 @@ def check_series(scan: Scan) -> None:
         ValueError: It is no DICOM series.
     """
     if scan.pictures or kind_of(scan.path) not in (InputKind.DICOM, InputKind.SERIES):
-        raise ValueError(f'{scan.path}: is no DICOM series, which a DICOM segmentation refers to. '
-                         'Predict it without --dicom-seg.')
+        raise ValueError(
+            f'{scan.path}: is no DICOM series, which a DICOM segmentation refers to. '
+            'Predict it without --dicom-seg.'
+        )
 
 
-def write_dicom_seg(labels: np.ndarray, volume: CTVolume, classes: Classes, model: ModelInfo,
-                    path: Path) -> None:
+def write_dicom_seg(
+    labels: np.ndarray, volume: CTVolume, classes: Classes, model: ModelInfo, path: Path
+) -> None:
     """Write a segmentation with one segment for each class, on the images of the series.
 
     The lung's segment includes the lesions. Frames of slices without a mask are left out.
@@ -80,44 +98,60 @@ def write_dicom_seg(labels: np.ndarray, volume: CTVolume, classes: Classes, mode
 
     images = [_read_image(file) for file in volume.metadata['files']]
     stored, weights_hash = to_stored(labels, volume), model.weights_sha256 or ''
-    masks = np.stack(
-        [class_mask(stored, name, classes) for name in classes.lesion_names], axis=-1)
+    masks = np.stack([class_mask(stored, name, classes) for name in classes.lesion_names], axis=-1)
     try:
         segmentation = hd.seg.Segmentation(
-            source_images=images, pixel_array=masks.astype(np.uint8),
+            source_images=images,
+            pixel_array=masks.astype(np.uint8),
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=_describe_segments(classes, model),
-            series_instance_uid=hd.UID(), series_number=900, sop_instance_uid=hd.UID(),
-            instance_number=1, manufacturer='mmcovid', manufacturer_model_name=model.name[:64],
-            software_versions=__version__, device_serial_number=weights_hash[:16],
-            content_label='LUNG_LESIONS', omit_empty_frames=bool(masks.any()),
-            series_description='mmcovid: research use only')
+            series_instance_uid=hd.UID(),
+            series_number=900,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer='mmcovid',
+            manufacturer_model_name=model.name[:64],
+            software_versions=__version__,
+            device_serial_number=weights_hash[:16],
+            content_label='LUNG_LESIONS',
+            omit_empty_frames=bool(masks.any()),
+            series_description='mmcovid: research use only',
+        )
     except (AttributeError, KeyError, ValueError) as error:
-        raise ValueError(f'{volume.metadata["path"]}: no DICOM segmentation can refer to its files '
-                         f'({error}). Export the CT with all its tags, or leave out '
-                         '--dicom-seg.') from error
+        raise ValueError(
+            f'{volume.metadata["path"]}: no DICOM segmentation can refer to its files '
+            f'({error}). Export the CT with all its tags, or leave out '
+            '--dicom-seg.'
+        ) from error
     with atomic_path(path) as temporary:
         segmentation.save_as(temporary)
 
 
 def _describe_segments(
-        classes: Classes, model: ModelInfo) -> list['highdicom.seg.SegmentDescription']:
+    classes: Classes, model: ModelInfo
+) -> list['highdicom.seg.SegmentDescription']:
     """A segment for each lesion class, numbered from 1."""
     import highdicom as hd
 
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f'mmcovid {model.name}'[:64], version=__version__, source='mmcovid',
+        name=f'mmcovid {model.name}'[:64],
+        version=__version__,
+        source='mmcovid',
         family=codes.cid7162.ArtificialIntelligence,
-        parameters=dict(weights_sha256=model.weights_sha256 or ''))
+        parameters=dict(weights_sha256=model.weights_sha256 or ''),
+    )
     return [
         hd.seg.SegmentDescription(
-            segment_number=number, segment_label=lesion.name,
+            segment_number=number,
+            segment_label=lesion.name,
             segmented_property_category=PROPERTIES[lesion.name][0],
             segmented_property_type=PROPERTIES[lesion.name][1],
             algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=algorithm,
-            display_color=hd.color.CIELabColor.from_rgb(*lesion.color))
-        for number, lesion in enumerate(classes.lesions, 1)]
+            display_color=hd.color.CIELabColor.from_rgb(*lesion.color),
+        )
+        for number, lesion in enumerate(classes.lesions, 1)
+    ]
 
 
 def _read_image(file: str) -> pydicom.Dataset:

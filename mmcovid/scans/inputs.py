@@ -1,4 +1,5 @@
 """What is one scan: a volume, a DICOM series, or the pictures of a folder."""
+
 import os
 import re
 from collections import Counter
@@ -57,8 +58,9 @@ def _scans_of(item: str) -> Sequence[Scan | str]:
     if not place.exists():
         raise FileNotFoundError(f'{place.path}: no such file or folder. Correct its path.')
     if place.index is not None:
-        raise ValueError(f'{item}: is one slice. Give the whole scan, '
-                         f'{place._replace(index=None)}.')
+        raise ValueError(
+            f'{item}: is one slice. Give the whole scan, {place._replace(index=None)}.'
+        )
     kind = kind_of(place)
     if kind is InputKind.PICTURE:
         return [Scan(str(place), (str(place),))]
@@ -66,8 +68,10 @@ def _scans_of(item: str) -> Sequence[Scan | str]:
         return _scans_in(place.path)
     if kind is InputKind.SERIES and not place.series_uid:
         series = list_series(place.path)
-        return [Scan(str(place._replace(series_uid=one.uid if len(series) > 1 else None)))
-                for one in series]
+        return [
+            Scan(str(place._replace(series_uid=one.uid if len(series) > 1 else None)))
+            for one in series
+        ]
     return [Scan(str(place))]
 
 
@@ -75,20 +79,26 @@ def _scans_in(folder: str) -> Sequence[Scan | str]:
     """The pictures of a folder, as one scan, or the volumes and DICOM folders in it."""
     volumes, pictures = find_volumes(folder), _pictures_in(folder)
     if volumes and pictures:
-        raise ValueError(f'{folder}: holds {len(pictures)} pictures beside {len(volumes)} volumes '
-                         'or DICOM folders. Give the volumes one by one, and the pictures in a '
-                         'folder of their own.')
+        raise ValueError(
+            f'{folder}: holds {len(pictures)} pictures beside {len(volumes)} volumes '
+            'or DICOM folders. Give the volumes one by one, and the pictures in a '
+            'folder of their own.'
+        )
     if not volumes and not pictures:
-        raise FileNotFoundError(f'{folder}: holds no picture, volume or DICOM file; sub-folders '
-                                'with pictures are scans of their own: give each of them.')
+        raise FileNotFoundError(
+            f'{folder}: holds no picture, volume or DICOM file; sub-folders '
+            'with pictures are scans of their own: give each of them.'
+        )
     return [Scan(folder, tuple(pictures))] if pictures else volumes
 
 
 def _pictures_in(folder: str) -> list[str]:
     """Pictures directly in a folder, by name, numbers in it by value: 2.png before 10.png."""
-    found = [str(path) for path in Path(folder).iterdir()
-             if path.is_file() and not path.name.startswith('.')
-             and is_picture(path)]
+    found = [
+        str(path)
+        for path in Path(folder).iterdir()
+        if path.is_file() and not path.name.startswith('.') and is_picture(path)
+    ]
     return sorted(found, key=_by_number)
 
 
@@ -104,8 +114,10 @@ def _name(scans: list[Scan]) -> dict[str, Scan]:
         files = {path: path.replace('#', '_') for path in files}
     # a suffix to be cut off, so that dots in names stay
     names = name_outputs([f'{file}.scan' for file in files.values()])
-    flat = [names[f'{files[scan.path]}.scan'].removesuffix('.scan').replace(os.sep, '__')
-            for scan in scans]
+    flat = [
+        names[f'{files[scan.path]}.scan'].removesuffix('.scan').replace(os.sep, '__')
+        for scan in scans
+    ]
     seen: Counter[str] = Counter()
     named: dict[str, Scan] = {}
     for name, scan in zip(flat, scans):
@@ -123,4 +135,4 @@ def _stem(path: str) -> str:
     if os.path.isdir(place.path):
         return os.path.abspath(place.path) + uid
     suffix = volume_suffix(place.path) or Path(place.path).suffix
-    return place.path[:len(place.path) - len(suffix)]
+    return place.path[: len(place.path) - len(suffix)]

@@ -1,4 +1,5 @@
 """Label maps: 0 where there is nothing, else 1 + lesion class."""
+
 from collections.abc import Sequence
 
 import numpy as np

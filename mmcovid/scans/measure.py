@@ -1,4 +1,5 @@
 """Numbers of a scan: its class, its lesions, its volumes."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,20 +50,25 @@ def measure_scan(prediction: Prediction, classes: Classes, settings: Settings) -
     """
     chosen, region, notes = _choose_region(prediction, settings.region)
     if prediction.failures:
-        notes.append(f'{len(prediction.failures)} of {prediction.number} slices could not be '
-                     'read: the results are of the others only.')
+        notes.append(
+            f'{len(prediction.failures)} of {prediction.number} slices could not be '
+            'read: the results are of the others only.'
+        )
     classification = None
     if prediction.slices[0].scores is not None:
         read = [kept for kept in prediction.slices if kept.index in chosen]
         if not read:
             raise ValueError(f'no slice that shows the {region} could be read')
         classification = _summarise_scores(read, region, classes, settings)
-    rows = [_measure_slice(kept, kept.index in chosen, prediction.volume, classes, settings)
-            for kept in prediction.slices]
+    rows = [
+        _measure_slice(kept, kept.index in chosen, prediction.volume, classes, settings)
+        for kept in prediction.slices
+    ]
     volumes = _measure_volumes(rows, classes, prediction.volume)
     notes += _tell_lesions_beside(rows, volumes, classes, settings.region)
     return Measurements(
-        classification, volumes, _most_suspicious(rows, classification, classes), rows, notes)
+        classification, volumes, _most_suspicious(rows, classification, classes), rows, notes
+    )
 
 
 def _choose_region(prediction: Prediction, region: str) -> tuple[range, str, list[str]]:
@@ -73,32 +79,50 @@ def _choose_region(prediction: Prediction, region: str) -> tuple[range, str, lis
     found = find_region(prediction.volume, region)
     if found:
         return found, region, []
-    return every, 'all', [f'No slice shows the {region} by threshold, so that the class is that '
-                          'of all slices. Is this a chest CT in Hounsfield units?']
+    return (
+        every,
+        'all',
+        [
+            f'No slice shows the {region} by threshold, so that the class is that '
+            'of all slices. Is this a chest CT in Hounsfield units?'
+        ],
+    )
 
 
-def _summarise_scores(slices: list[Slice], region: str, classes: Classes,
-                      settings: Settings) -> ScanClass:
+def _summarise_scores(
+    slices: list[Slice], region: str, classes: Classes, settings: Settings
+) -> ScanClass:
     """The class of a scan from the scores of some of its slices."""
     scores = AGGREGATES[settings.aggregate](
-        np.stack([kept.scores for kept in slices if kept.scores is not None]))
+        np.stack([kept.scores for kept in slices if kept.scores is not None])
+    )
     return ScanClass(
-        **_decide(scores, classes, settings.abstain_below), abstain_below=settings.abstain_below,
-        aggregate=settings.aggregate, region=region, num_slices=len(slices),
-        first_slice=slices[0].index, last_slice=slices[-1].index)
+        **_decide(scores, classes, settings.abstain_below),
+        abstain_below=settings.abstain_below,
+        aggregate=settings.aggregate,
+        region=region,
+        num_slices=len(slices),
+        first_slice=slices[0].index,
+        last_slice=slices[-1].index,
+    )
 
 
 def _decide(scores: np.ndarray, classes: Classes, abstain_below: float | None) -> dict[str, Any]:
     """The fields that a scan and a slice have in common: ``class_`` to ``scores``."""
     decided, leading = bool(is_decided(scores, abstain_below)), int(scores.argmax())
     name = classes.image_names[leading]
-    return dict(class_=name if decided else 'undecided', decided=decided, leading_class=name,
-                score=float(scores[leading]),
-                scores=dict(zip(classes.image_names, scores.tolist())))
+    return dict(
+        class_=name if decided else 'undecided',
+        decided=decided,
+        leading_class=name,
+        score=float(scores[leading]),
+        scores=dict(zip(classes.image_names, scores.tolist())),
+    )
 
 
-def _measure_slice(kept: Slice, in_region: bool, volume: CTVolume | None, classes: Classes,
-                   settings: Settings) -> ScanSlice:
+def _measure_slice(
+    kept: Slice, in_region: bool, volume: CTVolume | None, classes: Classes, settings: Settings
+) -> ScanSlice:
     """Everything about a slice."""
     pixel = None if volume is None else volume.spacing[0] * volume.spacing[1]  # mm²
     told = {}
@@ -109,12 +133,21 @@ def _measure_slice(kept: Slice, in_region: bool, volume: CTVolume | None, classe
         told.update(
             pixels=pixels,
             area_mm2={name: pixel and count * pixel for name, count in pixels.items()},
-            lesions=[_measure_lesion(instance, pixel, classes) for instance in kept.instances
-                     if not classes.is_lung(instance.label)])
+            lesions=[
+                _measure_lesion(instance, pixel, classes)
+                for instance in kept.instances
+                if not classes.is_lung(instance.label)
+            ],
+        )
     if kept.rois is not None:
         told.update(roi_sequence=_round_rois(kept.rois))
-    return ScanSlice(kept.index, kept.path, None if volume is None else _z_of(volume, kept.index),
-                     in_region, **told)
+    return ScanSlice(
+        kept.index,
+        kept.path,
+        None if volume is None else _z_of(volume, kept.index),
+        in_region,
+        **told,
+    )
 
 
 def _z_of(volume: CTVolume, index: int) -> float:
@@ -134,20 +167,26 @@ def _count_pixels(labels: np.ndarray, classes: Classes) -> dict[str, int]:
 
 def _measure_lesion(instance: Instance, pixel: float | None, classes: Classes) -> MeasuredLesion:
     return MeasuredLesion(
-        classes.lesion_names[instance.label], instance.score, instance.bbox, instance.pixels,
-        pixel and instance.pixels * pixel)
+        classes.lesion_names[instance.label],
+        instance.score,
+        instance.bbox,
+        instance.pixels,
+        pixel and instance.pixels * pixel,
+    )
 
 
 def _round_rois(rois: RoISequence) -> MeasuredRoIs:
     """As plain numbers, of six decimals."""
     bboxes, scores, attention = (
         np.round(np.asarray(values, np.float64), 6).tolist()
-        for values in (rois.bboxes, rois.scores, rois.attention))
+        for values in (rois.bboxes, rois.scores, rois.attention)
+    )
     return MeasuredRoIs(bboxes, np.asarray(rois.labels).tolist(), scores, attention)
 
 
-def _measure_volumes(rows: Sequence[ScanSlice], classes: Classes,
-                     volume: CTVolume | None) -> dict[str, ClassVolume] | None:
+def _measure_volumes(
+    rows: Sequence[ScanSlice], classes: Classes, volume: CTVolume | None
+) -> dict[str, ClassVolume] | None:
     """How much there is of each class, and of all lesions; None if nothing is segmented."""
     if rows[0].pixels is None:
         return None
@@ -157,21 +196,26 @@ def _measure_volumes(rows: Sequence[ScanSlice], classes: Classes,
     if lung is not None:
         voxels[LESIONS] = sum(count for name, count in voxels.items() if name != classes.lung)
     ml = None if volume is None else float(np.prod(volume.spacing)) / 1000
-    return {name: ClassVolume(count, None if ml is None else count * ml,
-                              count / lung if lung else None)
-            for name, count in voxels.items()}
+    return {
+        name: ClassVolume(count, None if ml is None else count * ml, count / lung if lung else None)
+        for name, count in voxels.items()
+    }
 
 
-def _tell_lesions_beside(rows: Sequence[ScanSlice], volumes: dict[str, ClassVolume] | None,
-                         classes: Classes, region: str) -> list[str]:
+def _tell_lesions_beside(
+    rows: Sequence[ScanSlice], volumes: dict[str, ClassVolume] | None, classes: Classes, region: str
+) -> list[str]:
     """A note if there are lesions on slices that the class is not read from."""
     beside = sum(_lesion_pixels(row, classes) for row in rows if not row.in_region)
     if not beside or volumes is None:
         return []
-    share = beside / sum(volumes[name].voxels for name in classes.lesion_names
-                         if name != classes.lung)
-    return [f'{share:.0%} of the lesion volume is on slices that do not show the {region} by '
-            'threshold. It is in the numbers: look at these slices.']
+    share = beside / sum(
+        volumes[name].voxels for name in classes.lesion_names if name != classes.lung
+    )
+    return [
+        f'{share:.0%} of the lesion volume is on slices that do not show the {region} by '
+        'threshold. It is in the numbers: look at these slices.'
+    ]
 
 
 def _lesion_pixels(row: ScanSlice, classes: Classes) -> int:
@@ -179,8 +223,9 @@ def _lesion_pixels(row: ScanSlice, classes: Classes) -> int:
     return sum(count for name, count in (row.pixels or {}).items() if name != classes.lung)
 
 
-def _most_suspicious(rows: Sequence[ScanSlice], classification: ScanClass | None,
-                     classes: Classes) -> list[int]:
+def _most_suspicious(
+    rows: Sequence[ScanSlice], classification: ScanClass | None, classes: Classes
+) -> list[int]:
     """Indices of the slices that speak most for the leading class, in the order of the scan.
 
     Of a normal scan, those that speak most against it; without classes, those with the most

@@ -1,4 +1,5 @@
 """The page of a scan: one HTML file that opens offline."""
+
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +16,13 @@ from .measure import LESIONS
 _MOST_LESIONS = 15
 
 
-def render_page(name: str, results: ScanResults, views: Mapping[int, Mapping[str, np.ndarray]],
-                profile: str | None, classes: Classes) -> str:
+def render_page(
+    name: str,
+    results: ScanResults,
+    views: Mapping[int, Mapping[str, np.ndarray]],
+    profile: str | None,
+    classes: Classes,
+) -> str:
     """Lay the page of a scan out.
 
     Args:
@@ -33,12 +39,24 @@ def render_page(name: str, results: ScanResults, views: Mapping[int, Mapping[str
     row_of = {row.index: row for row in results.slices}
     lesions = _by_size(results)
     return render(
-        'scan.html', title=name, results=results, classes=classes, profile=profile,
-        views=[(row_of[index], _place_of(row_of[index]),
-                {caption: picture_uri(image) for caption, image in pictures.items()})
-               for index, pictures in views.items()],
-        all_lesions=LESIONS, num_lesions=len(lesions), lesions=lesions[:_MOST_LESIONS],
-        facts=_facts(results))
+        'scan.html',
+        title=name,
+        results=results,
+        classes=classes,
+        profile=profile,
+        views=[
+            (
+                row_of[index],
+                _place_of(row_of[index]),
+                {caption: picture_uri(image) for caption, image in pictures.items()},
+            )
+            for index, pictures in views.items()
+        ],
+        all_lesions=LESIONS,
+        num_lesions=len(lesions),
+        lesions=lesions[:_MOST_LESIONS],
+        facts=_facts(results),
+    )
 
 
 def _place_of(row: ScanSlice) -> str:
@@ -56,17 +74,22 @@ def _facts(results: ScanResults) -> dict[str, str | None]:
     """How the results were made."""
     scan, model = results.scan, results.model
     return {
-        'input': scan.path, 'kind': scan.kind,
+        'input': scan.path,
+        'kind': scan.kind,
         'slices': f'{len(results.slices)} of {scan.num_slices} predicted; {_size_of(scan)}',
-        'spacing': _spacing_of(scan), 'window': _window_of(scan),
-        'model': model.name, 'weights': Path(model.weights or 'random').name,
+        'spacing': _spacing_of(scan),
+        'window': _window_of(scan),
+        'model': model.name,
+        'weights': Path(model.weights or 'random').name,
         'SHA-256 of the weights': model.weights_sha256,
         'SHA-256 of the config': model.config_sha256,
         'settings': ', '.join(
-            f'{key} {value}' for key, value in to_plain(results.settings).items()),
+            f'{key} {value}' for key, value in to_plain(results.settings).items()
+        ),
         'files': '; '.join(f'{key} ({value})' for key, value in results.files.items()),
         'software': ', '.join(f'{key} {value}' for key, value in results.software.items()),
-        'date': results.created}
+        'date': results.created,
+    }
 
 
 def _size_of(scan: ScanInfo) -> str:

@@ -1,4 +1,5 @@
 """Pictures of the slices of a scan."""
+
 import cv2
 import numpy as np
 
@@ -14,8 +15,9 @@ _SIDE = 512
 _ALPHA = 0.35
 
 
-def draw_views(kept: Slice, window: tuple[float, float] | None,
-               classes: Classes) -> dict[str, np.ndarray]:
+def draw_views(
+    kept: Slice, window: tuple[float, float] | None, classes: Classes
+) -> dict[str, np.ndarray]:
     """A slice with its lesions, and with its RoIs by attention, once for each branch.
 
     Args:
@@ -35,8 +37,10 @@ def draw_views(kept: Slice, window: tuple[float, float] | None,
         views['Lesions'] = _with_labels(image, kept.labels, classes)
     if kept.rois is not None:
         rois = WeightedRoIs.of(kept.rois)
-        views |= {caption: draw_rois(image, rois, branch, scale)
-                  for branch, caption in enumerate(rois.captions)}
+        views |= {
+            caption: draw_rois(image, rois, branch, scale)
+            for branch, caption in enumerate(rois.captions)
+        }
     return views or {'Slice': image}
 
 

@@ -1,4 +1,5 @@
 """The profile along a scan."""
+
 from collections.abc import Callable, Sequence
 
 import matplotlib
@@ -50,11 +51,11 @@ def _lay_out(axis: Axes, rows: Sequence[ScanSlice]) -> None:
     """Slices from end to end, those that have no part in the class on grey, and a legend."""
     for row in rows:
         if not row.in_region:
-            axis.axvspan(row.index - .5, row.index + .5, color=FAINT, alpha=.35, lw=0, zorder=0)
+            axis.axvspan(row.index - 0.5, row.index + 0.5, color=FAINT, alpha=0.35, lw=0, zorder=0)
     axis.set_axisbelow(True)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlim(rows[0].index - .5, rows[-1].index + .5)
-    axis.legend(loc='center left', bbox_to_anchor=(1.0, .5))
+    axis.set_xlim(rows[0].index - 0.5, rows[-1].index + 0.5)
+    axis.legend(loc='center left', bbox_to_anchor=(1.0, 0.5))
 
 
 def _draw_load(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
@@ -64,8 +65,14 @@ def _draw_load(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
         if lesion.name == classes.lung:
             continue
         load = [_load_of(row, lesion.name) for row in rows]
-        axis.bar([row.index for row in rows], load, 0.92, bottom=bottom,
-                 color=[value / 255 for value in lesion.color], label=lesion.display_name)
+        axis.bar(
+            [row.index for row in rows],
+            load,
+            0.92,
+            bottom=bottom,
+            color=[value / 255 for value in lesion.color],
+            label=lesion.display_name,
+        )
         bottom += load
     axis.set_ylabel('lesion area, cm²' if in_cm2 else 'lesion area, pixels')
 
@@ -79,8 +86,14 @@ def _load_of(row: ScanSlice, lesion: str) -> float:
 def _draw_scores(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
     scores = [row.scores for row in rows if row.scores is not None]
     for color, shown in zip(COLORS, classes.images):
-        axis.plot([row.index for row in rows], [each[shown.name] for each in scores],
-                  color=color, marker='o', markersize=2.5, linewidth=1.2,
-                  label=shown.display_name)
-    axis.set_ylim(-.02, 1.02)
+        axis.plot(
+            [row.index for row in rows],
+            [each[shown.name] for each in scores],
+            color=color,
+            marker='o',
+            markersize=2.5,
+            linewidth=1.2,
+            label=shown.display_name,
+        )
+    axis.set_ylim(-0.02, 1.02)
     axis.set_ylabel('class score')

@@ -1,4 +1,5 @@
 """Predict the slices of a scan, painting its label map on the way."""
+
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,8 +57,13 @@ class Prediction:
         return labels
 
 
-def predict_scan(predictor: SlicePredictor, scan: Scan, score_thr: float = 0.3,
-                 batch_size: int = 1, show_progress: bool = False) -> Prediction:
+def predict_scan(
+    predictor: SlicePredictor,
+    scan: Scan,
+    score_thr: float = 0.3,
+    batch_size: int = 1,
+    show_progress: bool = False,
+) -> Prediction:
     """Predict all slices of a scan.
 
     Args:
@@ -86,16 +92,19 @@ def predict_scan(predictor: SlicePredictor, scan: Scan, score_thr: float = 0.3,
         prediction.slices.append(_keep(result, index, path, score_thr, predictor.classes))
         prediction.window = result.window
     if not prediction.slices:
-        raise ValueError(prediction.failures[0].reason + (
-            f' (and {len(paths) - 1} more)' if len(paths) > 1 else ''))
+        raise ValueError(
+            prediction.failures[0].reason
+            + (f' (and {len(paths) - 1} more)' if len(paths) > 1 else '')
+        )
     return prediction
 
 
-def _keep(result: SliceResult, index: int, path: str, score_thr: float,
-          classes: Classes) -> Slice:
+def _keep(result: SliceResult, index: int, path: str, score_thr: float, classes: Classes) -> Slice:
     if result.class_scores is not None and not np.isfinite(result.class_scores).all():
-        raise ValueError(f'{path}: its scores are not finite: the weights have probably '
-                         'diverged. Take those of an earlier iteration.')
+        raise ValueError(
+            f'{path}: its scores are not finite: the weights have probably '
+            'diverged. Take those of an earlier iteration.'
+        )
     kept = Slice(index, path, scores=result.class_scores, rois=result.roi_sequence)
     if result.lesions is not None:
         lesions = result.lesions.at_least(score_thr)
@@ -106,6 +115,9 @@ def _keep(result: SliceResult, index: int, path: str, score_thr: float,
 
 def _instances(lesions: Lesions) -> list[Instance]:
     """One for each mask."""
-    return [Instance(int(label), float(score), bbox.tolist(), int(mask.sum()))
-            for label, score, bbox, mask in zip(
-                lesions.labels, lesions.scores, lesions.bboxes, lesions.masks)]
+    return [
+        Instance(int(label), float(score), bbox.tolist(), int(mask.sum()))
+        for label, score, bbox, mask in zip(
+            lesions.labels, lesions.scores, lesions.bboxes, lesions.masks
+        )
+    ]

@@ -1,4 +1,5 @@
 """What whole scans ask of a model."""
+
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -25,8 +26,7 @@ class SlicePredictor(Protocol):
     def temperature(self) -> float | None:
         """What its image logits are divided by; None if it does not classify."""
 
-    def predict(self, paths: Sequence[str],
-                batch_size: int = 1) -> Iterator[SliceResult | Failure]:
+    def predict(self, paths: Sequence[str], batch_size: int = 1) -> Iterator[SliceResult | Failure]:
         """Predict slices one after the other.
 
         Args:

@@ -1,4 +1,5 @@
 """Predict scans one after the other, and write a folder for each."""
+
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -29,12 +30,26 @@ from .predictor import SlicePredictor
 from .settings import Settings
 from .write import failed_line, summary_line, update_summary, write_masks, write_slice_table
 
-_PACKAGES = ('torch', 'onedl-mmdetection', 'onedl-mmcv', 'mmdet', 'mmcv', 'numpy', 'SimpleITK',
-             'pydicom', 'highdicom')
+_PACKAGES = (
+    'torch',
+    'onedl-mmdetection',
+    'onedl-mmcv',
+    'mmdet',
+    'mmcv',
+    'numpy',
+    'SimpleITK',
+    'pydicom',
+    'highdicom',
+)
 
 
-def run_scans(predictor: SlicePredictor, inputs: Sequence[str | PathLike], out: str | PathLike,
-              settings: Settings | None = None, show_progress: bool = True) -> list[dict[str, Any]]:
+def run_scans(
+    predictor: SlicePredictor,
+    inputs: Sequence[str | PathLike],
+    out: str | PathLike,
+    settings: Settings | None = None,
+    show_progress: bool = True,
+) -> list[dict[str, Any]]:
     """Predict scans and write ``out/<scan>/`` for each; see ``docs/en/scan.md``.
 
     A folder appears when it is complete. A scan that fails leaves none, and the others go on.
@@ -63,8 +78,7 @@ def run_scans(predictor: SlicePredictor, inputs: Sequence[str | PathLike], out: 
     for name, scan in scans.items():
         try:
             with atomic_folder(out / name, settings.overwrite) as folder:
-                results = _write_scan(predictor, name, scan, folder, model, settings,
-                                      show_progress)
+                results = _write_scan(predictor, name, scan, folder, model, settings, show_progress)
             lines.append(summary_line(name, results))
         except Exception as error:  # whatever one scan leads to, the others go on
             kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
@@ -73,66 +87,112 @@ def run_scans(predictor: SlicePredictor, inputs: Sequence[str | PathLike], out: 
     return lines
 
 
-def _write_scan(predictor: SlicePredictor, name: str, scan: Scan, folder: Path, model: ModelInfo,
-                settings: Settings, show_progress: bool) -> ScanResults:
+def _write_scan(
+    predictor: SlicePredictor,
+    name: str,
+    scan: Scan,
+    folder: Path,
+    model: ModelInfo,
+    settings: Settings,
+    show_progress: bool,
+) -> ScanResults:
     """Predict a scan and write all its files."""
     classes = predictor.classes
     if settings.dicom_seg:
         check_series(scan)
     prediction = predict_scan(
-        predictor, scan, settings.score_thr, settings.batch_size, show_progress)
+        predictor, scan, settings.score_thr, settings.batch_size, show_progress
+    )
     measured = measure_scan(prediction, classes, settings)
     files = write_masks(folder, prediction, classes)
     if settings.dicom_seg and files and prediction.volume is not None:
-        write_dicom_seg(prediction.label_map(), prediction.volume, classes, model,
-                        folder / 'segmentation.dcm')
+        write_dicom_seg(
+            prediction.label_map(), prediction.volume, classes, model, folder / 'segmentation.dcm'
+        )
         files['segmentation.dcm'] = 'DICOM segmentation'
     results = ScanResults(
-        schema_version=SCHEMA_VERSION, complete=not prediction.failures,
-        scan=_describe_scan(scan, prediction), errors=prediction.failures,
-        classification=measured.classification, volumes=measured.volumes,
-        suspicious_slices=measured.suspicious_slices, notes=measured.notes,
-        model=_describe_model(model, classes), settings=_describe_settings(settings, predictor),
-        files=files, software=software(_PACKAGES), created=now(), slices=measured.slices)
+        schema_version=SCHEMA_VERSION,
+        complete=not prediction.failures,
+        scan=_describe_scan(scan, prediction),
+        errors=prediction.failures,
+        classification=measured.classification,
+        volumes=measured.volumes,
+        suspicious_slices=measured.suspicious_slices,
+        notes=measured.notes,
+        model=_describe_model(model, classes),
+        settings=_describe_settings(settings, predictor),
+        files=files,
+        software=software(_PACKAGES),
+        created=now(),
+        slices=measured.slices,
+    )
     write_json(results.to_plain(), folder / 'results.json')
     write_slice_table(folder / 'slices.csv', results.slices)
     _write_page(name, results, prediction, classes, folder)
     return results
 
 
-def _write_page(name: str, results: ScanResults, prediction: Prediction, classes: Classes,
-                folder: Path) -> None:
+def _write_page(
+    name: str, results: ScanResults, prediction: Prediction, classes: Classes, folder: Path
+) -> None:
     """Draw the most suspicious slices and the profile, and write the page with them."""
     by_index = {kept.index: kept for kept in prediction.slices}
-    views = {index: draw_views(by_index[index], prediction.window, classes)
-             for index in results.suspicious_slices}
+    views = {
+        index: draw_views(by_index[index], prediction.window, classes)
+        for index in results.suspicious_slices
+    }
     profile = draw_profile(results.slices, classes)
     plots = save_plots(dict(profile=profile), folder) if profile else {}
-    write_text(render_page(name, results, views, plots.get('profile'), classes),
-               folder / 'report.html')
+    write_text(
+        render_page(name, results, views, plots.get('profile'), classes), folder / 'report.html'
+    )
 
 
 def _describe_scan(scan: Scan, prediction: Prediction) -> ScanInfo:
     """What was predicted."""
     volume = prediction.volume
     if volume is None:
-        return ScanInfo(scan.path, 'pictures', prediction.number, size=None, spacing_mm=None,
-                        window_hu=None, series_uid=None)
+        return ScanInfo(
+            scan.path,
+            'pictures',
+            prediction.number,
+            size=None,
+            spacing_mm=None,
+            window_hu=None,
+            series_uid=None,
+        )
     series = volume.metadata.get('series_uid')
-    return ScanInfo(scan.path, 'dicom' if series else 'volume', prediction.number,
-                    size=volume.array.shape[::-1], spacing_mm=volume.spacing,
-                    window_hu=prediction.window, series_uid=series)
+    return ScanInfo(
+        scan.path,
+        'dicom' if series else 'volume',
+        prediction.number,
+        size=volume.array.shape[::-1],
+        spacing_mm=volume.spacing,
+        window_hu=prediction.window,
+        series_uid=series,
+    )
 
 
 def _describe_model(model: ModelInfo, classes: Classes) -> ScanModel:
     """What predicted, with its classes."""
-    return ScanModel(model.name, model.config_sha256, model.weights, model.weights_sha256,
-                     classes.lesion_names, classes.image_names)
+    return ScanModel(
+        model.name,
+        model.config_sha256,
+        model.weights,
+        model.weights_sha256,
+        classes.lesion_names,
+        classes.image_names,
+    )
 
 
 def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSettings:
     """What the numbers depend on."""
     return ScanSettings(
-        score_thr=settings.score_thr, aggregate=settings.aggregate, region=settings.region,
-        abstain_below=settings.abstain_below, batch_size=settings.batch_size,
-        temperature=predictor.temperature, device=predictor.device)
+        score_thr=settings.score_thr,
+        aggregate=settings.aggregate,
+        region=settings.region,
+        abstain_below=settings.abstain_below,
+        batch_size=settings.batch_size,
+        temperature=predictor.temperature,
+        device=predictor.device,
+    )

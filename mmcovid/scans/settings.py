@@ -1,4 +1,5 @@
 """The rules by which scans are predicted and summed up."""
+
 from dataclasses import dataclass
 
 #: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.

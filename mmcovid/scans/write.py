@@ -1,4 +1,5 @@
 """Masks and tables of a scan, and the table of all scans, as files."""
+
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ def write_masks(folder: Path, prediction: Prediction, classes: Classes) -> dict[
     if prediction.slices[0].labels is None:
         return {}
     legend = ', '.join(
-        f'{k} {name}' for k, name in enumerate(('background', *classes.lesion_names)))
+        f'{k} {name}' for k, name in enumerate(('background', *classes.lesion_names))
+    )
     if prediction.volume is None:
         _write_label_pictures(folder / 'labels', prediction.slices, classes)
         return {'labels/': legend}
@@ -80,8 +82,11 @@ def _slice_line(row: ScanSlice) -> dict[str, Any]:
 def summary_line(name: str, results: ScanResults) -> dict[str, Any]:
     """The line of a scan in ``summary.csv``, by column."""
     line: dict[str, Any] = dict(
-        scan=name, status='ok' if results.complete else 'incomplete',
-        input=results.scan.path, slices=results.scan.num_slices)
+        scan=name,
+        status='ok' if results.complete else 'incomplete',
+        input=results.scan.path,
+        slices=results.scan.num_slices,
+    )
     line |= {'class': None, 'leading_class': None, 'score': None}
     if (found := results.classification) is not None:
         line |= {'class': found.class_, 'leading_class': found.leading_class, 'score': found.score}
@@ -108,14 +113,18 @@ def update_summary(out: Path, lines: Sequence[dict[str, Any]]) -> None:
     again = {line['input'] for line in lines}
     if path.is_file():
         with open(path, newline='', encoding='utf-8') as file:
-            kept = {(line['scan'] or line['input']): line for line in csv.DictReader(file)
-                    if line['status'] != 'failed' or line['input'] not in again}
+            kept = {
+                (line['scan'] or line['input']): line
+                for line in csv.DictReader(file)
+                if line['status'] != 'failed' or line['input'] not in again
+            }
     for line in lines:
         there = line['scan'] and (out / line['scan'] / 'results.json').is_file()
         if line['status'] != 'failed' or not there:
             kept[line['scan'] or line['input']] = line
     if not kept:
         return
-    header = list(dict.fromkeys(
-        column for line in kept.values() for column in line if column != 'reason')) + ['reason']
+    header = list(
+        dict.fromkeys(column for line in kept.values() for column in line if column != 'reason')
+    ) + ['reason']
     write_csv(path, header, kept.values())

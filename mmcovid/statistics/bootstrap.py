@@ -16,6 +16,7 @@ F. E. Satterthwaite, "An approximate distribution of estimates of variance compo
 Biometrics Bull. 2, 1946; E. B. Wilson, "Probable inference, the law of succession, and statistical
 inference", J. Am. Stat. Assoc. 22, 1927.
 """
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -101,7 +102,7 @@ def effective_clusters(cluster: np.ndarray) -> float:
         float: From 1 to the number of clusters; 0 without samples.
     """
     sizes = np.bincount(cluster).astype(float)
-    return sizes.sum()**2 / max((sizes**2).sum(), 1)
+    return sizes.sum() ** 2 / max((sizes**2).sum(), 1)
 
 
 def degrees_of_freedom(left_out: np.ndarray) -> float:
@@ -114,14 +115,14 @@ def degrees_of_freedom(left_out: np.ndarray) -> float:
         float: From 2, if one cluster alone makes up the variance, over 2k, if k of many do alike,
         to G - 1.
     """
-    square = (left_out - left_out.mean())**2
-    share = (square**2).sum() / max(square.sum()**2, np.finfo(float).tiny)
+    square = (left_out - left_out.mean()) ** 2
+    share = (square**2).sum() / max(square.sum() ** 2, np.finfo(float).tiny)
     return 2 / max(share - 1 / len(square), 2 / (len(square) - 1))
 
 
 def wilson_interval(share: float, number: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share of ``number`` independent cases."""
-    z2 = norm.ppf((1 + level) / 2)**2
+    z2 = norm.ppf((1 + level) / 2) ** 2
     centre = share + z2 / (2 * number)
     half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * number)) / number)
     low, high = (centre + np.array([-half, half])) / (1 + z2 / number)
@@ -157,11 +158,18 @@ class Resamples:
 
     def __init__(self, num_clusters: int, rounds: int, seed: int) -> None:
         self.rounds = rounds
-        self.weights = np.concatenate([
-            resample_clusters(num_clusters, rounds, seed), leave_out_clusters(num_clusters)])
+        self.weights = np.concatenate(
+            [resample_clusters(num_clusters, rounds, seed), leave_out_clusters(num_clusters)]
+        )
 
-    def estimate(self, values: np.ndarray, *, scale: str = 'logit', patients: float | None = None,
-                 level: float = 0.95) -> Estimate:
+    def estimate(
+        self,
+        values: np.ndarray,
+        *,
+        scale: str = 'logit',
+        patients: float | None = None,
+        level: float = 0.95,
+    ) -> Estimate:
         """Value on the set itself and its confidence interval.
 
         Args:

@@ -1,4 +1,5 @@
 """Temperature scaling, reliability and abstention."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,11 +72,20 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     best = minimize_scalar(nll, bounds=_LOG_RANGE, method='bounded', options=dict(xatol=1e-6))
     if best.fun < min(coldest, hottest) - 1e-6:
         return TemperatureFit(float(np.exp(best.x)), before, float(best.fun), '')
-    why = ('the classes are no better than chance' if hottest < coldest
-           else 'hardly a slice is classified wrongly')
-    return TemperatureFit(1., before, before, (
-        f'no temperature fits, since on the validation set {why}; 1 is kept. To calibrate, use a '
-        'set that holds both errors and right answers'))
+    why = (
+        'the classes are no better than chance'
+        if hottest < coldest
+        else 'hardly a slice is classified wrongly'
+    )
+    return TemperatureFit(
+        1.0,
+        before,
+        before,
+        (
+            f'no temperature fits, since on the validation set {why}; 1 is kept. To calibrate, use '
+            'a set that holds both errors and right answers'
+        ),
+    )
 
 
 def reliability(cases: Cases) -> ReliabilityBins:
@@ -93,7 +103,8 @@ def reliability(cases: Cases) -> ReliabilityBins:
         return ReliabilityBins(
             confidence=(np.bincount(bins, cases.scores.max(1), NUM_BINS) / count).tolist(),
             accuracy=(np.bincount(bins, cases.pred == cases.truth, NUM_BINS) / count).tolist(),
-            count=count.tolist())
+            count=count.tolist(),
+        )
 
 
 def coverage_curve(cases: Cases) -> CoverageCurve:
@@ -109,5 +120,8 @@ def coverage_curve(cases: Cases) -> CoverageCurve:
     order = np.argsort(-confidence, kind='stable')
     ends = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
     right = np.cumsum(cases.pred[order] == cases.truth[order])
-    return CoverageCurve(threshold=confidence[order][ends], coverage=(ends + 1) / len(cases),
-                         accuracy=right[ends] / (ends + 1))
+    return CoverageCurve(
+        threshold=confidence[order][ends],
+        coverage=(ends + 1) / len(cases),
+        accuracy=right[ends] / (ends + 1),
+    )

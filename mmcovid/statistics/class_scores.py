@@ -1,4 +1,5 @@
 """Class scores: of many slices together, calibrated, high enough or not."""
+
 import json
 import warnings
 from pathlib import Path
@@ -88,16 +89,23 @@ def _only_temperature(path: Path) -> float:
         raise ValueError(f'temperature {path}: neither a number nor a file')
     try:
         models = json.loads(path.read_text(encoding='utf-8'))
-        found = [(name, float(run['temperature']), run.get('note')) for name, runs in models.items()
-                 for run in runs]
+        found = [
+            (name, float(run['temperature']), run.get('note'))
+            for name, runs in models.items()
+            for run in runs
+        ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path}: is no temperature.json of mmcovid report '
-                         '--calibrate-on. Make one, or give the temperature as a number') from error
+        raise ValueError(
+            f'{path}: is no temperature.json of mmcovid report '
+            '--calibrate-on. Make one, or give the temperature as a number'
+        ) from error
     if len(found) != 1:
         listed = ', '.join(f'{name} {temperature:.4g}' for name, temperature, _ in found)
-        raise ValueError(f'{path}: holds {len(found)} temperatures ({listed}). Give the one of '
-                         'your weights as a number')
-    (_, temperature, note), = found
+        raise ValueError(
+            f'{path}: holds {len(found)} temperatures ({listed}). Give the one of '
+            'your weights as a number'
+        )
+    ((_, temperature, note),) = found
     if note:
         warnings.warn(f'{path}: {note}', stacklevel=3)
     return temperature

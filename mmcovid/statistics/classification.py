@@ -1,4 +1,5 @@
 """Figures of classification in every resample, from weights of patients."""
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,8 +51,9 @@ def confusion_counts(cases: Cases, weights: np.ndarray) -> np.ndarray:
     return weighted_sums(cells, cases.cluster, weights).reshape(-1, num_classes, num_classes)
 
 
-def rank_figures(positive: np.ndarray, score: np.ndarray, cluster: np.ndarray,
-                 weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rank_figures(
+    positive: np.ndarray, score: np.ndarray, cluster: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Areas under the ROC curve and the precision-recall curve in every resample.
 
     The cases are sorted once; a resample only weighs them. Tied scores count half in the ROC
@@ -109,7 +111,8 @@ def count_figures(matrix: np.ndarray) -> dict[str, np.ndarray]:
             specificity=tn / (tn + fp),
             ppv=tp / (tp + fp),
             npv=tn / (tn + fn),
-            f1=f1)
+            f1=f1,
+        )
 
 
 def confidence_bins(scores: np.ndarray) -> np.ndarray:
@@ -130,20 +133,20 @@ def calibration_figures(cases: Cases, weights: np.ndarray) -> dict[str, np.ndarr
         ``nll``, the negative logarithm of the true class's score.
     """
     n, num_classes = cases.scores.shape
-    brier = ((cases.scores - np.eye(num_classes)[cases.truth])**2).sum(1)
+    brier = ((cases.scores - np.eye(num_classes)[cases.truth]) ** 2).sum(1)
     true_score = cases.scores[np.arange(n), cases.truth]
     nll = -np.log(np.maximum(true_score, np.finfo(np.float32).tiny))
     gap = cases.scores.max(1) - (cases.pred == cases.truth)
     gaps = np.eye(NUM_BINS)[confidence_bins(cases.scores)] * gap[:, None]
-    sums = weighted_sums(
-        np.column_stack([np.ones(n), brier, nll, gaps]), cases.cluster, weights)
+    sums = weighted_sums(np.column_stack([np.ones(n), brier, nll, gaps]), cases.cluster, weights)
     with np.errstate(invalid='ignore'):
         total, brier, nll = sums[:, 0], sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]
         return dict(brier=brier, ece=np.abs(sums[:, 3:]).sum(1) / total, nll=nll)
 
 
-def classification_figures(cases: Cases, weights: np.ndarray,
-                           classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+def classification_figures(
+    cases: Cases, weights: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, np.ndarray]:
     """All figures of classification in every resample.
 
     Names and definitions are those of :class:`mmcovid.evaluation.ImageLevelMetric`.
@@ -158,14 +161,17 @@ def classification_figures(cases: Cases, weights: np.ndarray,
         resample does not define the figure.
     """
     counts = count_figures(confusion_counts(cases, weights))
-    ranks = [rank_figures(cases.truth == k, cases.scores[:, k], cases.cluster, weights)
-             for k in range(len(classes))]
+    ranks = [
+        rank_figures(cases.truth == k, cases.scores[:, k], cases.cluster, weights)
+        for k in range(len(classes))
+    ]
     counts['auroc'], counts['auprc'] = (np.column_stack(values) for values in zip(*ranks))
     figures = dict(
         accuracy=counts['accuracy'],
         macro_f1=mean_over_classes(counts['f1'], counts['support']),
         weighted_f1=counts['weighted_f1'],
-        macro_auroc=mean_over_classes(counts['auroc']))
+        macro_auroc=mean_over_classes(counts['auroc']),
+    )
     for k, name in enumerate(classes):
         figures.update({f'{name}_{key}': counts[key][:, k] for key in CLASS_FIGURES})
     return figures
@@ -196,8 +202,14 @@ def patients_behind(cases: Cases, classes: tuple[str, ...]) -> dict[str, float]:
         own, predicted = cases.truth == k, cases.pred == k
         positive, negative = count(own), count(~own)
         of_class = dict(
-            sensitivity=positive, specificity=negative, ppv=count(predicted),
-            npv=count(~predicted), f1=positive, auroc=min(positive, negative), auprc=positive)
+            sensitivity=positive,
+            specificity=negative,
+            ppv=count(predicted),
+            npv=count(~predicted),
+            f1=positive,
+            auroc=min(positive, negative),
+            auprc=positive,
+        )
         found.update({f'{name}_{key}': value for key, value in of_class.items()})
         for key in smallest:
             smallest[key] += [of_class[key]] if own.any() else []

@@ -1,4 +1,5 @@
 """The patients and scans that slices belong to."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,5 +37,6 @@ def unit_names(entries: Sequence[dict], unit: str) -> np.ndarray:
     if unit == 'patient':
         return names
     scans = [str(entry.get('scan_id') or UNKNOWN) for entry in entries]
-    return np.array([name if scan == UNKNOWN else f'{name} / {scan}'
-                     for name, scan in zip(names, scans)])
+    return np.array(
+        [name if scan == UNKNOWN else f'{name} / {scan}' for name, scan in zip(names, scans)]
+    )

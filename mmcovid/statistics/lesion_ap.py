@@ -1,4 +1,5 @@
 """Average precision of lesion masks slice by slice, as in the releases of the paper's author."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,12 +9,14 @@ import pycocotools.mask as mask_utils
 IOU_THRS = np.arange(50, 100, 5) / 100
 
 
-def per_image_ap(gt_masks: np.ndarray,
-                 gt_labels: np.ndarray,
-                 pred_masks: np.ndarray,
-                 pred_labels: np.ndarray,
-                 pred_scores: np.ndarray,
-                 iou_thrs: Sequence[float] | None = None) -> np.ndarray:
+def per_image_ap(
+    gt_masks: np.ndarray,
+    gt_labels: np.ndarray,
+    pred_masks: np.ndarray,
+    pred_labels: np.ndarray,
+    pred_scores: np.ndarray,
+    iou_thrs: Sequence[float] | None = None,
+) -> np.ndarray:
     """Average precision of one slice by the ruler of the author's releases, which is not COCO's.
 
     All classes are pooled. At a threshold each true object takes, of the predictions of its class,
@@ -45,21 +48,30 @@ def per_image_ap(gt_masks: np.ndarray,
         ValueError: If the shapes do not fit, or a score or threshold is not a number of its range.
     """
     gt_masks, pred_masks = np.asarray(gt_masks), np.asarray(pred_masks)
-    for name, masks, shape in (('gt_masks', gt_masks, '(G, H, W)'),
-                               ('pred_masks', pred_masks, '(P, H, W)')):
+    for name, masks, shape in (
+        ('gt_masks', gt_masks, '(G, H, W)'),
+        ('pred_masks', pred_masks, '(P, H, W)'),
+    ):
         if masks.ndim != 3:
             raise ValueError(f'{name} must have the shape {shape}, but has {masks.shape}')
     return rle_average_precision(
-        _encode(gt_masks > 0.5), gt_labels,
-        _encode(pred_masks > 0.5), pred_labels, pred_scores, iou_thrs)
+        _encode(gt_masks > 0.5),
+        gt_labels,
+        _encode(pred_masks > 0.5),
+        pred_labels,
+        pred_scores,
+        iou_thrs,
+    )
 
 
-def rle_average_precision(gt_masks: Sequence[dict],
-                          gt_labels: np.ndarray,
-                          pred_masks: Sequence[dict],
-                          pred_labels: np.ndarray,
-                          pred_scores: np.ndarray,
-                          iou_thrs: Sequence[float] | None = None) -> np.ndarray:
+def rle_average_precision(
+    gt_masks: Sequence[dict],
+    gt_labels: np.ndarray,
+    pred_masks: Sequence[dict],
+    pred_labels: np.ndarray,
+    pred_scores: np.ndarray,
+    iou_thrs: Sequence[float] | None = None,
+) -> np.ndarray:
     """As :func:`per_image_ap`, from masks as run-length encodings.
 
     Args:
@@ -81,20 +93,25 @@ def rle_average_precision(gt_masks: Sequence[dict],
     scores = np.asarray(pred_scores, dtype=float)
     # single precision, in which 7 of 10 pixels are not above a threshold of 0.7 of any type
     thresholds = np.asarray(IOU_THRS if iou_thrs is None else iou_thrs, dtype=np.float32)
-    for name, values, number in (('gt_labels', gt_labels, num_gt),
-                                 ('pred_labels', pred_labels, num_pred),
-                                 ('pred_scores', scores, num_pred)):
+    for name, values, number in (
+        ('gt_labels', gt_labels, num_gt),
+        ('pred_labels', pred_labels, num_pred),
+        ('pred_scores', scores, num_pred),
+    ):
         if values.shape != (number,):
-            raise ValueError(f'{name} must have the shape ({number},), one for each mask, but has '
-                             f'{values.shape}')
+            raise ValueError(
+                f'{name} must have the shape ({number},), one for each mask, but has {values.shape}'
+            )
     if not np.isfinite(scores).all():
         raise ValueError('pred_scores are not finite: the weights have probably diverged')
     if thresholds.ndim != 1 or not ((thresholds >= 0) & (thresholds <= 1)).all():
         raise ValueError(f'iou_thrs must be a list of numbers in 0..1, but is {iou_thrs!r}')
     sizes = sorted({tuple(mask['size']) for mask in (*gt_masks, *pred_masks)})
     if len(sizes) > 1:
-        raise ValueError(f'masks of different sizes (height, width), {sizes}: give true and '
-                         'predicted ones in pixels of the same slice')
+        raise ValueError(
+            f'masks of different sizes (height, width), {sizes}: give true and '
+            'predicted ones in pixels of the same slice'
+        )
     if not num_gt or not num_pred:
         return np.full(len(thresholds), float(num_gt == num_pred))
 
@@ -133,7 +150,9 @@ def slice_average_precision(entry: dict) -> np.ndarray:
             [item['mask'] for item in truth],
             np.array([item['bbox_label'] for item in truth], dtype=int),
             masks,
-            np.asarray(pred['labels']), np.asarray(pred['scores']))
+            np.asarray(pred['labels']),
+            np.asarray(pred['scores']),
+        )
     except ValueError as error:
         raise ValueError(f'{entry.get("img_path", entry.get("img_id"))}: {error}') from error
 

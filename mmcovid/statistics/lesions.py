@@ -1,4 +1,5 @@
 """Average precision and Dice of lesions in every resample, from weights of patients."""
+
 import contextlib
 import io
 from collections.abc import Sequence
@@ -41,24 +42,42 @@ def match_lesions(entries: Sequence[dict], num_classes: int) -> list[LesionMatch
     annotations: list[dict] = []
     for i, entry in enumerate(entries):
         for item in entry['instances']:
-            annotations.append(dict(
-                id=len(annotations) + 1, image_id=i, category_id=item['bbox_label'],
-                segmentation=item['mask'], area=float(mask_utils.area(item['mask'])),
-                iscrowd=int(item.get('ignore_flag', 0))))
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=i,
+                    category_id=item['bbox_label'],
+                    segmentation=item['mask'],
+                    area=float(mask_utils.area(item['mask'])),
+                    iscrowd=int(item.get('ignore_flag', 0)),
+                )
+            )
         pred = entry['pred_instances']
         for label, score, mask in zip(pred['labels'], pred['scores'], pred['masks']):
-            found.append(dict(image_id=i, category_id=int(label), score=float(score),
-                              segmentation=mask))
+            found.append(
+                dict(image_id=i, category_id=int(label), score=float(score), segmentation=mask)
+            )
     truth.dataset = dict(
-        images=[dict(id=i, height=entry['ori_shape'][0], width=entry['ori_shape'][1])
-                for i, entry in enumerate(entries)],
-        categories=[dict(id=k) for k in range(num_classes)], annotations=annotations)
+        images=[
+            dict(id=i, height=entry['ori_shape'][0], width=entry['ori_shape'][1])
+            for i, entry in enumerate(entries)
+        ],
+        categories=[dict(id=k) for k in range(num_classes)],
+        annotations=annotations,
+    )
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
         if not found:
-            return [_matches([
-                sum(a['image_id'] == i and a['category_id'] == k for a in annotations)
-                for i in range(len(entries))], []) for k in range(num_classes)]
+            return [
+                _matches(
+                    [
+                        sum(a['image_id'] == i and a['category_id'] == k for a in annotations)
+                        for i in range(len(entries))
+                    ],
+                    [],
+                )
+                for k in range(num_classes)
+            ]
         evaluation = COCOeval(truth, truth.loadRes(found), 'segm')
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ['all']
         evaluation.params.maxDets = [1000]
@@ -67,7 +86,10 @@ def match_lesions(entries: Sequence[dict], num_classes: int) -> list[LesionMatch
     return [
         _matches(
             [0 if e is None else int((np.asarray(e['gtIgnore']) == 0).sum()) for e in slices],
-            [(i, e) for i, e in enumerate(slices) if e is not None]) for slices in per_class]
+            [(i, e) for i, e in enumerate(slices) if e is not None],
+        )
+        for slices in per_class
+    ]
 
 
 def _matches(num_truth: Sequence[int], evaluated: list[tuple[int, dict]]) -> LesionMatches:
@@ -78,15 +100,22 @@ def _matches(num_truth: Sequence[int], evaluated: list[tuple[int, dict]]) -> Les
     ignored = [np.asarray(e['dtIgnore']).reshape(10, -1) > 0 for _, e in evaluated]
     scores = np.concatenate([*scores, np.zeros(0)])
     order = np.argsort(-scores, kind='mergesort')
-    stack = [np.concatenate([*parts, np.zeros((10, 0), bool)], axis=1)[:, order]
-             for parts in (matched, ignored)]
+    stack = [
+        np.concatenate([*parts, np.zeros((10, 0), bool)], axis=1)[:, order]
+        for parts in (matched, ignored)
+    ]
     return LesionMatches(
-        num_truth=np.array(num_truth), score=scores[order], matched=stack[0], ignored=stack[1],
-        slice=np.concatenate([*slices, np.zeros(0, int)]).astype(int)[order])
+        num_truth=np.array(num_truth),
+        score=scores[order],
+        matched=stack[0],
+        ignored=stack[1],
+        slice=np.concatenate([*slices, np.zeros(0, int)]).astype(int)[order],
+    )
 
 
-def average_precision(matches: LesionMatches, cluster: np.ndarray,
-                      weights: np.ndarray) -> np.ndarray:
+def average_precision(
+    matches: LesionMatches, cluster: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """COCO's average precision of one class in every resample.
 
     Args:
@@ -132,9 +161,11 @@ def overlaps(entries: Sequence[dict], num_classes: int, score_thr: float) -> np.
     for i, entry in enumerate(entries):
         pred = entry['pred_instances']
         for k in range(num_classes):
-            found = [mask for label, score, mask in
-                     zip(pred['labels'], pred['scores'], pred['masks'])
-                     if label == k and score >= score_thr]
+            found = [
+                mask
+                for label, score, mask in zip(pred['labels'], pred['scores'], pred['masks'])
+                if label == k and score >= score_thr
+            ]
             true = [item['mask'] for item in entry['instances'] if item['bbox_label'] == k]
             for j, masks in enumerate((found, true)):
                 if masks:
@@ -145,8 +176,13 @@ def overlaps(entries: Sequence[dict], num_classes: int, score_thr: float) -> np.
     return pixels
 
 
-def lesion_figures(entries: Sequence[dict], classes: tuple[str, ...], cluster: np.ndarray,
-                   weights: np.ndarray, score_thr: float) -> dict[str, np.ndarray]:
+def lesion_figures(
+    entries: Sequence[dict],
+    classes: tuple[str, ...],
+    cluster: np.ndarray,
+    weights: np.ndarray,
+    score_thr: float,
+) -> dict[str, np.ndarray]:
     """All figures of lesion segmentation in every resample.
 
     Args:
@@ -169,12 +205,16 @@ def lesion_figures(entries: Sequence[dict], classes: tuple[str, ...], cluster: n
     figures = dict(
         mAP=mean_over_classes(precision.mean(2)),
         mAP_50=mean_over_classes(precision[:, :, 0]),
-        mAP_75=mean_over_classes(precision[:, :, 5]))
+        mAP_75=mean_over_classes(precision[:, :, 5]),
+    )
     per_image = np.array([slice_average_precision(entry) for entry in entries])
-    sums = weighted_sums(
-        np.column_stack([per_image, np.ones(len(entries))]), cluster, weights)
-    figures.update({f'per_image_{name}': values for name, values in
-                    mean_average_precision(sums[:, :-1] / sums[:, -1:]).items()})
+    sums = weighted_sums(np.column_stack([per_image, np.ones(len(entries))]), cluster, weights)
+    figures.update(
+        {
+            f'per_image_{name}': values
+            for name, values in mean_average_precision(sums[:, :-1] / sums[:, -1:]).items()
+        }
+    )
     pixels = overlaps(entries, len(classes), score_thr)
     for k, name in enumerate(classes):
         both, found, true = pixels[:, k].T
@@ -182,10 +222,14 @@ def lesion_figures(entries: Sequence[dict], classes: tuple[str, ...], cluster: n
         with np.errstate(invalid='ignore', divide='ignore'):
             dice = np.where(present, 2 * both / (found + true), 0)
             sums = weighted_sums(
-                np.column_stack([dice, present, 2 * both, found + true]), cluster, weights)
-            figures.update({
-                f'{name}_ap': precision[:, k].mean(1),
-                f'{name}_ap50': precision[:, k, 0],
-                f'{name}_dice': sums[:, 0] / sums[:, 1],
-                f'{name}_dice_pooled': sums[:, 2] / sums[:, 3]})
+                np.column_stack([dice, present, 2 * both, found + true]), cluster, weights
+            )
+            figures.update(
+                {
+                    f'{name}_ap': precision[:, k].mean(1),
+                    f'{name}_ap50': precision[:, k, 0],
+                    f'{name}_dice': sums[:, 0] / sums[:, 1],
+                    f'{name}_dice_pooled': sums[:, 2] / sums[:, 3],
+                }
+            )
     return figures

@@ -1,4 +1,5 @@
 """Find the configs that come with mmcovid, wherever it is installed."""
+
 from pathlib import Path
 
 PREFIX = 'mmcovid::'
@@ -12,7 +13,8 @@ def config_root() -> Path:
             return folder
     raise FileNotFoundError(
         f'the configs of mmcovid are missing beside {_PACKAGE}: reinstall mmcovid from a wheel, '
-        'or with "pip install -e ." from a complete clone')
+        'or with "pip install -e ." from a complete clone'
+    )
 
 
 def config_path(name: str) -> str:
@@ -38,15 +40,17 @@ def config_path(name: str) -> str:
     if '/' not in name:
         for path in root.rglob(name):
             return str(path)
-    raise FileNotFoundError(
-        f'mmcovid has no config {name!r}; it has: {", ".join(list_configs())}')
+    raise FileNotFoundError(f'mmcovid has no config {name!r}; it has: {", ".join(list_configs())}')
 
 
 def list_configs() -> list[str]:
     """Paths below ``configs`` of all configs that can be trained."""
     root = config_root()
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob('*.py')
-                  if '_base_' not in path.parts)
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob('*.py')
+        if '_base_' not in path.parts
+    )
 
 
 def find_config(name: str) -> str:
@@ -74,7 +78,7 @@ def register_config_prefix() -> None:
 
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
         if cfg_path.startswith(PREFIX):
-            return config_path(cfg_path[len(PREFIX):]), None
+            return config_path(cfg_path[len(PREFIX) :]), None
         return stock(cfg_path, filename)
 
     Config._get_cfg_path = staticmethod(get_cfg_path)

@@ -3,6 +3,7 @@
 Prints the versions, runs compiled operators on every device there is, and
 ends with exit status 1 and the remedies if something does not work.
 """
+
 import platform
 import sys
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ DISTRIBUTIONS = {
 @dataclass(frozen=True)
 class Finding:
     """One line of the report; ``status`` is ``'ok'``, ``'warn'`` or ``'FAIL'``."""
+
     status: str
     subject: str
     detail: str
@@ -53,9 +55,11 @@ class Finding:
 
 def report_versions() -> str:
     """A table of module, distribution and version; nothing is imported for it."""
-    rows = [('mmcovid', '', f'{__version__} in {Path(__file__).resolve().parents[1]}'),
-            ('python', '', f'{platform.python_version()} at {sys.executable}'),
-            ('platform', '', platform.platform())]
+    rows = [
+        ('mmcovid', '', f'{__version__} in {Path(__file__).resolve().parents[1]}'),
+        ('python', '', f'{platform.python_version()} at {sys.executable}'),
+        ('platform', '', platform.platform()),
+    ]
     for module, names in DISTRIBUTIONS.items():
         for name in names:
             try:
@@ -76,8 +80,9 @@ def examine_imports() -> list[Finding]:
         if problem is not None:
             remedy = INSTALL_OPENCV if module == 'cv2' else problem.remedy
             findings.append(Finding('FAIL', module, problem.what, remedy))
-    findings += [Finding('FAIL', 'stack', problem.what, problem.remedy)
-                 for problem in find_problems()]
+    findings += [
+        Finding('FAIL', 'stack', problem.what, problem.remedy) for problem in find_problems()
+    ]
     return findings or [Finding('ok', 'imports', 'all libraries can be imported')]
 
 
@@ -88,9 +93,14 @@ def examine_versions() -> list[Finding]:
         if check_import(module) is None:
             version = import_module(module).__version__
             if not is_tested(module, version):
-                findings.append(Finding(
-                    'warn', module, f'mmcovid was not tested with {version}',
-                    f'if something fails, try the tested one: pip install {pin}'))
+                findings.append(
+                    Finding(
+                        'warn',
+                        module,
+                        f'mmcovid was not tested with {version}',
+                        f'if something fails, try the tested one: pip install {pin}',
+                    )
+                )
     return findings
 
 
@@ -101,9 +111,14 @@ def examine_torchvision() -> list[Finding]:
     except ModuleNotFoundError:
         return []
     except Exception as error:
-        return [Finding(
-            'warn', 'torchvision', f'does not fit the installed PyTorch ({error})',
-            'pip uninstall -y torchvision  (mmcovid does not need it)')]
+        return [
+            Finding(
+                'warn',
+                'torchvision',
+                f'does not fit the installed PyTorch ({error})',
+                'pip uninstall -y torchvision  (mmcovid does not need it)',
+            )
+        ]
     return [Finding('ok', 'torchvision', 'fits the installed PyTorch (it is not needed)')]
 
 
@@ -113,16 +128,18 @@ def run_operators(device: str) -> Finding:
     try:
         import torch
         from mmcv.ops import nms, roi_align
+
         boxes = torch.tensor(
-            [[0., 0., 10., 10.], [0., 0., 9., 10.], [20., 20., 30., 30.]], device=device)
+            [[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 9.0, 10.0], [20.0, 20.0, 30.0, 30.0]], device=device
+        )
         scores = torch.tensor([0.5, 0.9, 0.7], device=device)
         kept = nms(boxes, scores, iou_threshold=0.5)[1].tolist()
-        plane = torch.full((1, 1, 8, 8), 3., device=device)
-        roi = torch.tensor([[0., 1., 1., 5., 5.]], device=device)
+        plane = torch.full((1, 1, 8, 8), 3.0, device=device)
+        roi = torch.tensor([[0.0, 1.0, 1.0, 5.0, 5.0]], device=device)
         pooled = roi_align(plane, roi, (2, 2), 1.0, 2, 'avg', False)
     except Exception as error:
         return Finding('FAIL', subject, f'{type(error).__name__}: {error}', REBUILD_MMCV)
-    if kept != [1, 2] or not torch.allclose(pooled, torch.full_like(pooled, 3.)):
+    if kept != [1, 2] or not torch.allclose(pooled, torch.full_like(pooled, 3.0)):
         return Finding('FAIL', subject, f'wrong results (NMS kept {kept})', REBUILD_MMCV)
     return Finding('ok', subject, 'nms and roi_align give the right results')
 
@@ -132,15 +149,23 @@ def examine_devices() -> list[Finding]:
     if check_import('torch') is not None:
         return []
     import torch
+
     findings = [run_operators('cpu')]
     if torch.cuda.is_available():
-        findings.append(Finding(
-            'ok', 'CUDA', f'{torch.version.cuda} on {torch.cuda.get_device_name(0)}'))
+        findings.append(
+            Finding('ok', 'CUDA', f'{torch.version.cuda} on {torch.cuda.get_device_name(0)}')
+        )
         findings.append(run_operators('cuda'))
     elif torch.version.cuda:
-        findings.append(Finding(
-            'warn', 'CUDA', f'PyTorch is built for CUDA {torch.version.cuda} but sees no device; '
-            'the CPU is used', 'check the driver with nvidia-smi'))
+        findings.append(
+            Finding(
+                'warn',
+                'CUDA',
+                f'PyTorch is built for CUDA {torch.version.cuda} but sees no device; '
+                'the CPU is used',
+                'check the driver with nvidia-smi',
+            )
+        )
     else:
         findings.append(Finding('ok', 'CUDA', 'PyTorch is built for the CPU'))
     return findings
@@ -153,8 +178,7 @@ def main() -> int:
         int: 0 if mmcovid can work here, 1 if not.
     """
     print(report_versions())
-    findings = (examine_imports() + examine_versions() + examine_torchvision()
-                + examine_devices())
+    findings = examine_imports() + examine_versions() + examine_torchvision() + examine_devices()
     print('\n'.join(map(str, findings)))
     failed = sum(finding.status == 'FAIL' for finding in findings)
     print(f'{failed} thing(s) to mend, see above' if failed else 'mmcovid can work here')

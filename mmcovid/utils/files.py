@@ -1,4 +1,5 @@
 """Files that are written whole or not at all."""
+
 import hashlib
 import json
 import math
@@ -57,7 +58,8 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     if path.exists() and not overwrite:
         raise FileExistsError(f'{path}: exists already. Take it away, or overwrite it')
     temporary, old = (
-        path.with_name(f'.{path.name}.{os.getpid()}.{kind}') for kind in ('tmp', 'old'))
+        path.with_name(f'.{path.name}.{os.getpid()}.{kind}') for kind in ('tmp', 'old')
+    )
     shutil.rmtree(temporary, ignore_errors=True)  # of a former process of this number
     temporary.mkdir(parents=True)
     try:
@@ -85,7 +87,8 @@ def to_plain(value: Any) -> Any:
         value = value.tolist()
     if is_dataclass(value):
         value = {
-            field.name.removesuffix('_'): getattr(value, field.name) for field in fields(value)}
+            field.name.removesuffix('_'): getattr(value, field.name) for field in fields(value)
+        }
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,5 @@
 """Messages of rooms that need no MMEngine."""
+
 import logging
 import sys
 
@@ -12,6 +13,7 @@ def log(message: str, level: int = logging.INFO) -> None:
     """
     if sys.modules.get('mmengine') is not None:
         from mmengine.logging import print_log
+
         print_log(message, logger='current', level=level)
     else:
         logging.getLogger('mmcovid').log(level, message)

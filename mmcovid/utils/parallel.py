@@ -1,4 +1,5 @@
 """Do one thing to many files."""
+
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -6,11 +7,13 @@ from typing import Any
 from rich.progress import track
 
 
-def map_files(function: Callable,
-              items: Sequence,
-              description: str,
-              workers: int = 1,
-              show_progress: bool = True) -> list[Any]:
+def map_files(
+    function: Callable,
+    items: Sequence,
+    description: str,
+    workers: int = 1,
+    show_progress: bool = True,
+) -> list[Any]:
     """Results of ``function`` for each item, in their order.
 
     Threads do: image libraries work outside of Python's lock, and reading
@@ -30,5 +33,4 @@ def map_files(function: Callable,
         raise ValueError(f'the number of workers must be at least 1, not {workers}.')
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(function, items) if workers > 1 else map(function, items)
-        return list(
-            track(results, description, total=len(items), disable=not show_progress))
+        return list(track(results, description, total=len(items), disable=not show_progress))

@@ -1,4 +1,5 @@
 """What a result came from: the config, the code, the software."""
+
 import hashlib
 import json
 import platform
@@ -45,12 +46,15 @@ def git_state() -> dict | None:
         return None
 
     def git(*args: str) -> str:
-        return subprocess.run(['git', '-C', str(root), *args], capture_output=True, text=True,
-                              check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            ['git', '-C', str(root), *args], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
 
     try:
-        return dict(commit=git('rev-parse', 'HEAD'),
-                    clean=not git('status', '--porcelain', '--untracked-files=no'))
+        return dict(
+            commit=git('rev-parse', 'HEAD'),
+            clean=not git('status', '--porcelain', '--untracked-files=no'),
+        )
     except (OSError, subprocess.SubprocessError):
         return None
 

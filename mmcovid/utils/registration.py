@@ -4,6 +4,7 @@ Two things have to be known before a config or a checkpoint is read, wherever th
 ``_base_ = 'mmcovid::...'`` in configs, and checkpoints that end in ``.safetensors``. If MMEngine is
 loaded already they are registered at once, and otherwise as soon as it is.
 """
+
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -39,8 +40,9 @@ class _Finder(MetaPathFinder):
     def __init__(self) -> None:
         self._searching: set[str] = set()
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None,
-                  target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if fullname not in _REGISTERED_BY or fullname in self._searching:
             return None
         self._searching.add(fullname)

@@ -1,4 +1,5 @@
 """Random numbers that depend on a place in the training, not on what was drawn before."""
+
 import random
 
 import numpy as np

@@ -5,6 +5,7 @@ Two sets of distributions offer the same import names: the maintained
 ``mmdet``. Pip cannot say "either of them", so the package metadata names
 neither and this module checks the imported modules instead.
 """
+
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -24,7 +25,8 @@ RANGES = {
 # that wheel: hence both --no- options.
 REBUILD_MMCV = (
     'pip uninstall -y mmcv mmcv-lite onedl-mmcv && pip install "setuptools>=80,<81" wheel ninja '
-    f'&& pip install --no-build-isolation --no-cache-dir {PINS["mmcv"]}')
+    f'&& pip install --no-build-isolation --no-cache-dir {PINS["mmcv"]}'
+)
 INSTALL = {
     'torch': 'pip install torch',
     'mmengine': f'pip install {PINS["mmengine"]}',
@@ -33,12 +35,14 @@ INSTALL = {
 }
 INSTALL_OPENCV = (
     'apt-get install libgl1 libglib2.0-0, or: pip uninstall -y opencv-python && '
-    'pip install --force-reinstall --no-deps opencv-python-headless')
+    'pip install --force-reinstall --no-deps opencv-python-headless'
+)
 
 
 @dataclass(frozen=True)
 class Problem:
     """Something that keeps mmcovid from working, and the command that mends it."""
+
     what: str
     remedy: str
 
@@ -66,11 +70,13 @@ def check_import(module: str) -> Problem | None:
 def check_version(module: str, version: str) -> Problem | None:
     """Compare a version with the range that mmcovid works with."""
     from packaging.specifiers import SpecifierSet
+
     if SpecifierSet(RANGES[module]).contains(version, prereleases=True):
         return None
     return Problem(
         f'mmcovid needs {module}{RANGES[module]}, but {module} {version} is installed',
-        INSTALL[module])
+        INSTALL[module],
+    )
 
 
 def is_tested(module: str, version: str) -> bool:

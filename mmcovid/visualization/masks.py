@@ -1,4 +1,5 @@
 """Masks of MMDetection's samples as arrays."""
+
 import cv2
 import numpy as np
 import torch

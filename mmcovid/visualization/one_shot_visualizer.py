@@ -56,14 +56,16 @@ class OneShotVisualizer(DetLocalVisualizer):
         **kwargs: Of :class:`mmdet.visualization.DetLocalVisualizer`.
     """
 
-    def __init__(self,
-                 name: str = 'visualizer',
-                 draw_attention: bool = False,
-                 alpha: float = 0.35,
-                 line_width: int = 1,
-                 min_size: int = 512,
-                 outline_only: tuple[str, ...] | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        draw_attention: bool = False,
+        alpha: float = 0.35,
+        line_width: int = 1,
+        min_size: int = 512,
+        outline_only: tuple[str, ...] | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(name=name, alpha=alpha, line_width=line_width, **kwargs)
         self.draw_attention = draw_attention
         self.min_size = min_size
@@ -72,17 +74,19 @@ class OneShotVisualizer(DetLocalVisualizer):
         self._num_artists = 0
 
     @master_only
-    def add_datasample(self,
-                       name: str,
-                       image: np.ndarray,
-                       data_sample: DetDataSample | None = None,
-                       draw_gt: bool = True,
-                       draw_pred: bool = True,
-                       show: bool = False,
-                       wait_time: float = 0,
-                       out_file: str | None = None,
-                       pred_score_thr: float = 0.3,
-                       step: int = 0) -> None:
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: DetDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        pred_score_thr: float = 0.3,
+        step: int = 0,
+    ) -> None:
         """Draw a sample, then show it, write it to a file, or pass it to the backends.
 
         Args:
@@ -110,13 +114,15 @@ class OneShotVisualizer(DetLocalVisualizer):
         else:
             self.add_image(name, picture, step)
 
-    def draw(self,
-             name: str,
-             image: np.ndarray,
-             sample: DetDataSample,
-             draw_gt: bool = True,
-             draw_pred: bool = True,
-             score_thr: float = 0.3) -> np.ndarray:
+    def draw(
+        self,
+        name: str,
+        image: np.ndarray,
+        sample: DetDataSample,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        score_thr: float = 0.3,
+    ) -> np.ndarray:
         """Make the picture of a sample; see :meth:`add_datasample`.
 
         Returns:
@@ -130,8 +136,9 @@ class OneShotVisualizer(DetLocalVisualizer):
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
 
         truth = sample.get('gt_instances') if draw_gt else None
-        if truth is not None and ('labels' not in truth or (
-                len(truth) == 0 and sample.get('task') != 'seg')):
+        if truth is not None and (
+            'labels' not in truth or (len(truth) == 0 and sample.get('task') != 'seg')
+        ):
             truth = None  # packed samples without lesion annotation have empty instances
         found = sample.get('pred_instances') if draw_pred else None
         if found is not None and 'scores' in found:
@@ -163,8 +170,12 @@ class OneShotVisualizer(DetLocalVisualizer):
             panel.text('lesions not segmented', color=DIM, scale=0.9)
         if rois is not None:
             lesions = self._lesion_classes(() if rois.labels is None else rois.labels)
-            tell_attention(panel, rois, lambda label: lesions[label].display_name,
-                           [lesion.color for lesion in lesions])
+            tell_attention(
+                panel,
+                rois,
+                lambda label: lesions[label].display_name,
+                [lesion.color for lesion in lesions],
+            )
         return _side_by_side(slices, panel.picture(), size)
 
     def get_image(self) -> np.ndarray:
@@ -192,10 +203,11 @@ class OneShotVisualizer(DetLocalVisualizer):
         """The lesion classes by label; labels beyond them are called by their number."""
         known = list(self.classes.lesions)
         number = max([len(known), *(int(label) + 1 for label in labels)])
-        colors = get_palette('random', number)[len(known):]
+        colors = get_palette('random', number)[len(known) :]
         return known + [
             NamedClass(str(label), str(label), LESION, as_color(int(value) for value in color))
-            for label, color in enumerate(colors, len(known))]
+            for label, color in enumerate(colors, len(known))
+        ]
 
     def _is_outlined(self, lesion: NamedClass) -> bool:
         """Whether a class is not tinted."""
@@ -203,8 +215,7 @@ class OneShotVisualizer(DetLocalVisualizer):
             return lesion.role == LUNG
         return lesion.name in self.outline_only
 
-    def _with_lesions(self, image: np.ndarray, instances: InstanceData,
-                      scale: float) -> np.ndarray:
+    def _with_lesions(self, image: np.ndarray, instances: InstanceData, scale: float) -> np.ndarray:
         """A copy of the slice with lungs and lesions on it."""
         image, size = image.copy(), image.shape[:2]
         labels = np.asarray(instances.labels)
@@ -224,8 +235,9 @@ class OneShotVisualizer(DetLocalVisualizer):
                 draw_masks(image, masks[own], color, self.alpha if tinted else 0, line_width)
         return image
 
-    def _tell_class(self, panel: SidePanel, sample: DetDataSample, draw_gt: bool,
-                    draw_pred: bool) -> None:
+    def _tell_class(
+        self, panel: SidePanel, sample: DetDataSample, draw_gt: bool, draw_pred: bool
+    ) -> None:
         """Image-level class, its scores, and the true class."""
         pred = _as_int(sample.get('pred_label')) if draw_pred else None
         truth = _as_int(sample.get('gt_label')) if draw_gt else None
@@ -241,8 +253,9 @@ class OneShotVisualizer(DetLocalVisualizer):
             for k, share in enumerate(scores):
                 panel.bar(self._image_class(k), share, f'{share:.2f}', TEXT if k == pred else DIM)
         if truth is not None:
-            mark, color = ('', TEXT) if pred is None else (
-                ('✓', RIGHT) if truth == pred else ('✗', WRONG))
+            mark, color = (
+                ('', TEXT) if pred is None else (('✓', RIGHT) if truth == pred else ('✗', WRONG))
+            )
             panel.text(f'True class: {self._image_class(truth)}', right=mark, color=color)
 
     def _image_class(self, label: int) -> str:
@@ -250,26 +263,37 @@ class OneShotVisualizer(DetLocalVisualizer):
         images = self.classes.images
         return images[label].display_name if label < len(images) else str(label)
 
-    def _tell_lesions(self, panel: SidePanel, truth: InstanceData | None,
-                      found: InstanceData | None, score_thr: float) -> None:
+    def _tell_lesions(
+        self,
+        panel: SidePanel,
+        truth: InstanceData | None,
+        found: InstanceData | None,
+        score_thr: float,
+    ) -> None:
         """Legend of the lesion classes, with their number and best score."""
         panel.rule()
         heads = ['true'] * (truth is not None) + ['found', 'best'] * (found is not None)
         panel.columns('', heads, color=DIM)
         labels = [
-            np.zeros(0, int) if part is None else np.asarray(part.labels)
-            for part in (truth, found)]
+            np.zeros(0, int) if part is None else np.asarray(part.labels) for part in (truth, found)
+        ]
         for label, lesion in enumerate(self._lesion_classes(np.concatenate(labels))):
             cells = [str((labels[0] == label).sum())] * (truth is not None)
             if found is not None:
                 own = labels[1] == label
-                best = f'{float(found.scores[own].max()):.2f}' if (
-                    own.any() and 'scores' in found) else '–'
+                best = (
+                    f'{float(found.scores[own].max()):.2f}'
+                    if (own.any() and 'scores' in found)
+                    else '–'
+                )
                 cells += [str(own.sum()), best]
             panel.columns(
-                lesion.display_name, cells, swatch=lesion.color,
+                lesion.display_name,
+                cells,
+                swatch=lesion.color,
                 filled=not self._is_outlined(lesion),
-                color=TEXT if any(cell not in ('0', '–') for cell in cells) else DIM)
+                color=TEXT if any(cell not in ('0', '–') for cell in cells) else DIM,
+            )
         if found is not None:
             panel.text(f'found: score ≥ {score_thr:.2f}', color=DIM, scale=0.9)
 
@@ -283,7 +307,8 @@ def _side_by_side(slices: dict[str, np.ndarray], panel: np.ndarray, size: int) -
     """Captioned slices and the panel in a row, filled up at the bottom."""
     columns = [
         np.concatenate([caption_strip(caption, image.shape[1], size), image])
-        for caption, image in slices.items()]
+        for caption, image in slices.items()
+    ]
     columns.append(panel)
     height = max(column.shape[0] for column in columns)
     gap = np.full((height, size // 2, 3), BACKGROUND, np.uint8)

@@ -29,8 +29,15 @@ def lay_out_with(report, **options):
 def test_sections_and_figures(report):
     page = lay_out_with(report, pictures=[Picture('data:image/jpeg;base64,AA==', 'p1/<1>.png')])
     assert re.findall(r'<h2>(.*?)</h2>', page) == [
-        'Summary', 'Deletion', 'Lesion classes', 'Regions', 'Order', 'True lesions', 'Slices',
-        'Method']
+        'Summary',
+        'Deletion',
+        'Lesion classes',
+        'Regions',
+        'Order',
+        'True lesions',
+        'Slices',
+        'Method',
+    ]
     text = words(page)
     assert '6 of the slices with class labels, 3 patients 2 true Normal, 2 true Pneumonia' in text
     assert 'class-relevant' not in text and 'attention slices with class labels 0.300' in text
@@ -45,7 +52,12 @@ def test_sections_without_content_are_left_out(report):
     sets = dict(cls=dataclasses.replace(report.sets['cls'], deletion=[]))
     page = lay_out_with(dataclasses.replace(report, sets=sets))
     assert re.findall(r'<h2>(.*?)</h2>', page) == [
-        'Summary', 'Lesion classes', 'Regions', 'Order', 'Method']
+        'Summary',
+        'Lesion classes',
+        'Regions',
+        'Order',
+        'Method',
+    ]
     assert words(page).count('–') == 4  # nothing was dropped
 
 
@@ -66,5 +78,6 @@ def test_classes_have_their_display_names_on_the_page_and_plain_ones_in_json(rep
     check_schema(data, 'attention_report')
     assert data['schema_version'] == 2 and list(data)[0] == 'schema_version'
     assert data['sets']['cls']['set']['groups']['true cp'] == 2
-    assert {row['name'] for row in data['sets']['cls']['shares']
-            if row['kind'] == 'lesion class'} == {'lung', 'ggo', 'consolidation'}
+    assert {
+        row['name'] for row in data['sets']['cls']['shares'] if row['kind'] == 'lesion class'
+    } == {'lung', 'ggo', 'consolidation'}

@@ -26,14 +26,20 @@ def instances(boxes, labels, scores=None):
 
 
 def maps_of(*boxes):
-    return dict(zip(SLICE_REGIONS, region_maps(lung_field(
-        *instances(boxes, [0] * len(boxes)), DEFAULT))))
+    return dict(
+        zip(SLICE_REGIONS, region_maps(lung_field(*instances(boxes, [0] * len(boxes)), DEFAULT)))
+    )
 
 
 def test_field_holds_lungs_and_the_lesions_that_touch_them():
-    field = lung_field(*instances(
-        [*LUNGS, (25, 15, 28, 20), (0, 35, 4, 39), (30, 0, 34, 4)], [0, 0, 1, 2, 0],
-        [.9, .9, .5, .9, .1]), DEFAULT)
+    field = lung_field(
+        *instances(
+            [*LUNGS, (25, 15, 28, 20), (0, 35, 4, 39), (30, 0, 34, 4)],
+            [0, 0, 1, 2, 0],
+            [0.9, 0.9, 0.5, 0.9, 0.1],
+        ),
+        DEFAULT,
+    )
     assert field[12, 6] and field[17, 26]
     assert not field[37, 2]  # a lesion apart from the lungs
     assert not field[2, 32]  # a lung of low score
@@ -46,8 +52,9 @@ def test_holes_are_filled():
     assert lung_field(masks, *ring, DEFAULT).sum() == 400
 
 
-@pytest.mark.parametrize('found', [
-    instances([], [], []), instances([LUNGS[0]], [1]), instances([LUNGS[0]], [0], [.2])])
+@pytest.mark.parametrize(
+    'found', [instances([], [], []), instances([LUNGS[0]], [1]), instances([LUNGS[0]], [0], [0.2])]
+)
 def test_no_lung(found):
     assert lung_field(*found, DEFAULT) is None
 
@@ -70,11 +77,14 @@ def test_sides_of_a_single_lung_are_not_known():
 
 
 def test_shares_of_boxes():
-    boxes = np.array([
-        [5, 10, 25, 30],  # a lung
-        [15, 10, 45, 30],  # half of each and all between
-        [10.2, 12.4, 10.3, 12.5],  # thinner than a pixel
-        [-20, -20, 5, 400]])  # beyond the slice
+    boxes = np.array(
+        [
+            [5, 10, 25, 30],  # a lung
+            [15, 10, 45, 30],  # half of each and all between
+            [10.2, 12.4, 10.3, 12.5],  # thinner than a pixel
+            [-20, -20, 5, 400],
+        ]
+    )  # beyond the slice
     shares = dict(zip(SLICE_REGIONS, shares_in(boxes, np.stack(list(maps_of(*LUNGS).values()))).T))
     assert shares['image left'] == pytest.approx([1, 1 / 3, 1, 0])
     assert shares['image right'] == pytest.approx([0, 1 / 3, 0, 0])
@@ -87,8 +97,7 @@ def test_shares_of_boxes():
 def test_shares_of_the_parts_add_up(corners):
     boxes = np.array([[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners])
     shares = dict(zip(SLICE_REGIONS, shares_in(boxes, np.stack(list(maps_of(*LUNGS).values()))).T))
-    for one, other in (
-            SLICE_REGIONS[:2], SLICE_REGIONS[2:4], SLICE_REGIONS[4:6]):
+    for one, other in (SLICE_REGIONS[:2], SLICE_REGIONS[2:4], SLICE_REGIONS[4:6]):
         np.testing.assert_allclose(shares[one] + shares[other] + shares['outside'], 1)
 
 

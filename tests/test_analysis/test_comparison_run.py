@@ -1,4 +1,5 @@
 """The scheduling of a comparison; what stands for the scripts writes what they would."""
+
 import fcntl
 import json
 import sys
@@ -11,12 +12,12 @@ from mmengine.config import Config
 from mmcovid.analysis.comparison.run import Comparison, estimate_rest
 from mmcovid.analysis.comparison.systems import System, with_seeds
 
-CONFIG = '''
+CONFIG = """
 randomness = dict(seed=0)
 model = dict(type='FPN', in_channels=[4], out_channels=2, num_outs=1)
 stage1 = None
 max_iters = 2
-'''
+"""
 NUM_PARAMETERS = 4 * 2 + 2 + 2 * 2 * 9 + 2
 
 
@@ -68,7 +69,8 @@ def compare(tmp_path, scripts):
     systems = [
         System('a', tmp_path / 'a.py'),
         System('b', tmp_path / 'b.py', cfg_options={'max_iters': 3}),
-        System('c', tmp_path / 'c.py', checkpoint_options={'stage1': 'a'})]
+        System('c', tmp_path / 'c.py', checkpoint_options={'stage1': 'a'}),
+    ]
 
     def make(seeds=(), **kwargs):
         chosen = with_seeds(systems, seeds) if seeds else systems
@@ -86,7 +88,8 @@ def test_every_system_is_trained_and_tested(compare, scripts):
     comparison = compare()
     assert comparison.run() == {}
     assert [call[:2] for call in scripts.calls] == [
-        (script, name) for name in 'abc' for script in ('train', 'test')]
+        (script, name) for name in 'abc' for script in ('train', 'test')
+    ]
     assert not any('--resume' in call or '--amp' in call for call in scripts.calls)
     assert statuses(comparison) == ['done'] * 3
     result = comparison.jobs['a'].result
@@ -112,7 +115,8 @@ def test_what_is_done_is_not_repeated(compare, scripts):
     assert statuses(again) == ['done'] * 3
     assert again.plan() == '\n'.join(
         f'{name}: nothing, it is done ({job.system.config} in {job.work_dir})'
-        for name, job in again.jobs.items())
+        for name, job in again.jobs.items()
+    )
 
 
 def test_changed_config_is_trained_anew(compare, scripts, tmp_path):
@@ -134,8 +138,10 @@ def test_failure_does_not_stop_the_others(compare, scripts):
     comparison = compare()
     failed = comparison.run()
     log = comparison.jobs['a'].work_dir / 'train.log'
-    assert failed == {'a': f'ValueError: no luck ({log})',
-                      'c': 'needs the checkpoint of a, which is missing'}
+    assert failed == {
+        'a': f'ValueError: no luck ({log})',
+        'c': 'needs the checkpoint of a, which is missing',
+    }
     assert scripts.take() == [('train', 'a'), ('train', 'b'), ('test', 'b')]
     assert statuses(comparison) == [f'failed: {failed["a"]}', 'done', f'failed: {failed["c"]}']
 
@@ -225,13 +231,17 @@ def test_one_comparison_at_a_time(compare):
 def test_several_seeds(compare, scripts):
     comparison = compare(seeds=[0, 1])
     assert comparison.run(['c']) == {}
-    assert scripts.take() == [
-        (script, name) for name in 'acac' for script in ('train', 'test')]
+    assert scripts.take() == [(script, name) for name in 'acac' for script in ('train', 'test')]
     assert statuses(comparison) == ['2 done', '2 not run', '2 done']
-    configs = {name: Config.fromfile(job.config) for name, job in comparison.jobs.items()
-               if job.done}
+    configs = {
+        name: Config.fromfile(job.config) for name, job in comparison.jobs.items() if job.done
+    }
     assert {name: config.randomness.seed for name, config in configs.items()} == {
-        'a, seed 0': 0, 'c, seed 0': 0, 'a, seed 1': 1, 'c, seed 1': 1}
+        'a, seed 0': 0,
+        'c, seed 0': 0,
+        'a, seed 1': 1,
+        'c, seed 1': 1,
+    }
     assert configs['c, seed 1'].stage1 == str(comparison.jobs['a, seed 1'].trained.resolve())
     dumps = [f'c={comparison.jobs[f"c, seed {seed}"].predictions}' for seed in (0, 1)]
     assert comparison.predictions(['c', 'b']) == dumps
@@ -249,13 +259,16 @@ def test_bad_configs(compare, tmp_path):
         Comparison(same, tmp_path / 'out')
 
 
-@pytest.mark.parametrize('known, elapsed, eta, left, expected', [
-    ([], 10, None, 3, None),
-    ([], 10, 20, 3, 20 + 3 * 30),
-    ([100, 200], 10, None, 2, 140 + 2 * 150),
-    ([100, 200], 10, 50, 2, 50 + 2 * 120),
-    ([100], 400, None, 0, 0),  # slower than expected
-])
+@pytest.mark.parametrize(
+    'known, elapsed, eta, left, expected',
+    [
+        ([], 10, None, 3, None),
+        ([], 10, 20, 3, 20 + 3 * 30),
+        ([100, 200], 10, None, 2, 140 + 2 * 150),
+        ([100, 200], 10, 50, 2, 50 + 2 * 120),
+        ([100], 400, None, 0, 0),  # slower than expected
+    ],
+)
 def test_estimate(known, elapsed, eta, left, expected):
     rest = estimate_rest(known, elapsed, eta, left)
     assert rest == (None if expected is None else pytest.approx(expected))

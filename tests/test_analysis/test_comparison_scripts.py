@@ -30,15 +30,18 @@ def test_interruption_ends_the_script(tmp_path):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('', None),
-    (ETA, 263),
-    (ETA + 'Iter(train) [40/600]  lr: 1e-4  eta: 1 day, 2:00:01  time: 2.4\n', 93_601),
-    (ETA + 'Iter(train) [40/600]  lr: 1e-4  eta: 10 days, 0:00:00  time: 2.4\n', 864_000),
-    # a validation's end is not the training's
-    (ETA + 'Iter(val) [ 50/184]    eta: 0:00:07  time: 0.1\n', 263),
-    ('Iter(test) [ 50/184]    eta: 0:00:07  time: 0.1\n', 7),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('', None),
+        (ETA, 263),
+        (ETA + 'Iter(train) [40/600]  lr: 1e-4  eta: 1 day, 2:00:01  time: 2.4\n', 93_601),
+        (ETA + 'Iter(train) [40/600]  lr: 1e-4  eta: 10 days, 0:00:00  time: 2.4\n', 864_000),
+        # a validation's end is not the training's
+        (ETA + 'Iter(val) [ 50/184]    eta: 0:00:07  time: 0.1\n', 263),
+        ('Iter(test) [ 50/184]    eta: 0:00:07  time: 0.1\n', 7),
+    ],
+)
 def test_eta(tmp_path, text, expected):
     log = tmp_path / 'log'
     log.write_text(text)
@@ -54,13 +57,16 @@ def test_former_runs_do_not_count(tmp_path):
     assert read_eta(tmp_path / 'missing') is None
 
 
-@pytest.mark.parametrize('code, text, expected', [
-    (-9, 'ValueError: before\n', 'ended by signal 9'),
-    (1, 'Traceback\n  in f\nValueError: bad\n[W] leaked a semaphore\n', 'ValueError: bad'),
-    (1, 'torch.OutOfMemoryError: no memory\n', 'torch.OutOfMemoryError: no memory'),
-    (1, 'there is no config x.py\n\n', 'there is no config x.py'),
-    (1, 'KeyError: ' + 'x' * 1000, ('KeyError: ' + 'x' * 1000)[:160]),
-])
+@pytest.mark.parametrize(
+    'code, text, expected',
+    [
+        (-9, 'ValueError: before\n', 'ended by signal 9'),
+        (1, 'Traceback\n  in f\nValueError: bad\n[W] leaked a semaphore\n', 'ValueError: bad'),
+        (1, 'torch.OutOfMemoryError: no memory\n', 'torch.OutOfMemoryError: no memory'),
+        (1, 'there is no config x.py\n\n', 'there is no config x.py'),
+        (1, 'KeyError: ' + 'x' * 1000, ('KeyError: ' + 'x' * 1000)[:160]),
+    ],
+)
 def test_failure_reason(tmp_path, code, text, expected):
     log = tmp_path / 'log'
     log.write_text(text)

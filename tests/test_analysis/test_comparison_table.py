@@ -3,10 +3,20 @@ import csv
 from mmcovid.analysis.comparison.table import ComparisonRow, columns_of, write_comparison
 
 ROWS = [
-    ComparisonRow('One-shot | LSTM-2', 'done', figures={
-        'parameters': 23_488_392, 'iterations': 600, 'train_seconds': 571.4,
-        'coco/segm_mAP': 0.25, 'per_image/segm_mAP': 0.375, 'image/accuracy': 0.97549,
-        'image/cp_sensitivity': None, 'image/confusion_matrix': [[1, 2], [3, 4]]}),
+    ComparisonRow(
+        'One-shot | LSTM-2',
+        'done',
+        figures={
+            'parameters': 23_488_392,
+            'iterations': 600,
+            'train_seconds': 571.4,
+            'coco/segm_mAP': 0.25,
+            'per_image/segm_mAP': 0.375,
+            'image/accuracy': 0.97549,
+            'image/cp_sensitivity': None,
+            'image/confusion_matrix': [[1, 2], [3, 4]],
+        },
+    ),
     ComparisonRow('Mask R-CNN', 'failed: RuntimeError: no memory'),
 ]
 COLUMNS = columns_of(ROWS)
@@ -22,11 +32,20 @@ def test_markdown_is_rounded(tmp_path):
     write_comparison(ROWS, tmp_path / 'table')
     first, second = read_markdown(tmp_path / 'table.md')
     assert first == dict.fromkeys(COLUMNS.values(), '-') | {
-        'system': 'One-shot / LSTM-2', 'status': 'done', 'parameters': '23,488,392',
-        'iterations': '600', 'training time': '0:09:31', 'COCO mAP': '0.250',
-        'mAP per slice': '0.375', 'accuracy': '0.975', 'CP sensitivity': 'undefined'}
+        'system': 'One-shot / LSTM-2',
+        'status': 'done',
+        'parameters': '23,488,392',
+        'iterations': '600',
+        'training time': '0:09:31',
+        'COCO mAP': '0.250',
+        'mAP per slice': '0.375',
+        'accuracy': '0.975',
+        'CP sensitivity': 'undefined',
+    }
     assert second == dict.fromkeys(COLUMNS.values(), '-') | {
-        'system': 'Mask R-CNN', 'status': 'failed: RuntimeError: no memory'}
+        'system': 'Mask R-CNN',
+        'status': 'failed: RuntimeError: no memory',
+    }
 
 
 def test_csv_is_as_measured(tmp_path):
@@ -34,21 +53,46 @@ def test_csv_is_as_measured(tmp_path):
     with open(tmp_path / 'table.csv', encoding='utf-8', newline='') as file:
         first, second = csv.DictReader(file)
     assert first == dict.fromkeys(COLUMNS, '-') | {
-        'system': 'One-shot | LSTM-2', 'seed': '', 'status': 'done', 'parameters': '23488392',
-        'iterations': '600', 'train_seconds': '571.4', 'coco/segm_mAP': '0.25',
+        'system': 'One-shot | LSTM-2',
+        'seed': '',
+        'status': 'done',
+        'parameters': '23488392',
+        'iterations': '600',
+        'train_seconds': '571.4',
+        'coco/segm_mAP': '0.25',
         'per_image/segm_mAP': '0.375',
-        'image/accuracy': '0.97549', 'image/cp_sensitivity': 'undefined'}
+        'image/accuracy': '0.97549',
+        'image/cp_sensitivity': 'undefined',
+    }
     assert second['status'] == 'failed: RuntimeError: no memory'
 
 
 SEEDS = [
-    ComparisonRow('A', 'done', 0, {
-        'parameters': 5, 'image/accuracy': 0.5, 'coco/segm_mAP': None, 'train_seconds': 60.0,
-        'image/cp_sensitivity': 1.0}),
+    ComparisonRow(
+        'A',
+        'done',
+        0,
+        {
+            'parameters': 5,
+            'image/accuracy': 0.5,
+            'coco/segm_mAP': None,
+            'train_seconds': 60.0,
+            'image/cp_sensitivity': 1.0,
+        },
+    ),
     ComparisonRow('B', 'not run', 0),
-    ComparisonRow('A', 'done', 1, {
-        'parameters': 5, 'image/accuracy': 0.7, 'coco/segm_mAP': None, 'train_seconds': 62.0,
-        'image/cp_sensitivity': None}),
+    ComparisonRow(
+        'A',
+        'done',
+        1,
+        {
+            'parameters': 5,
+            'image/accuracy': 0.7,
+            'coco/segm_mAP': None,
+            'train_seconds': 62.0,
+            'image/cp_sensitivity': None,
+        },
+    ),
     ComparisonRow('B', 'failed: no luck', 1),
     ComparisonRow('A', 'unfinished', 2),
 ]
@@ -58,9 +102,14 @@ def test_trainings_of_a_system_are_one_row_of_the_markdown(tmp_path):
     write_comparison(SEEDS, tmp_path / 'table')
     first, second = read_markdown(tmp_path / 'table.md')
     assert first == dict.fromkeys(COLUMNS.values(), '-') | {
-        'system': 'A', 'status': '2 done; 1 unfinished', 'parameters': '5',
-        'accuracy': '0.600 ± 0.141', 'COCO mAP': 'undefined', 'CP sensitivity': '1.000',
-        'training time': '0:01:01 ± 0:00:01'}
+        'system': 'A',
+        'status': '2 done; 1 unfinished',
+        'parameters': '5',
+        'accuracy': '0.600 ± 0.141',
+        'COCO mAP': 'undefined',
+        'CP sensitivity': '1.000',
+        'training time': '0:01:01 ± 0:00:01',
+    }
     assert second['status'] == '1 not run; 1 failed: no luck'
 
 
@@ -69,14 +118,25 @@ def test_trainings_of_a_system_are_rows_of_the_csv(tmp_path):
     with open(tmp_path / 'table.csv', encoding='utf-8', newline='') as file:
         rows = list(csv.DictReader(file))
     assert [(row['system'], row['seed'], row['image/accuracy']) for row in rows] == [
-        ('A', '0', '0.5'), ('B', '0', '-'), ('A', '1', '0.7'), ('B', '1', '-'), ('A', '2', '-')]
+        ('A', '0', '0.5'),
+        ('B', '0', '-'),
+        ('A', '1', '0.7'),
+        ('B', '1', '-'),
+        ('A', '2', '-'),
+    ]
 
 
 def row_of(lesions=(), images=()):
-    return ComparisonRow('A', 'done', figures={
-        **{f'coco/segm_{name}_precision': 0.5 for name in lesions},
-        **{f'coco/bbox_{name}_precision': 0.5 for name in lesions},
-        **{f'image/{name}_sensitivity': 0.5 for name in images}, 'image/macro_sensitivity': 0.5})
+    return ComparisonRow(
+        'A',
+        'done',
+        figures={
+            **{f'coco/segm_{name}_precision': 0.5 for name in lesions},
+            **{f'coco/bbox_{name}_precision': 0.5 for name in lesions},
+            **{f'image/{name}_sensitivity': 0.5 for name in images},
+            'image/macro_sensitivity': 0.5,
+        },
+    )
 
 
 def test_columns_of_the_usual_classes():
@@ -98,17 +158,27 @@ def test_columns_of_the_usual_classes():
         ('image/accuracy', 'accuracy'),
         ('image/weighted_f1', 'weighted F1'),
         ('iterations', 'iterations'),
-        ('train_seconds', 'training time')]
+        ('train_seconds', 'training time'),
+    ]
 
 
 def test_columns_are_those_of_the_classes_that_systems_have():
-    rows = [row_of(('ggo', 'crazy paving'), ('covid19', 'influenza')),
-            row_of(('lesion', 'lung'), ('normal',))]
+    rows = [
+        row_of(('ggo', 'crazy paving'), ('covid19', 'influenza')),
+        row_of(('lesion', 'lung'), ('normal',)),
+    ]
     columns = columns_of(rows)
     assert [title for title in columns.values() if title.startswith('COCO mAP, ')] == [
-        'COCO mAP, lung', 'COCO mAP, GGO', 'COCO mAP, crazy paving', 'COCO mAP, lesion']
+        'COCO mAP, lung',
+        'COCO mAP, GGO',
+        'COCO mAP, crazy paving',
+        'COCO mAP, lesion',
+    ]
     assert [title for title in columns.values() if title.endswith(' sensitivity')] == [
-        'COVID-19 sensitivity', 'normal sensitivity', 'influenza sensitivity']
+        'COVID-19 sensitivity',
+        'normal sensitivity',
+        'influenza sensitivity',
+    ]
 
 
 def test_nothing_is_known_of_classes_before_a_test():

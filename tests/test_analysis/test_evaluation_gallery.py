@@ -50,17 +50,21 @@ def test_thumbnails_of_dicom_and_of_slices_of_volumes(tmp_path):
 def draw(root, classes, true=(), found=()):
     """Truth and prediction of a slice with boxes of 10 x 10 pixels, given as (label, x, y)."""
     entry = dict(
-        img_id='a', instances=[dict(bbox_label=label, mask=box_mask(x, y, 10, 10))
-                               for label, x, y in true],
-        pred_instances=dict(labels=[label for label, *_ in found], scores=[0.9] * len(found),
-                            masks=[box_mask(x, y, 10, 10) for _, x, y in found]))
+        img_id='a',
+        instances=[dict(bbox_label=label, mask=box_mask(x, y, 10, 10)) for label, x, y in true],
+        pred_instances=dict(
+            labels=[label for label, *_ in found],
+            scores=[0.9] * len(found),
+            masks=[box_mask(x, y, 10, 10) for _, x, y in found],
+        ),
+    )
     error = LesionError('a', 'slice.png', {})
     uri, unread = draw_lesion_errors(
-        [error, LesionError('a', 'none.png', {})], [entry], classes, 0.3, root)
+        [error, LesionError('a', 'none.png', {})], [entry], classes, 0.3, root
+    )
     assert unread is None
     data = base64.b64decode(uri.partition(',')[2])
-    return np.split(cv2.imdecode(np.frombuffer(data, np.uint8), 1)[:, :, ::-1],
-                    [SIDE + 2], axis=1)
+    return np.split(cv2.imdecode(np.frombuffer(data, np.uint8), 1)[:, :, ::-1], [SIDE + 2], axis=1)
 
 
 def tinted(panel, color):
@@ -80,12 +84,17 @@ def test_truth_is_beside_prediction(root):
     assert tinted(left, classes.palette[2]) == 0 and tinted(right, classes.palette[2]) == BOX
 
 
-@pytest.mark.parametrize('classes, lung', [
-    (Classes.of(), 0), (Classes.of(lesions=('ggo', 'lung', 'consolidation')), 1),
-    (Classes.of(lesions=('chest', 'ggo'), roles=dict(chest='lung')), 0),
-    (Classes.of(lesions=('ggo', 'consolidation')), None),
-    (Classes.of(lesions=('ggo', 'consolidation'), palette=[(0, 200, 0), (0, 0, 250)]), None)],
-    ids=['as usual', 'other order', 'other name', 'no lung', 'own colours'])
+@pytest.mark.parametrize(
+    'classes, lung',
+    [
+        (Classes.of(), 0),
+        (Classes.of(lesions=('ggo', 'lung', 'consolidation')), 1),
+        (Classes.of(lesions=('chest', 'ggo'), roles=dict(chest='lung')), 0),
+        (Classes.of(lesions=('ggo', 'consolidation')), None),
+        (Classes.of(lesions=('ggo', 'consolidation'), palette=[(0, 200, 0), (0, 0, 250)]), None),
+    ],
+    ids=['as usual', 'other order', 'other name', 'no lung', 'own colours'],
+)
 def test_only_the_lung_is_outlined_and_colours_are_those_of_the_classes(root, classes, lung):
     for label, color in enumerate(classes.palette):
         left, _ = draw(root, classes, true=[(label, 5, 5)])

@@ -71,12 +71,16 @@ def test_pickle_with_code_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / 'exploded').exists()
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(pred_score=torch.tensor([.5, .5])), '2 scores for the classes'),
-    (dict(pred_score=torch.tensor([.5, torch.nan, .5])), 'not finite'),
-    (dict(gt_label=torch.tensor([3])), 'gt_label must be one of 0..2'),
-    (dict(pred_label=None), 'pred_label must be one of'),
-    (dict(img_id='0_p0_s0_0.png'), 'occur twice, 1: 0_p0_s0_0.png')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(pred_score=torch.tensor([0.5, 0.5])), '2 scores for the classes'),
+        (dict(pred_score=torch.tensor([0.5, torch.nan, 0.5])), 'not finite'),
+        (dict(gt_label=torch.tensor([3])), 'gt_label must be one of 0..2'),
+        (dict(pred_label=None), 'pred_label must be one of'),
+        (dict(img_id='0_p0_s0_0.png'), 'occur twice, 1: 0_p0_s0_0.png'),
+    ],
+)
 def test_broken_entries_are_named(tmp_path, change, message):
     entries = simulate(3, 2)
     entries[1].update(change)
@@ -95,8 +99,10 @@ def test_other_files_are_refused(tmp_path, content):
 
 def test_models_must_be_tested_on_the_same(tmp_path):
     entries = simulate(6, 2) + simulate_lesions(2, 2)
-    one, same = (load_dump(write_dump(tmp_path / f'{i}.pkl', entries[::step]))
-                 for i, step in enumerate((1, -1)))
+    one, same = (
+        load_dump(write_dump(tmp_path / f'{i}.pkl', entries[::step]))
+        for i, step in enumerate((1, -1))
+    )
     check_same_slices([one, same])
     fewer = load_dump(write_dump(tmp_path / 'fewer.pkl', entries[1:]))
     with pytest.raises(ValueError, match=f'fewer.pkl has, 1: {entries[0]["img_id"]}'):
@@ -108,8 +114,12 @@ def test_models_must_be_tested_on_the_same(tmp_path):
 
 
 def test_unknown_patients_are_patients_of_their_own():
-    entries = [dict(img_id=i, patient_id=p, scan_id=s) for i, (p, s) in enumerate([
-        ('7', '1'), ('7', '2'), ('unknown', '3'), ('unknown', '3'), (None, 'unknown')])]
+    entries = [
+        dict(img_id=i, patient_id=p, scan_id=s)
+        for i, (p, s) in enumerate(
+            [('7', '1'), ('7', '2'), ('unknown', '3'), ('unknown', '3'), (None, 'unknown')]
+        )
+    ]
     names, without_patient = cluster_names(entries)
     assert names.tolist() == ['7', '7', 'scan 3', 'scan 3', 'slice 4']
     assert without_patient == 3
@@ -119,7 +129,14 @@ def test_unknown_patients_are_patients_of_their_own():
 
 def test_units_by_hand(tmp_path):
     entries = simulate(2, 3)
-    scores = [[.6, .3, .1], [.3, .4, .3], [.35, .4, .25], [.1, .1, .8], [.2, .3, .5], [.1, .2, .7]]
+    scores = [
+        [0.6, 0.3, 0.1],
+        [0.3, 0.4, 0.3],
+        [0.35, 0.4, 0.25],
+        [0.1, 0.1, 0.8],
+        [0.2, 0.3, 0.5],
+        [0.1, 0.2, 0.7],
+    ]
     for entry, score in zip(entries, scores):
         entry['pred_score'] = torch.tensor(score)
         entry['pred_label'] = torch.tensor([int(np.argmax(score))])
@@ -128,12 +145,12 @@ def test_units_by_hand(tmp_path):
     slices, units = cases_of(dump), unit_names(dump.slices, 'patient')
     mean, mixed = unit_cases(slices, units, 'mean')
     assert mixed == 1 and mean.truth.tolist() == [0, 1]
-    assert mean.scores[0] == pytest.approx([1.25 / 3, 1.1 / 3, .65 / 3])
+    assert mean.scores[0] == pytest.approx([1.25 / 3, 1.1 / 3, 0.65 / 3])
     assert mean.pred.tolist() == [0, 2]
     vote, _ = unit_cases(slices, units, 'vote')
     assert vote.scores[0] == pytest.approx([1 / 3, 2 / 3, 0]) and vote.pred[0] == 1
     most, _ = unit_cases(slices, units, 'max')
-    assert most.scores[0] == pytest.approx(np.array([.6, .4, .3]) / 1.3)
+    assert most.scores[0] == pytest.approx(np.array([0.6, 0.4, 0.3]) / 1.3)
 
 
 def test_validation_set_must_have_other_patients(tmp_path):

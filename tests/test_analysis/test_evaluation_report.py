@@ -1,4 +1,5 @@
 """Whole reports on simulated predictions."""
+
 import csv
 import json
 import re
@@ -66,16 +67,23 @@ def report(tmp_path_factory):
         files[name] = write_dump(folder / f'{name}.pkl', test)
         files[f'{name}_val'] = write_dump(
             folder / f'{name}_val.pkl',
-            as_validation(simulate(30, 6, skill, sharpness=3, seed=1, model=model)))
+            as_validation(simulate(30, 6, skill, sharpness=3, seed=1, model=model)),
+        )
     cv2.imwrite(str(folder / 'slice.png'), np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 9)
     with open(folder / 'meta.csv', 'w', encoding='utf-8') as file:
         file.write('patient_id,sex,age\n')
         file.writelines(f'p{i},{"f" if i % 2 else "m"},{30 + i}\n' for i in range(28))
-    models = load_models([f'attention={files["a0"]}', f'attention={files["a1"]}',
-                          f'<lstm>={files["b"]}'])
+    models = load_models(
+        [f'attention={files["a0"]}', f'attention={files["a1"]}', f'<lstm>={files["b"]}']
+    )
     validation = load_validation(models, [files[f'{name}_val'] for name in ('a0', 'a1', 'b')])
-    settings = Settings(rounds=200, abstain_below=0.6, metadata=str(folder / 'meta.csv'),
-                        subgroups=['sex', 'age'], gallery=4)
+    settings = Settings(
+        rounds=200,
+        abstain_below=0.6,
+        metadata=str(folder / 'meta.csv'),
+        subgroups=['sex', 'age'],
+        gallery=4,
+    )
     for out in ('one', 'two'):
         results = write_report(models, folder / out, settings, validation)
     return folder, results
@@ -83,13 +91,24 @@ def report(tmp_path_factory):
 
 def test_files(report):
     folder, _ = report
-    written = sorted(str(path.relative_to(folder / 'one'))
-                     for path in (folder / 'one').rglob('*') if path.is_file())
+    written = sorted(
+        str(path.relative_to(folder / 'one'))
+        for path in (folder / 'one').rglob('*')
+        if path.is_file()
+    )
     curves = ('coverage_accuracy', 'precision_recall', 'reliability', 'roc')
-    assert written == sorted([
-        'checklists.csv', 'differences.csv', 'figures.csv', 'report.html', 'report.json',
-        'subgroups.csv', 'temperature.json',
-        *(f'figures/{name}.{suffix}' for name in curves for suffix in ('svg', 'png'))])
+    assert written == sorted(
+        [
+            'checklists.csv',
+            'differences.csv',
+            'figures.csv',
+            'report.html',
+            'report.json',
+            'subgroups.csv',
+            'temperature.json',
+            *(f'figures/{name}.{suffix}' for name in curves for suffix in ('svg', 'png')),
+        ]
+    )
 
 
 def test_same_seed_same_files(report):
@@ -111,8 +130,15 @@ def test_page_needs_nothing_else(report):
     for part in ('Summary', 'Lesions', 'Comparison'):
         section = text.split(f'<h2>{part}</h2>')[1].split('<h2>')[0]
         assert 'COCO AP' in section and 'AP per slice' in section
-    for name in ('Comparison', 'Calibration', 'Abstention', 'Subgroups', 'Errors',
-                 'Lesion errors', 'Checklists'):
+    for name in (
+        'Comparison',
+        'Calibration',
+        'Abstention',
+        'Subgroups',
+        'Errors',
+        'Lesion errors',
+        'Checklists',
+    ):
         assert f'<h2>{name}</h2>' in text
     assert text.count('<figure class="error">') == 8
 
@@ -121,8 +147,12 @@ def test_figures_are_means_over_runs_and_differences_are_paired(report):
     folder, results = report
     table = {(r['level'], r['model'], r['figure']): r for r in rows(folder / 'one/figures.csv')}
     data = json.loads((folder / 'one/report.json').read_text(encoding='utf-8'))
-    for level, key in (('slice', 'accuracy'), ('patient', 'macro_auroc'), ('lesion', 'mAP'),
-                       ('lesion', 'per_image_mAP')):
+    for level, key in (
+        ('slice', 'accuracy'),
+        ('patient', 'macro_auroc'),
+        ('lesion', 'mAP'),
+        ('lesion', 'per_image_mAP'),
+    ):
         one, other = (table[level, name, key] for name in ('attention', '<lstm>'))
         assert float(one['low']) <= float(one['value']) <= float(one['high'])
         assert float(one['sd_of_runs']) > 0 and not other['sd_of_runs']
@@ -145,21 +175,27 @@ def test_temperatures_are_those_of_the_validation_set(report):
     assert [run['file'] for run in saved['attention']] == ['a0_val.pkl', 'a1_val.pkl']
     assert all(1.3 < run['temperature'] < 5 for runs in saved.values() for run in runs)
     assert all(run['nll_after'] < run['nll_before'] for runs in saved.values() for run in runs)
-    confidence = [cases['slice']['attention'].scores.max() for cases in
-                  (results.cases, results.deciding)]
+    confidence = [
+        cases['slice']['attention'].scores.max() for cases in (results.cases, results.deciding)
+    ]
     assert confidence[1] < confidence[0]
 
 
-@pytest.mark.parametrize('skill, why', [
-    (30, 'hardly a slice is classified wrongly'), (-30, 'the classes are no better than chance')])
+@pytest.mark.parametrize(
+    'skill, why',
+    [(30, 'hardly a slice is classified wrongly'), (-30, 'the classes are no better than chance')],
+)
 def test_validation_set_that_fits_no_temperature(tmp_path, skill, why):
     test = write_dump(tmp_path / 'm.pkl', simulate(9, 4, sharpness=3))
     held_out = write_dump(tmp_path / 'val.pkl', as_validation(simulate(9, 4, skill, seed=1)))
     models = load_models([str(test)])
-    results = write_report(models, tmp_path / 'out', Settings(rounds=20),
-                           load_validation(models, [str(held_out)]))
-    assert any(note.startswith('val.pkl (m): no temperature fits') and why in note
-               for note in results.report.notes)
+    results = write_report(
+        models, tmp_path / 'out', Settings(rounds=20), load_validation(models, [str(held_out)])
+    )
+    assert any(
+        note.startswith('val.pkl (m): no temperature fits') and why in note
+        for note in results.report.notes
+    )
     saved = json.loads((tmp_path / 'out/temperature.json').read_text())['m'][0]
     assert saved['temperature'] == 1 and why in saved['note']
     run = results.report.calibration['m'][0]
@@ -184,7 +220,8 @@ def test_class_that_the_set_lacks(tmp_path):
         assert 0.7 < found.low < found.value <= found.high <= 1
         assert found.value > 0.98
     assert report.notes == [
-        'The set has no slice of Pneumonia (CP): macro figures are means over the other classes.']
+        'The set has no slice of Pneumonia (CP): macro figures are means over the other classes.'
+    ]
 
 
 def test_names_of_classes_may_begin_alike(tmp_path):
@@ -192,8 +229,11 @@ def test_names_of_classes_may_begin_alike(tmp_path):
     for entry in entries:
         entry['image_classes'] = ('covid', 'covid_severe', 'normal')
     path = write_dump(tmp_path / 'm.pkl', entries)
-    write_report(load_models([f'one={path}', f'other={path}']), tmp_path / 'out',
-                 Settings(rounds=5, gallery=0))
+    write_report(
+        load_models([f'one={path}', f'other={path}']),
+        tmp_path / 'out',
+        Settings(rounds=5, gallery=0),
+    )
     text = (tmp_path / 'out/report.html').read_text(encoding='utf-8')
     assert '<th scope="row">covid_severe: AUROC</th>' in text
 
@@ -207,8 +247,7 @@ def test_abstention(report):
             assert [row.threshold for row in chosen] == [0.6]
     cases, table = results.deciding['slice']['<lstm>'], results.report.abstention['slice']['<lstm>']
     kept = cases.scores.max(1) >= 0.6
-    assert table[-1].accuracy.value == pytest.approx(
-        np.mean(cases.pred[kept] == cases.truth[kept]))
+    assert table[-1].accuracy.value == pytest.approx(np.mean(cases.pred[kept] == cases.truth[kept]))
     assert table[-1].coverage.value == pytest.approx(kept.mean())
 
 
@@ -217,10 +256,12 @@ def test_subgroups_make_up_the_set(report):
     for groups in results.report.subgroups.values():
         assert sum(group.slices for group in groups.values()) == 180
         assert groups[UNLISTED].patients == 2
-        right = sum(group.slices * group.figures['<lstm>']['accuracy'].value
-                    for group in groups.values())
+        right = sum(
+            group.slices * group.figures['<lstm>']['accuracy'].value for group in groups.values()
+        )
         assert right / 180 == pytest.approx(
-            results.report.figures['slice']['<lstm>']['accuracy'].value)
+            results.report.figures['slice']['<lstm>']['accuracy'].value
+        )
     assert len(results.report.subgroups['age']) == 5  # quartiles, and those not listed
 
 
@@ -228,25 +269,35 @@ def test_galleries_count_missing_pictures(report):
     folder, results = report
     saved = json.loads((folder / 'one/report.json').read_text())
     assert {model: len(own) for model, own in saved['errors'].items()} == {
-        'attention': 4, '<lstm>': 4}
-    assert all(set(entry) == {'id', 'path', 'dice'} for own in saved['lesion_errors'].values()
-               for entry in own)
+        'attention': 4,
+        '<lstm>': 4,
+    }
+    assert all(
+        set(entry) == {'id', 'path', 'dice'}
+        for own in saved['lesion_errors'].values()
+        for entry in own
+    )
     text = (folder / 'one' / 'report.html').read_text(encoding='utf-8')
     unread = text.count('<span class="blank">')
     said = [note for note in results.report.notes if 'galleries' in note]
-    assert said == ([f'{unread} images of the galleries of errors cannot be read.']
-                    if unread else [])
+    assert said == (
+        [f'{unread} images of the galleries of errors cannot be read.'] if unread else []
+    )
 
 
 def test_gallery_is_named_in_the_checklist(report, tmp_path):
     def failure_analysis(path):
-        return next(row['answer'] for row in rows(path) if row['checklist'].startswith('CLAIM')
-                    and row['item'] == '39')
+        return next(
+            row['answer']
+            for row in rows(path)
+            if row['checklist'].startswith('CLAIM') and row['item'] == '39'
+        )
 
     folder, _ = report
     assert failure_analysis(folder / 'one/checklists.csv') == (
         'Confusion matrices, gallery of the surest errors, gallery of the slices with the least '
-        'Dice.')
+        'Dice.'
+    )
     models = load_models([str(folder / 'b.pkl')])
     write_report(models, tmp_path, Settings(rounds=5, gallery=0))
     assert failure_analysis(tmp_path / 'checklists.csv') == 'Confusion matrices.'
@@ -264,24 +315,32 @@ def test_readers_see_display_names_and_files_have_plain_ones(report):
     data = json.loads((folder / 'one/report.json').read_text(encoding='utf-8'))
     assert 'covid19_ppv' in data['figures']['slice']['attention']
     assert [known['name'] for known in data['classes']['lesions']] == [
-        'lung', 'ggo', 'consolidation']
+        'lung',
+        'ggo',
+        'consolidation',
+    ]
     assert any(row['figure'] == 'ggo_dice' for row in rows(folder / 'one/figures.csv'))
 
 
 def test_colours_are_told_by_a_key_of_the_classes(tmp_path):
     lesions = simulate_lesions(4, 2)
     for entry in lesions:
-        entry.update(lesion_classes=('ggo', 'lung', '<other>'), roles=dict(ggo='lesion'),
-                     palette=[(1, 2, 3), (4, 5, 6), (7, 8, 9)])
+        entry.update(
+            lesion_classes=('ggo', 'lung', '<other>'),
+            roles=dict(ggo='lesion'),
+            palette=[(1, 2, 3), (4, 5, 6), (7, 8, 9)],
+        )
     models = load_models([str(write_dump(tmp_path / 'seg.pkl', lesions))])
     write_report(models, tmp_path / 'out', Settings(rounds=5))
     text = (tmp_path / 'out/report.html').read_text(encoding='utf-8')
     Page(text)
     key = text.split('<ul class="key">')[1].split('</ul>')[0]
     shown = re.findall(r'<span class="([^"]*)" style="--color: rgb([^"]*)"></span>(.*?)</li>', key)
-    assert shown == [('swatch', '(1, 2, 3)', 'GGO'),
-                     ('swatch outlined', '(4, 5, 6)', 'Lung, outlined'),
-                     ('swatch', '(7, 8, 9)', '&lt;other&gt;')]
+    assert shown == [
+        ('swatch', '(1, 2, 3)', 'GGO'),
+        ('swatch outlined', '(4, 5, 6)', 'Lung, outlined'),
+        ('swatch', '(7, 8, 9)', '&lt;other&gt;'),
+    ]
     assert 'amber' not in text
 
 
@@ -316,8 +375,10 @@ def test_names_of_models(tmp_path):
         write_dump(tmp_path / folder / 'x.pkl', simulate(3, 1))
     both = [str(tmp_path / folder / 'x.pkl') for folder in ('a', 'b')]
     assert list(load_models(both[:1])) == ['x']
-    assert {name: len(runs) for name, runs in load_models(
-        [f'm={both[0]}', f'm={both[1]}', f'n={both[0]}']).items()} == dict(m=2, n=1)
+    assert {
+        name: len(runs)
+        for name, runs in load_models([f'm={both[0]}', f'm={both[1]}', f'n={both[0]}']).items()
+    } == dict(m=2, n=1)
     with pytest.raises(ValueError, match='NAME=FILE'):
         load_models(both)
     with pytest.raises(ValueError, match='1 validation files for 2 files'):

@@ -100,9 +100,11 @@ def test_folder_with_bad_files(inferencer, folder, tmp_path):
     assert summary['errors'] == result['errors']
     assert summary['predictions'][1]['pred_class'] == result['predictions'][1]['pred_class']
     counted = np.array(result['predictions'][1]['labels'])[
-        np.array(result['predictions'][1]['scores']) >= 0.3]
+        np.array(result['predictions'][1]['scores']) >= 0.3
+    ]
     assert list(summary['predictions'][1]['instances'].values()) == [
-        int(np.sum(counted == k)) for k in range(3)]
+        int(np.sum(counted == k)) for k in range(3)
+    ]
 
 
 def test_arrays_of_any_kind(inferencer, ct, tmp_path):
@@ -115,7 +117,8 @@ def test_arrays_of_any_kind(inferencer, ct, tmp_path):
     assert all(picture.dtype == np.uint8 for picture in result['visualization'])
     assert len({p.stem for p in (tmp_path / 'preds').iterdir()}) == 3
     assert {p.stem for p in (tmp_path / 'preds').iterdir()} == {
-        p.stem for p in (tmp_path / 'vis').iterdir()}
+        p.stem for p in (tmp_path / 'vis').iterdir()
+    }
 
 
 def test_same_name_in_two_folders(inferencer, ct, tmp_path):
@@ -188,7 +191,8 @@ def test_failures_are_in_the_place_of_their_slices(inferencer, folder):
     assert all(each.reason for each in found if isinstance(each, Failure))
     expected = inferencer(paths[4])['predictions'][0]
     assert found[4].class_scores.tolist() == pytest.approx(
-        list(expected['class_scores'].values()), abs=1e-5)
+        list(expected['class_scores'].values()), abs=1e-5
+    )
     assert found[4].lesions.masks.shape[1:] == (48, 64)
     assert found[4].roi_sequence.attention.shape == (NUM_ROIS, 2)
     assert list(inferencer.predict([])) == []
@@ -207,7 +211,7 @@ def test_a_run_leaves_nothing_to_the_next(inferencer, ct, tmp_path):
         warnings.simplefilter('ignore')
         fresh = OneShotInferencer(own_config(), device='cpu', show_progress=False)
     assert fresh.errors == []
-    inferencer(ct, abstain_below=.99)
+    inferencer(ct, abstain_below=0.99)
     (tmp_path / 'broken.png').write_bytes(b'')
     inferencer([ct, str(tmp_path / 'broken.png')])
     assert len(inferencer.errors) == 1
@@ -217,17 +221,23 @@ def test_a_run_leaves_nothing_to_the_next(inferencer, ct, tmp_path):
 
 def test_class_only_prediction(inferencer):
     sample = DetDataSample(metainfo=dict(img_path='x/y.png'))
-    sample.pred_label, sample.pred_score = torch.tensor([2]), torch.tensor([.1, .2, .7])
+    sample.pred_label, sample.pred_score = torch.tensor([2]), torch.tensor([0.1, 0.2, 0.7])
     assert inferencer.pred2dict(sample) == dict(
-        img_path='x/y.png', pred_label=2, pred_class='covid19',
-        class_scores=pytest.approx(dict(normal=.1, cp=.2, covid19=.7)))
+        img_path='x/y.png',
+        pred_label=2,
+        pred_class='covid19',
+        class_scores=pytest.approx(dict(normal=0.1, cp=0.2, covid19=0.7)),
+    )
 
 
 def test_prediction_without_lesions(inferencer):
     sample = DetDataSample()
     sample.pred_instances = InstanceData(
-        bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long),
-        scores=torch.zeros(0), masks=torch.zeros(0, 8, 8, dtype=torch.bool))
+        bboxes=torch.zeros(0, 4),
+        labels=torch.zeros(0, dtype=torch.long),
+        scores=torch.zeros(0),
+        masks=torch.zeros(0, 8, 8, dtype=torch.bool),
+    )
     result = inferencer.pred2dict(sample)
     assert result['labels'] == result['masks'] == result['bboxes'] == []
 
@@ -245,13 +255,22 @@ def test_config_hash_is_that_of_the_config_as_given(inferencer):
 
 def test_base_name_and_weights(inferencer, load_config, tmp_path):
     weights = tmp_path / 'weights.pth'
-    torch.save(dict(state_dict=inferencer.model.state_dict(), meta=dict(
-        dataset_meta=dict(classes=('lung', 'ggo', 'consolidation'),
-                          image_classes=('a', 'b', 'c')))), weights)
+    torch.save(
+        dict(
+            state_dict=inferencer.model.state_dict(),
+            meta=dict(
+                dataset_meta=dict(
+                    classes=('lung', 'ggo', 'consolidation'), image_classes=('a', 'b', 'c')
+                )
+            ),
+        ),
+        weights,
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings('error', message='.*COCO classes.*')
         built = OneShotInferencer(
-            'one-shot_r18_fpn_lstm2_cncb', str(weights), device='cpu', show_progress=False)
+            'one-shot_r18_fpn_lstm2_cncb', str(weights), device='cpu', show_progress=False
+        )
     assert built.model.dataset_meta['image_classes'] == ('a', 'b', 'c')
     assert len(built.model.dataset_meta['palette']) == 3
     name, weight = next(iter(inferencer.model.named_parameters()))
@@ -261,12 +280,15 @@ def test_base_name_and_weights(inferencer, load_config, tmp_path):
 
 
 @pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.6'), reason='PyTorch cannot tell before')
+    digit_version(torch.__version__) < digit_version('2.6'), reason='PyTorch cannot tell before'
+)
 def test_checkpoint_that_holds_objects_is_refused(tmp_path):
     weights = tmp_path / 'weights.pth'
     torch.save(dict(state_dict={}, meta=dict(folder=tmp_path)), weights)
-    with pytest.raises(ValueError, match='(?s)weights.pth: .*tensors and plain values'), \
-            warnings.catch_warnings():
+    with (
+        pytest.raises(ValueError, match='(?s)weights.pth: .*tensors and plain values'),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter('ignore')
         OneShotInferencer('one-shot_r18_fpn_lstm2_cncb', str(weights), device='cpu')
 
@@ -277,7 +299,7 @@ def test_stock_interfaces_work_unmodified(load_config, folder, ct):
         warnings.simplefilter('ignore')
         model = init_detector(copy.deepcopy(config), device='cpu')
         from_file = inference_detector(model, str(folder / 'b.png'))
-        from_array, = inference_detector(model, [ct])
+        (from_array,) = inference_detector(model, [ct])
         stock = DetInferencer(config, device='cpu', show_progress=False)
     assert from_file.pred_score.tolist() == pytest.approx(from_array.pred_score.tolist())
     result = stock(str(folder / 'b.png'), return_vis=True)
@@ -293,22 +315,39 @@ def test_ct_as_it_comes_from_a_scanner(inferencer, tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(hu), str(scans / 'scan.nrrd'))
     cv2.imwrite(str(scans / 'picture.png'), apply_window(hu[0]))
     (scans / 'broken.nii.gz').write_bytes(b'')
-    result = inferencer([series, file, scans / 'scan.nrrd', f'{scans}/scan.nrrd#001',
-                         scans / 'picture.png', scans / 'broken.nii.gz'], batch_size=7,
-                        out_dir=str(out), return_vis=True)
-    names = ['series#000', 'series#001', 'single.dcm', 'scan.nrrd#000', 'scan.nrrd#001',
-             'scan.nrrd#001', 'picture.png']
+    result = inferencer(
+        [
+            series,
+            file,
+            scans / 'scan.nrrd',
+            f'{scans}/scan.nrrd#001',
+            scans / 'picture.png',
+            scans / 'broken.nii.gz',
+        ],
+        batch_size=7,
+        out_dir=str(out),
+        return_vis=True,
+    )
+    names = [
+        'series#000',
+        'series#001',
+        'single.dcm',
+        'scan.nrrd#000',
+        'scan.nrrd#001',
+        'scan.nrrd#001',
+        'picture.png',
+    ]
     assert [p['img_path'] for p in result['predictions']] == [f'{scans}/{name}' for name in names]
     assert [error['input'] for error in result['errors']] == [f'{scans}/broken.nii.gz']
     arrays = inferencer([apply_window(hu[i]) for i in (0, 1, 0, 0, 1, 1, 0)], batch_size=7)
     for prediction, expected in zip(result['predictions'], arrays['predictions']):
         assert prediction['class_scores'] == pytest.approx(expected['class_scores'], abs=1e-5)
         assert prediction.get('window') == (
-            None if prediction['img_path'].endswith('png') else [-600, 1500])
+            None if prediction['img_path'].endswith('png') else [-600, 1500]
+        )
     assert len(result['visualization']) == 7
     written = sorted(path.stem for path in (out / 'preds').iterdir())
-    assert written == [
-        'picture', 'scan_000', 'scan_001', 'series_000', 'series_001', 'single']
+    assert written == ['picture', 'scan_000', 'scan_001', 'series_000', 'series_001', 'single']
     assert {path.suffix for path in (out / 'vis').iterdir()} == {'.png'}
 
 
@@ -330,7 +369,8 @@ def test_folders_of_volumes_and_of_several_series(inferencer, ct, tmp_path):
 def test_window_of_the_config(load_config, tmp_path, loader):
     config = small(load_config(CONFIG))
     config.test_dataloader.dataset.pipeline[0] = dict(
-        type=loader, color_type='unchanged', window=dict(level=40, width=400))
+        type=loader, color_type='unchanged', window=dict(level=40, width=400)
+    )
     path = str(write_slice(tmp_path / 'a.dcm', chest(1, 48)[0]))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
@@ -343,8 +383,10 @@ def test_window_of_the_config(load_config, tmp_path, loader):
 names = st.text('ab', min_size=1, max_size=2)
 paths = st.lists(
     st.tuples(st.lists(names, max_size=2), names, st.sampled_from(['.png', '.jpg'])).map(
-        lambda parts: '/'.join([*parts[0], parts[1] + parts[2]])),
-    max_size=6)
+        lambda parts: '/'.join([*parts[0], parts[1] + parts[2]])
+    ),
+    max_size=6,
+)
 
 
 @given(paths)

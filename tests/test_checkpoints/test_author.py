@@ -44,7 +44,8 @@ def release_weights(backbone, seed=0):
 
 def author_config(backbone, repo):
     config = Config.fromfile(
-        repo / f'configs/one_shot/one-shot_{backbone}_fpn_lstm2_author-release.py')
+        repo / f'configs/one_shot/one-shot_{backbone}_fpn_lstm2_author-release.py'
+    )
     config.model.backbone.init_cfg = None
     return config
 
@@ -83,8 +84,9 @@ def test_background_moves_to_the_end():
         scores = weights[f'roi_heads.box_predictor{branch}.cls_score.bias']
         assert converted[f'roi_head.{head}.fc_cls.bias'].tolist() == scores[[1, 2, 3, 0]].tolist()
         deltas = weights[f'roi_heads.box_predictor{branch}.bbox_pred.weight'].view(4, 4, -1)
-        assert torch.equal(converted[f'roi_head.{head}.fc_reg.weight'].view(4, 4, -1),
-                           deltas[[1, 2, 3, 0]])
+        assert torch.equal(
+            converted[f'roi_head.{head}.fc_reg.weight'].view(4, 4, -1), deltas[[1, 2, 3, 0]]
+        )
     masks = weights['roi_heads.mask_predictor.mask_fcn_logits.weight']
     assert torch.equal(converted['roi_head.mask_head.conv_logits.weight'], masks[[1, 2, 3, 0]])
 
@@ -143,17 +145,20 @@ def test_unsafe_and_foreign_files(tmp_path):
         load_author_checkpoint(file)
     torch.save(dict(model_weights=release_weights('r18')), file)
     whole = file.read_bytes()
-    for content in (b'', b'no checkpoint', whole[:len(whole) // 2]):
+    for content in (b'', b'no checkpoint', whole[: len(whole) // 2]):
         file.write_bytes(content)
         with pytest.raises(ValueError, match='checkpoint.pth: '):
             load_author_checkpoint(file)
 
 
-@pytest.mark.parametrize(('backbone', 'size'), [
-    ('r18', 256),
-    pytest.param('r18', 512, marks=pytest.mark.slow),
-    pytest.param('x50-32x4d', 512, marks=pytest.mark.slow),
-])
+@pytest.mark.parametrize(
+    ('backbone', 'size'),
+    [
+        ('r18', 256),
+        pytest.param('r18', 512, marks=pytest.mark.slow),
+        pytest.param('x50-32x4d', 512, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize('seed', [0, 1])
 def test_converted_model_gives_the_numbers_of_the_release(backbone, size, seed, repo, tmp_path):
     weights = release_weights(backbone, seed)
@@ -161,7 +166,8 @@ def test_converted_model_gives_the_numbers_of_the_release(backbone, size, seed, 
         weights['rpn.head.cls_logits.weight'] *= 5
     image = random_slice(size, seed)
     boxes, logits = release_model.predict(
-        weights, torch.from_numpy(image).float().expand(3, -1, -1))
+        weights, torch.from_numpy(image).float().expand(3, -1, -1)
+    )
     assert len(boxes) == 16
 
     file, slice_path = str(tmp_path / 'converted.pth'), str(tmp_path / 'slice.png')

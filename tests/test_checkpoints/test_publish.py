@@ -21,8 +21,11 @@ from mmcovid.utils.files import sha256
 
 SCRIPT = 'tools/model_converters/publish_model.py'
 NAME = 'one-shot_r18_fpn_lstm2_phantom'
-META = dict(classes=('lung', 'ggo', 'consolidation'), image_classes=('a', 'b', 'c'),
-            palette=[(1, 2, 3), (4, 5, 6), (7, 8, 9)])
+META = dict(
+    classes=('lung', 'ggo', 'consolidation'),
+    image_classes=('a', 'b', 'c'),
+    palette=[(1, 2, 3), (4, 5, 6), (7, 8, 9)],
+)
 
 
 @pytest.fixture(scope='module')
@@ -38,22 +41,59 @@ def work_dir(tmp_path_factory):
     state_dict = MODELS.build(copy.deepcopy(cfg.model)).state_dict()
     state_dict['backbone.conv1.weight'] = state_dict['backbone.conv1.weight'].half()
     torch.save(
-        dict(state_dict=state_dict, optimizer=dict(state=[torch.zeros(9_000_000)]),
-             message_hub=dict(runtime_info=dict(cfg='of the log')), param_schedulers=[],
-             meta=dict(cfg=cfg.pretty_text, dataset_meta=META, iter=9, seed=0,
-                       experiment_name=f'{NAME}_20260101_010203', hook_msgs={})),
-        folder / 'iter_9.pth')
+        dict(
+            state_dict=state_dict,
+            optimizer=dict(state=[torch.zeros(9_000_000)]),
+            message_hub=dict(runtime_info=dict(cfg='of the log')),
+            param_schedulers=[],
+            meta=dict(
+                cfg=cfg.pretty_text,
+                dataset_meta=META,
+                iter=9,
+                seed=0,
+                experiment_name=f'{NAME}_20260101_010203',
+                hook_msgs={},
+            ),
+        ),
+        folder / 'iter_9.pth',
+    )
     card = dict(
-        schema_version=1, name=NAME, model=None, classes=[], image_classes=[],
-        config=cards.describe_config(cfg), initial_weights=None,
-        training=dict(finished=True, iterations=9, epochs=None, max_iterations=9, batch={},
-                      optimizer={}, unrecorded_iterations=0),
+        schema_version=1,
+        name=NAME,
+        model=None,
+        classes=[],
+        image_classes=[],
+        config=cards.describe_config(cfg),
+        initial_weights=None,
+        training=dict(
+            finished=True,
+            iterations=9,
+            epochs=None,
+            max_iterations=9,
+            batch={},
+            optimizer={},
+            unrecorded_iterations=0,
+        ),
         runs=[dict(seed=0, deterministic=False, seconds=1, software=None, hardware=None)],
-        data={}, licences={}, checkpoint=None, validation=None, intended_use='', limits=[],
-        citation='', missing={}, tests=[
-            dict(time='', checkpoint=dict(file='iter_9.pth', sha256=digest), data=[],
-                 config=cards.describe_config(cfg), metrics={'image/accuracy': 0.5})
-            for digest in (sha256(folder / 'iter_9.pth'), 'of another checkpoint')])
+        data={},
+        licences={},
+        checkpoint=None,
+        validation=None,
+        intended_use='',
+        limits=[],
+        citation='',
+        missing={},
+        tests=[
+            dict(
+                time='',
+                checkpoint=dict(file='iter_9.pth', sha256=digest),
+                data=[],
+                config=cards.describe_config(cfg),
+                metrics={'image/accuracy': 0.5},
+            )
+            for digest in (sha256(folder / 'iter_9.pth'), 'of another checkpoint')
+        ],
+    )
     cards.write_model_card(card, folder)
     return folder
 
@@ -63,8 +103,7 @@ def published(work_dir, tmp_path_factory):
     out = tmp_path_factory.mktemp('out')
     files = {}
     for name in ('model.pth', 'model.safetensors'):
-        files[name.rpartition('.')[2]], lacks = publish_model(
-            work_dir / 'iter_9.pth', out / name)
+        files[name.rpartition('.')[2]], lacks = publish_model(work_dir / 'iter_9.pth', out / name)
         assert lacks == []
     return files
 
@@ -93,8 +132,10 @@ def test_what_is_kept(work_dir, published):
     assert written.keys() == {'meta', 'state_dict'}
     assert published['pth'].name == f'model-{sha256(published["pth"])[:8]}.pth'
     assert published['safetensors'].name == 'model.safetensors'
-    assert all(torch.equal(value, written['state_dict'][name])
-               for name, value in source['state_dict'].items())
+    assert all(
+        torch.equal(value, written['state_dict'][name])
+        for name, value in source['state_dict'].items()
+    )
     assert written['state_dict']['backbone.conv1.weight'].dtype == torch.float16
     assert str(work_dir) not in written['meta']['cfg']
     assert written['meta']['dataset_meta'] == META
@@ -129,16 +170,20 @@ def test_both_predict_the_same_and_one_without_a_pickle(published, monkeypatch):
             predict(published['pth'])  # so the guard would have seen it
     assert model.dataset_meta['classes'] == META['classes']
     assert model.dataset_meta['image_classes'] == META['image_classes']
-    assert model.dataset_meta['palette'] == TwoTaskDataset(
-        seg=dict(type='mmcovid.LesionDataset'), lazy_init=True).metainfo['palette']
+    assert (
+        model.dataset_meta['palette']
+        == TwoTaskDataset(seg=dict(type='mmcovid.LesionDataset'), lazy_init=True).metainfo[
+            'palette'
+        ]
+    )
     sample = inference_detector(model, np.zeros((64, 64), np.uint8))
-    assert sample.pred_label.shape == (1, )
+    assert sample.pred_label.shape == (1,)
 
 
 def test_published_again(published, tmp_path, script, capsys):
     """In the other form, from a folder without a card: all that the first had."""
     script(published['safetensors'], tmp_path / 'new')
-    (file, ) = (tmp_path / 'new').iterdir()
+    (file,) = (tmp_path / 'new').iterdir()
     assert file.name == f'{NAME}-{sha256(file)[:8]}.safetensors'
     assert file.read_bytes() == published['safetensors'].read_bytes()
     assert f'written to {file}' in capsys.readouterr().out
@@ -169,8 +214,12 @@ def test_what_cannot_be_published(tmp_path, script):
     torch.save([1], list_)
     cut.write_bytes(list_.read_bytes()[:100])
     out = tmp_path / 'out.safetensors'
-    for file, message in ((bomb, 'more than tensors and plain values'), (list_, 'no state_dict'),
-                          (cut, 'cut.pth'), (tmp_path / 'nowhere.pth', 'nowhere.pth')):
+    for file, message in (
+        (bomb, 'more than tensors and plain values'),
+        (list_, 'no state_dict'),
+        (cut, 'cut.pth'),
+        (tmp_path / 'nowhere.pth', 'nowhere.pth'),
+    ):
         with pytest.raises(SystemExit, match=message):
             script(file, out)
     with pytest.raises(SystemExit, match=r'out.onnx: name the file .pth or .safetensors'):
@@ -193,7 +242,7 @@ def test_what_is_lacking_is_said(tmp_path, work_dir):
     # beside a card, but of another training
     (tmp_path / cards.CARD_NAME).write_text((work_dir / cards.CARD_NAME).read_text())
     torch.save(dict(state_dict={}, meta=dict(cfg='a = 1\n', dataset_meta={})), tmp_path / 'x.pth')
-    file, (sentence, ) = publish_model(tmp_path / 'x.pth', tmp_path / 'x.safetensors')
+    file, (sentence,) = publish_model(tmp_path / 'x.pth', tmp_path / 'x.safetensors')
     assert 'of a training with another config' in sentence
     with safe_open(file, 'pt') as opened:
         assert 'card' not in opened.metadata()

@@ -14,9 +14,13 @@ from mmcovid.checkpoints.safetensors import to_safetensors
 
 META = dict(
     cfg="model = dict(type='X')\n",
-    dataset_meta=dict(classes=('lung', 'ggo'), palette=[(1, 2, 3), (4, 5, 6)],
-                      image_classes=('normal', 'covid19')),
-    card=dict(name='é'), iter=3, experiment_name='x')
+    dataset_meta=dict(
+        classes=('lung', 'ggo'), palette=[(1, 2, 3), (4, 5, 6)], image_classes=('normal', 'covid19')
+    ),
+    card=dict(name='é'),
+    iter=3,
+    experiment_name='x',
+)
 
 
 def load(path):
@@ -28,12 +32,14 @@ def file(tmp_path):
     def write(data):
         (tmp_path / 'w.safetensors').write_bytes(data)
         return tmp_path / 'w.safetensors'
+
     return write
 
 
 @pytest.fixture
 def no_pickle(monkeypatch):
     """Whatever unpickles fails."""
+
     def refuse(*args, **kwargs):
         raise AssertionError('something was unpickled')
 
@@ -46,8 +52,12 @@ def test_all_comes_back_without_a_pickle(file, no_pickle):
     norm = torch.nn.BatchNorm2d(2)
     state_dict = norm.state_dict()
     state_dict.update(
-        half=torch.rand(3).half(), scalar=torch.tensor(float('inf')), strided=torch.rand(4, 5).t(),
-        tied=state_dict['weight'], empty=torch.zeros(0, 2))
+        half=torch.rand(3).half(),
+        scalar=torch.tensor(float('inf')),
+        strided=torch.rand(4, 5).t(),
+        tied=state_dict['weight'],
+        empty=torch.zeros(0, 2),
+    )
     with pytest.raises(AssertionError, match='unpickled'):
         torch.load('any.pth')  # the guard works
     loaded = load(file(to_safetensors(dict(state_dict=state_dict, meta=META))))
@@ -65,21 +75,30 @@ def test_all_comes_back_without_a_pickle(file, no_pickle):
 @given(
     weights=st.dictionaries(
         st.text(min_size=1, max_size=12).filter(lambda name: name != '__metadata__'),
-        st.tuples(st.sampled_from(['float32', 'float16', 'bfloat16', 'int64', 'bool', 'uint8']),
-                  st.lists(st.integers(0, 3), max_size=4)), max_size=5))
+        st.tuples(
+            st.sampled_from(['float32', 'float16', 'bfloat16', 'int64', 'bool', 'uint8']),
+            st.lists(st.integers(0, 3), max_size=4),
+        ),
+        max_size=5,
+    )
+)
 def test_any_weights_come_back(weights, tmp_path_factory):
-    state_dict = {name: (torch.rand(shape) * 9).to(getattr(torch, dtype))
-                  for name, (dtype, shape) in weights.items()}
+    state_dict = {
+        name: (torch.rand(shape) * 9).to(getattr(torch, dtype))
+        for name, (dtype, shape) in weights.items()
+    }
     path = tmp_path_factory.mktemp('any') / 'w.safetensors'
     path.write_bytes(to_safetensors(dict(state_dict=state_dict)))
     loaded = load(path)['state_dict']
     assert loaded.keys() == state_dict.keys()
-    assert all(loaded[name].dtype == state_dict[name].dtype
-               and torch.equal(loaded[name], state_dict[name]) for name in state_dict)
+    assert all(
+        loaded[name].dtype == state_dict[name].dtype and torch.equal(loaded[name], state_dict[name])
+        for name in state_dict
+    )
 
 
 def test_init_cfg_takes_a_part_of_a_file_of_another_project(file):
-    path = file(save({'backbone.fc.weight': torch.full((1, 2), 7.)}, dict(format='pt')))
+    path = file(save({'backbone.fc.weight': torch.full((1, 2), 7.0)}, dict(format='pt')))
     assert load(path)['meta'] == {}
 
     class Part(BaseModule):
@@ -94,13 +113,17 @@ def test_init_cfg_takes_a_part_of_a_file_of_another_project(file):
 
 def test_broken_files_are_named(file, tmp_path):
     data = to_safetensors(dict(state_dict=dict(a=torch.rand(100)), meta=META))
-    for broken in (data[:-1], data[:20], b'', b'\x80\x04no safetensors', data.replace(
-            b'"modules":"{}"', b'"modules":"{]"')):
+    for broken in (
+        data[:-1],
+        data[:20],
+        b'',
+        b'\x80\x04no safetensors',
+        data.replace(b'"modules":"{}"', b'"modules":"{]"'),
+    ):
         with pytest.raises(ValueError, match='w.safetensors: cannot be read .* download it again'):
             load(file(broken))
     with pytest.raises(ValueError, match='newer mmcovid'):
-        load(file(save(dict(a=torch.rand(1)), dict(
-            mmcovid='99', meta='{}', modules='{}'))))
+        load(file(save(dict(a=torch.rand(1)), dict(mmcovid='99', meta='{}', modules='{}'))))
     with pytest.raises(FileNotFoundError, match='nowhere.safetensors'):
         load(tmp_path / 'nowhere.safetensors')
 
@@ -123,6 +146,7 @@ def test_what_is_no_tensor_is_refused():
 
 def test_header_can_be_read_by_others(file):
     from safetensors import safe_open
+
     path = file(to_safetensors(dict(state_dict=dict(a=torch.rand(1)), meta=META)))
     with safe_open(path, 'pt') as opened:
         header = opened.metadata()

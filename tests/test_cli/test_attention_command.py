@@ -16,19 +16,28 @@ def setting(tmp_path_factory):
     """Data, and a config and random weights of a small LSTM-2 model for it."""
     root = tmp_path_factory.mktemp('attention')
     data = root / 'phantom'
-    write_phantom_set(data, dict(test=SplitSize(1, 2)), dict(test=SplitSize(1, 1)),
-                      SplitSize(1, 2), size=96, show_progress=False)
+    write_phantom_set(
+        data,
+        dict(test=SplitSize(1, 2)),
+        dict(test=SplitSize(1, 1)),
+        SplitSize(1, 2),
+        size=96,
+        show_progress=False,
+    )
     path = root / 'small.py'
-    path.write_text('''
+    path.write_text(
+        """
 _base_ = 'mmcovid::phantom/one-shot_r18_fpn_lstm2_phantom.py'
 model = dict(
     roi_head=dict(roi_sequence=dict(num_rois=4)), test_cfg=dict(rcnn=dict(max_per_img=6)))
-''' + f'''
+"""
+        + f"""
 data_root = '{data}/'
 test_dataloader = dict(
     num_workers=0, persistent_workers=False,
     dataset=dict(seg=dict(data_root=data_root), cls=dict(data_root=data_root)))
-''')
+"""
+    )
     config = Config.fromfile(path)
     for transform in config.test_dataloader.dataset.pipeline:
         if transform.type == 'Resize':
@@ -36,14 +45,31 @@ test_dataloader = dict(
     config.dump(path)
     torch.manual_seed(0)
     checkpoint = root / 'random.pth'
-    save_checkpoint(dict(meta={}, state_dict=MODELS.build(config.model).state_dict()),
-                    str(checkpoint))
+    save_checkpoint(
+        dict(meta={}, state_dict=MODELS.build(config.model).state_dict()), str(checkpoint)
+    )
     return path, checkpoint
 
 
 def run(setting, out, *options):
-    attention_report.main([*map(str, setting), '--out', str(out), '--device', 'cpu', '--rounds',
-                           '20', '--draws', '2', '--drop', '2', '1', '8', *options])
+    attention_report.main(
+        [
+            *map(str, setting),
+            '--out',
+            str(out),
+            '--device',
+            'cpu',
+            '--rounds',
+            '20',
+            '--draws',
+            '2',
+            '--drop',
+            '2',
+            '1',
+            '8',
+            *options,
+        ]
+    )
 
 
 def read_rows(path):
@@ -57,11 +83,17 @@ def test_report_is_written_the_same_every_time(setting, tmp_path, capsys):
     assert 'cls, 1 dropped by class-relevant, score falls by' in out
     assert 'note: slices with class labels: 8 RoIs are not dropped from 6 of 6 slices' in out
 
-    one, other = ({path.relative_to(tmp_path / name): path.read_bytes()
-                   for path in (tmp_path / name).rglob('*.*')} for name in ('one', 'other'))
+    one, other = (
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob('*.*')
+        }
+        for name in ('one', 'other')
+    )
     assert one == other
     assert {'attention_report.html', 'attention.json', 'attention.csv', 'deletion.csv'} < {
-        str(path) for path in one}
+        str(path) for path in one
+    }
     data = json.loads((tmp_path / 'one/attention.json').read_text())
     assert data['sets']['cls']['set']['slices'] == 6
     assert data['sets']['seg']['set']['patients'] == 2
@@ -74,8 +106,16 @@ def test_report_is_written_the_same_every_time(setting, tmp_path, capsys):
 
 
 def test_some_slices_of_one_set(setting, tmp_path, capsys):
-    run(setting, tmp_path / 'out', '--max-slices', '3', '--gallery', '0', '--cfg-options',
-        'test_dataloader.dataset.seg=None')
+    run(
+        setting,
+        tmp_path / 'out',
+        '--max-slices',
+        '3',
+        '--gallery',
+        '0',
+        '--cfg-options',
+        'test_dataloader.dataset.seg=None',
+    )
     assert '3 of 6 slices, drawn with seed 0' in capsys.readouterr().out
     data = json.loads((tmp_path / 'out/attention.json').read_text())
     assert list(data['sets']) == ['cls'] and data['sets']['cls']['set']['slices'] == 3

@@ -1,4 +1,5 @@
 """The audit script and ``train.py --audit``, on a small phantom set."""
+
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,6 @@ from mmcovid.cli import train
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 
 CONFIG = str(Path(__file__).parents[2] / 'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py')
-
 
 
 @pytest.fixture(scope='module')
@@ -33,9 +33,13 @@ def phantom(clean_set, tmp_path, monkeypatch):
 
 def leak(root):
     """Put a training slice, darker and recompressed, in place of a slice of the test split."""
-    first, second = (root / 'covidx_ct' / '2A_images' / Path(
-        root / 'covidx_ct' / f'{split}_phantom.txt').read_text().split()[0]
-                     for split in ('train', 'test'))
+    first, second = (
+        root
+        / 'covidx_ct'
+        / '2A_images'
+        / Path(root / 'covidx_ct' / f'{split}_phantom.txt').read_text().split()[0]
+        for split in ('train', 'test')
+    )
     cv2.imwrite('copy.jpg', cv2.imread(str(first), 0) * 0.8)
     cv2.imwrite(str(second), cv2.imread('copy.jpg', 0))
     return second
@@ -54,7 +58,7 @@ def test_leakage_fails_and_is_drawn(phantom, capsys):
     assert tool.main([CONFIG, '--workers=1', '--out=out']) == 1
     printed = capsys.readouterr().out
     assert 'LEAKAGE: 1 findings' in printed and f'2A_images/{second.name}' in printed
-    (finding, ) = json.loads(Path('out/leakage.json').read_text())['findings']
+    (finding,) = json.loads(Path('out/leakage.json').read_text())['findings']
     assert (finding['kind'], finding['slices'][1]) == ('near', str(second))
     assert [path.name for path in Path('out/pairs').iterdir()] == ['near_01.png']
     height, width, _ = cv2.imread('out/pairs/near_01.png').shape
@@ -73,17 +77,27 @@ def test_files(phantom, capsys):
     assert tool.main([*files, '--images', images, '--workers=1', '--out=out']) == 0
     twice = f'train={files[0]}', f'test={files[0]}'
     assert tool.main([*twice, '--images', images, '--workers=1', '--out=out']) == 1
-    assert {each['kind'] for each in json.loads(Path('out/leakage.json').read_text())['findings']
-            } == {'patient', 'exact'}
+    assert {
+        each['kind'] for each in json.loads(Path('out/leakage.json').read_text())['findings']
+    } == {'patient', 'exact'}
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['absent.txt', 'b.txt', '--images=i'], 'absent.txt: no such annotation file'),
-    (['absent.py'], 'absent.py'),
-    ([CONFIG, CONFIG], 'one config at a time'),
-    (['data/phantom/covidx_ct/test_phantom.txt', '--images=data/phantom/covidx_ct/2A_images',
-      '--allow=similar'], 'no kind of leakage'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['absent.txt', 'b.txt', '--images=i'], 'absent.txt: no such annotation file'),
+        (['absent.py'], 'absent.py'),
+        ([CONFIG, CONFIG], 'one config at a time'),
+        (
+            [
+                'data/phantom/covidx_ct/test_phantom.txt',
+                '--images=data/phantom/covidx_ct/2A_images',
+                '--allow=similar',
+            ],
+            'no kind of leakage',
+        ),
+    ],
+)
 def test_an_audit_that_cannot_be_made(phantom, arguments, message, capsys):
     assert tool.main([*arguments, '--workers=1']) == 2
     assert message in capsys.readouterr().err

@@ -1,4 +1,5 @@
 """The command ``mmcovid`` itself."""
+
 import subprocess
 import sys
 
@@ -61,13 +62,15 @@ def test_commands_without_the_stack():
         '    try:\n'
         '        main([*name.split(), "--help"])\n'
         '    except SystemExit as end:\n'
-        '        assert end.code == 0\n')
+        '        assert end.code == 0\n'
+    )
     assert done.returncode == 0, done.stderr
     assert all(f'usage: mmcovid {name} ' in done.stdout for name in free)
 
 
 def test_module_is_the_command():
     for module in ('mmcovid', 'mmcovid.cli'):
-        done = subprocess.run([sys.executable, '-m', module, '--version'], capture_output=True,
-                              text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, '-m', module, '--version'], capture_output=True, text=True, check=True
+        )
         assert done.stdout.startswith('mmcovid ')

@@ -27,7 +27,7 @@ def compare(repo, tmp_path, monkeypatch):
 def test_the_real_scripts(compare, capsys):
     compare(['toy.py', '--out', 'out'])
     with open('out/comparison.csv', newline='') as file:
-        row, = csv.DictReader(file)
+        (row,) = csv.DictReader(file)
     assert (row['image/accuracy'], row['parameters'], row['iterations']) == ('0.06', '1', '2')
     assert float(row['train_seconds']) > 0 and row['status'] == 'done'
     printed = capsys.readouterr().out

@@ -6,14 +6,22 @@ from mmcovid.cli.config import find_origins, flatten, main
 def test_each_value_has_its_file(capsys):
     main(['one-shot_r18_fpn_lstm1_phantom', 'model.attention_head', 'max_iters'])
     lines = [line.split('  # ') for line in capsys.readouterr().out.splitlines()]
-    origins = {value.split(' = ')[0]: (value.split(' = ')[1].strip(), origin.strip())
-               for value, origin in lines}
+    origins = {
+        value.split(' = ')[0]: (value.split(' = ')[1].strip(), origin.strip())
+        for value, origin in lines
+    }
     assert origins['model.attention_head.num_branches'] == (
-        '1', 'phantom/one-shot_r18_fpn_lstm1_phantom.py')
+        '1',
+        'phantom/one-shot_r18_fpn_lstm1_phantom.py',
+    )
     assert origins['model.attention_head.lstm_channels'] == (
-        '128', 'phantom/one-shot_r18_fpn_lstm2_phantom.py')
+        '128',
+        'phantom/one-shot_r18_fpn_lstm2_phantom.py',
+    )
     assert origins['model.attention_head.type'] == (
-        "'mmcovid.LSTMAttentionHead'", '_base_/models/one-shot_r18_fpn_lstm2.py')
+        "'mmcovid.LSTMAttentionHead'",
+        '_base_/models/one-shot_r18_fpn_lstm2.py',
+    )
     assert origins['max_iters'] == ('600', 'phantom/one-shot_r18_fpn_lstm2_phantom.py')
 
 
@@ -26,11 +34,16 @@ def test_config_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'base.py').write_text('a = dict(b=1, c=[1, dict(d=2)], e=dict())\n')
     (tmp_path / 'mine.py').write_text("_base_ = './base.py'\na = dict(b=1, f=3)\n")
-    origins = {key: (value, file.rpartition('/')[2])
-               for key, (value, file) in find_origins('mine.py').items()}
+    origins = {
+        key: (value, file.rpartition('/')[2])
+        for key, (value, file) in find_origins('mine.py').items()
+    }
     assert origins == {
-        'a.b': (1, 'base.py'), 'a.c': ([1, dict(d=2)], 'base.py'), 'a.e': ({}, 'base.py'),
-        'a.f': (3, 'mine.py')}
+        'a.b': (1, 'base.py'),
+        'a.c': ([1, dict(d=2)], 'base.py'),
+        'a.e': ({}, 'base.py'),
+        'a.f': (3, 'mine.py'),
+    }
     assert dict(flatten(dict(a=dict(), b=dict(c=1)))) == {'a': {}, 'b.c': 1}
 
 
@@ -49,9 +62,13 @@ def test_without_a_name_configs_are_listed(capsys):
     assert not any('_base_' in name for name in listed)
 
 
-@pytest.mark.parametrize('argv, message', [
-    (['no-such-config'], "no config 'no-such-config.py'"),
-    (['one-shot_r18_fpn_lstm1_phantom', 'modle'], 'nothing at modle; its first keys are')])
+@pytest.mark.parametrize(
+    'argv, message',
+    [
+        (['no-such-config'], "no config 'no-such-config.py'"),
+        (['one-shot_r18_fpn_lstm1_phantom', 'modle'], 'nothing at modle; its first keys are'),
+    ],
+)
 def test_errors(argv, message):
     with pytest.raises(SystemExit, match=message):
         main(argv)

@@ -28,11 +28,15 @@ def convert(repo, tmp_path, monkeypatch, patients):
 
     def run(*args):
         script = repo / SCRIPT
-        monkeypatch.setattr(sys, 'argv',
-                            [str(script), str(tmp_path), '--out', str(tmp_path / 'out'), *args])
+        monkeypatch.setattr(
+            sys, 'argv', [str(script), str(tmp_path), '--out', str(tmp_path / 'out'), *args]
+        )
         runpy.run_path(str(script), run_name='__main__')
-        return {path.name: json.loads(path.read_text())
-                for path in (tmp_path / 'out').iterdir() if path.name != 'dataset_card.json'}
+        return {
+            path.name: json.loads(path.read_text())
+            for path in (tmp_path / 'out').iterdir()
+            if path.name != 'dataset_card.json'
+        }
 
     return run
 
@@ -48,12 +52,15 @@ def test_no_split(convert, capsys):
 
 def test_val_fraction_and_merge(convert):
     written = convert('--val-fraction', '0.5', '--seed', '3', '--merge-lesions')
-    patients = {name: {image['patient_id'] for image in coco['images']}
-                for name, coco in written.items()}
+    patients = {
+        name: {image['patient_id'] for image in coco['images']} for name, coco in written.items()
+    }
     assert sorted(map(len, patients.values())) == [1, 1]
     assert patients['lesions_train.json'] != patients['lesions_val.json']
-    assert [each['name'] for each in written['lesions_val.json']['categories']
-            ] == ['lung', 'lesion']
+    assert [each['name'] for each in written['lesions_val.json']['categories']] == [
+        'lung',
+        'lesion',
+    ]
 
 
 def test_split_files(convert, tmp_path, capsys):
@@ -86,7 +93,8 @@ def test_validation_is_held_out_of_the_first_split(convert, tmp_path):
         assert set(splits) == names
         train, val, trainval, test = (
             patients_of(splits[f'lesions_{split}.json'])
-            for split in ('train', 'val', 'trainval', 'test'))
+            for split in ('train', 'val', 'trainval', 'test')
+        )
         assert (len(train), len(val), len(test)) == (4, 2, 2)
         assert not train & val and train | val == trainval and not trainval & test
     card = json.loads((tmp_path / 'out/dataset_card.json').read_text())
@@ -97,10 +105,19 @@ def test_validation_is_held_out_of_the_first_split(convert, tmp_path):
 def test_a_list_of_the_name_of_a_part_becomes_that_part(convert, tmp_path):
     (tmp_path / 'lesions_train.txt').write_text('a_0.jpg\nb_0.jpg\nc_0.jpg\n')
     (tmp_path / 'lesions_test.txt').write_text('d_0.jpg\n')
-    written = convert('--split', str(tmp_path / 'lesions_train.txt'), '--split',
-                      str(tmp_path / 'lesions_test.txt'), '--val-fraction', '0.3')
+    written = convert(
+        '--split',
+        str(tmp_path / 'lesions_train.txt'),
+        '--split',
+        str(tmp_path / 'lesions_test.txt'),
+        '--val-fraction',
+        '0.3',
+    )
     assert {name: len(coco['images']) for name, coco in written.items()} == {
-        'lesions_train.json': 2, 'lesions_val.json': 1, 'lesions_test.json': 1}
+        'lesions_train.json': 2,
+        'lesions_val.json': 1,
+        'lesions_test.json': 1,
+    }
 
 
 def test_shared_patient(convert, tmp_path):
@@ -140,8 +157,9 @@ def test_split_files_of_one_name(convert, tmp_path):
     for file in (tmp_path / 'train.txt', tmp_path / 'more' / 'train.txt'):
         file.write_text('a_0.jpg\n')
     with pytest.raises(SystemExit, match='overwrite each other'):
-        convert('--split', str(tmp_path / 'train.txt'), '--split',
-                str(tmp_path / 'more' / 'train.txt'))
+        convert(
+            '--split', str(tmp_path / 'train.txt'), '--split', str(tmp_path / 'more' / 'train.txt')
+        )
 
 
 def test_help(convert, capsys):

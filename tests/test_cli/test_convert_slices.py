@@ -42,8 +42,21 @@ def images(tmp_path):
 
 def test_balanced_set_is_drawn_cut_and_verified(run, images, tmp_path, capsys):
     out = tmp_path / 'out'
-    assert run('dataset_converters/covidx_ct.py', tmp_path / 'train_COVIDx-CT.txt', '--images',
-               images, '--out', out, '--per-class', 3, '--crop', '--author-list') is None
+    assert (
+        run(
+            'dataset_converters/covidx_ct.py',
+            tmp_path / 'train_COVIDx-CT.txt',
+            '--images',
+            images,
+            '--out',
+            out,
+            '--per-class',
+            3,
+            '--crop',
+            '--author-list',
+        )
+        is None
+    )
     assert 'cp: 3 slices of 3 known patients' in capsys.readouterr().out
     assert len(list((out / 'images').iterdir())) == 9
     assert len((out / 'train_COVIDx-CT_author.txt').read_text().splitlines()) == 9
@@ -51,8 +64,9 @@ def test_balanced_set_is_drawn_cut_and_verified(run, images, tmp_path, capsys):
     assert card['options'] == dict(skipped=[], per_class=3, seed=0, crop=True)
 
     def verify():
-        return run('misc/verify_dataset.py', out / 'train_COVIDx-CT.json', '--out',
-                   tmp_path / 'report')
+        return run(
+            'misc/verify_dataset.py', out / 'train_COVIDx-CT.json', '--out', tmp_path / 'report'
+        )
 
     assert verify() == 0
     assert '0 errors, 0 warnings in 9 slices' in capsys.readouterr().out
@@ -68,8 +82,15 @@ def test_author_list_and_a_draw_make_the_same_file(run, images, tmp_path):
     author.write_text('0_0_0_0.png\n1_10_0_1.png\n2_22_0_0.png\n')
     for source, options in ((author, ()), (tmp_path / 'train_COVIDx-CT.txt', ('--per-class', 1))):
         out = tmp_path / f'of_{source.stem}'
-        run('dataset_converters/covidx_ct.py', f'train_3={source}', '--images', images,
-            '--out', out, *options)
+        run(
+            'dataset_converters/covidx_ct.py',
+            f'train_3={source}',
+            '--images',
+            images,
+            '--out',
+            out,
+            *options,
+        )
         data_list = json.loads((out / 'train_3.json').read_text())['data_list']
         assert sorted(each['gt_label'] for each in data_list) == [0, 1, 2]
         assert all((images / each['img_path']).is_file() for each in data_list)
@@ -79,8 +100,14 @@ def test_author_list_and_a_draw_make_the_same_file(run, images, tmp_path):
 
 def test_errors_are_one_line(run, images, tmp_path):
     with pytest.raises(SystemExit, match=r'^error: .*absent\.txt: no such list'):
-        run('dataset_converters/covidx_ct.py', tmp_path / 'absent.txt', '--images', images,
-            '--out', tmp_path / 'out')
+        run(
+            'dataset_converters/covidx_ct.py',
+            tmp_path / 'absent.txt',
+            '--images',
+            images,
+            '--out',
+            tmp_path / 'out',
+        )
     with pytest.raises(SystemExit, match=r'^error: .*absent\.json: no such annotations'):
         run('misc/verify_dataset.py', tmp_path / 'absent.json')
 
@@ -91,19 +118,41 @@ def test_ictcf(run, images, tmp_path, capsys):
             Image.new('L', (8, 8), number).save(images / name)
     for path in images.glob('*.png'):
         path.unlink()
-    assert run('dataset_converters/ictcf.py', images, '--out', tmp_path / 'out',
-               '--train-per-class', 3) is None
+    assert (
+        run(
+            'dataset_converters/ictcf.py', images, '--out', tmp_path / 'out', '--train-per-class', 3
+        )
+        is None
+    )
     assert '4 slices that tell nothing (NiCT) are left out' in capsys.readouterr().out
     assert labels(tmp_path / 'out') == dict(train=[0, 0, 0, 2, 2, 2], test=[0, 2])
     (tmp_path / 'train_ictcf.txt').write_text('0_nCT1.jpg\n2_pCT2.jpg\n0_nCT0.jpg\n2_pCT0.jpg\n')
     (tmp_path / 'test_ictcf.txt').write_text('0_nCT3.jpg\n2_pCT3.jpg\n')
-    run('dataset_converters/ictcf.py', images, '--out', tmp_path / 'lists', '--val-per-class', 1,
-        '--split', f'ictcf_trainval={tmp_path / "train_ictcf.txt"}',
-        '--split', f'ictcf_test={tmp_path / "test_ictcf.txt"}')
+    run(
+        'dataset_converters/ictcf.py',
+        images,
+        '--out',
+        tmp_path / 'lists',
+        '--val-per-class',
+        1,
+        '--split',
+        f'ictcf_trainval={tmp_path / "train_ictcf.txt"}',
+        '--split',
+        f'ictcf_test={tmp_path / "test_ictcf.txt"}',
+    )
     assert labels(tmp_path / 'lists') == dict(
-        train=[0, 2], val=[0, 2], trainval=[0, 0, 2, 2], test=[0, 2])
-    run('dataset_converters/ictcf.py', images, '--out', tmp_path / 'drawn', '--train-per-class', 3,
-        '--val-per-class', 1)
+        train=[0, 2], val=[0, 2], trainval=[0, 0, 2, 2], test=[0, 2]
+    )
+    run(
+        'dataset_converters/ictcf.py',
+        images,
+        '--out',
+        tmp_path / 'drawn',
+        '--train-per-class',
+        3,
+        '--val-per-class',
+        1,
+    )
     assert labels(tmp_path / 'drawn') == dict(train=[0, 0, 2, 2], val=[0, 2], test=[0, 2])
 
 

@@ -32,8 +32,17 @@ def options(folder, **changes):
 @pytest.mark.filterwarnings('ignore')
 def test_command(folder, capsys):
     out = folder / 'out'
-    argv = [str(folder / 'scan.nii.gz'), '--out', str(out), '--temperature',
-            str(folder / 'temperature.json'), '--region', 'all', '--aggregate', 'max']
+    argv = [
+        str(folder / 'scan.nii.gz'),
+        '--out',
+        str(out),
+        '--temperature',
+        str(folder / 'temperature.json'),
+        '--region',
+        'all',
+        '--aggregate',
+        'max',
+    ]
     cli.main([*argv, *options(folder)])
     results = json.loads((out / 'scan' / 'results.json').read_text())
     assert results['settings']['temperature'] == 1.5
@@ -49,9 +58,14 @@ def test_command(folder, capsys):
 
 
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('extra, message', [
-    (['--temperature', '0'], 'above 0'), (['--abstain-below', '2'], 'at most 1'),
-    (['--temperature', 'absent.json'], 'neither a number nor a file')])
+@pytest.mark.parametrize(
+    'extra, message',
+    [
+        (['--temperature', '0'], 'above 0'),
+        (['--abstain-below', '2'], 'at most 1'),
+        (['--temperature', 'absent.json'], 'neither a number nor a file'),
+    ],
+)
 def test_wrong_options_are_told_before_anything_runs(folder, tmp_path, extra, message):
     with pytest.raises(SystemExit, match=message):
         cli.main(['x.png', '--out', str(tmp_path / 'out'), *options(folder), *extra])

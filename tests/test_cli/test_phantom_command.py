@@ -5,9 +5,12 @@ import sys
 import pytest
 
 SCRIPT = 'tools/dataset_converters/phantom.py'
-SMALL = [f'--{kind}{split}{unit}' for kind in ('', 'lesion-') for split in ('', 'val-', 'test-')
-         for unit in ('patients-per-class=1', 'slices-per-patient=1')] + [
-             '--scans-per-class=1', '--slices-per-scan=3']
+SMALL = [
+    f'--{kind}{split}{unit}'
+    for kind in ('', 'lesion-')
+    for split in ('', 'val-', 'test-')
+    for unit in ('patients-per-class=1', 'slices-per-patient=1')
+] + ['--scans-per-class=1', '--slices-per-scan=3']
 
 
 @pytest.fixture
@@ -28,8 +31,10 @@ def test_options_reach_the_set(generate, capsys):
     plan = json.loads((out_dir / 'phantom.json').read_text())
     assert (plan['seed'], plan['size']) == (5, 64)
     assert plan['slice_splits'] == dict(
-        train=dict(patients=1, slices=2), val=dict(patients=1, slices=1),
-        test=dict(patients=1, slices=1))
+        train=dict(patients=1, slices=2),
+        val=dict(patients=1, slices=1),
+        test=dict(patients=1, slices=1),
+    )
     assert plan['scans'] == dict(patients=1, slices=3)
     assert len(list((out_dir / 'scans').glob('*.nii.gz'))) == 3
     assert len(list((out_dir / 'covidx_ct' / '2A_images').iterdir())) == 12

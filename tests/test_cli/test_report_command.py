@@ -12,10 +12,14 @@ def test_report_is_written(tmp_path, capsys):
     assert (tmp_path / 'out/report.html').is_file()
 
 
-@pytest.mark.parametrize('options, message', [
-    (['nothing.pkl'], 'nothing.pkl: no such file. Make it with mmcovid test'),
-    (['{}', '--calibrate-on', '{}'], 'calibrate on a validation set with other patients'),
-    (['{}', '--metadata', 'none.csv', '--subgroup', 'sex'], 'none.csv: no such metadata')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['nothing.pkl'], 'nothing.pkl: no such file. Make it with mmcovid test'),
+        (['{}', '--calibrate-on', '{}'], 'calibrate on a validation set with other patients'),
+        (['{}', '--metadata', 'none.csv', '--subgroup', 'sex'], 'none.csv: no such metadata'),
+    ],
+)
 def test_errors_name_file_and_remedy(tmp_path, options, message):
     path = write_dump(tmp_path / 'lstm2.pkl', simulate(9, 2))
     options = [option.format(path) for option in options]

@@ -1,4 +1,5 @@
 """A training that is killed and resumed ends with the weights of an unbroken one."""
+
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from mmengine.config import Config
 
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 
-KILLER = '''
+KILLER = """
 import os
 import signal
 
@@ -23,7 +24,7 @@ class Killer(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == int(os.environ.get('KILLED_AT', -1)):
             os.killpg(0, signal.SIGKILL)  # the workers too, which would wait for ever
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +33,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('resume')
     sizes = dict.fromkeys(('train', 'val', 'test'), SplitSize(2, 2))
     write_phantom_set(
-        folder / 'data/phantom', sizes, sizes, SplitSize(0, 1), size=64, show_progress=False)
+        folder / 'data/phantom', sizes, sizes, SplitSize(0, 1), size=64, show_progress=False
+    )
     (folder / 'killer.py').write_text(KILLER)
     return folder
 
@@ -50,7 +52,8 @@ def write_config(repo, folder, name, workers):
     config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     config.train_cfg.max_iters = 7
     config.default_hooks.checkpoint = dict(
-        type='CheckpointHook', by_epoch=False, interval=3, max_keep_ckpts=2)
+        type='CheckpointHook', by_epoch=False, interval=3, max_keep_ckpts=2
+    )
     config.custom_imports = dict(imports=['killer'])
     config.custom_hooks = [dict(type='Killer')]
     config.dump(folder / f'{name}_{workers}.py')
@@ -58,9 +61,14 @@ def write_config(repo, folder, name, workers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name, workers', [
-    ('one-shot_r18_fpn_lstm2_phantom', 2), ('mask-rcnn_r18_fpn_phantom', 2),
-    ('classifier_r18_phantom', 0)])
+@pytest.mark.parametrize(
+    'name, workers',
+    [
+        ('one-shot_r18_fpn_lstm2_phantom', 2),
+        ('mask-rcnn_r18_fpn_phantom', 2),
+        ('classifier_r18_phantom', 0),
+    ],
+)
 def test_a_killed_training_goes_on_as_an_unbroken_one(repo, folder, name, workers):
     config = write_config(repo, folder, name, workers)
 
@@ -68,8 +76,12 @@ def test_a_killed_training_goes_on_as_an_unbroken_one(repo, folder, name, worker
         path = os.pathsep.join([str(folder), str(repo)])
         return subprocess.run(
             [sys.executable, repo / 'tools/train.py', config, '--work-dir', work_dir, *args],
-            cwd=folder, env=dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1', **env),
-            capture_output=True, text=True, start_new_session=True)
+            cwd=folder,
+            env=dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1', **env),
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+        )
 
     unbroken, broken = f'unbroken_{config[:-3]}', f'broken_{config[:-3]}'
     done = train(unbroken)
@@ -80,7 +92,8 @@ def test_a_killed_training_goes_on_as_an_unbroken_one(repo, folder, name, worker
     log = done.stdout + done.stderr
     assert 'iter_3.pth' in log and 'Fast sampler-level resume is unavailable' not in log
 
-    expected, found = (torch.load(folder / part / 'iter_7.pth', weights_only=False)
-                       for part in (unbroken, broken))
+    expected, found = (
+        torch.load(folder / part / 'iter_7.pth', weights_only=False) for part in (unbroken, broken)
+    )
     for part in (lambda each: each['state_dict'], lambda each: each['optimizer']['state']):
         torch.testing.assert_close(part(found), part(expected), rtol=0, atol=0)

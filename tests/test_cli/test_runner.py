@@ -7,9 +7,13 @@ from mmcovid.cli.runner import load_config as read_config
 from mmcovid.cli.runner import set_temperature
 
 
-@pytest.mark.parametrize('path, head', [
-    ('phantom/one-shot_r18_fpn_lstm2_phantom.py', 'attention_head'),
-    ('phantom/classifier_r18_phantom.py', 'image_head')])
+@pytest.mark.parametrize(
+    'path, head',
+    [
+        ('phantom/one-shot_r18_fpn_lstm2_phantom.py', 'attention_head'),
+        ('phantom/classifier_r18_phantom.py', 'image_head'),
+    ],
+)
 def test_temperature_of_the_head_that_classifies(load_config, path, head):
     config = load_config(path)
     set_temperature(config, 1.5)
@@ -22,8 +26,9 @@ def test_no_temperature_without_classes(load_config):
 
 
 def options(config):
-    return argparse.Namespace(config=config, local_rank=0, cfg_options=None, launcher='none',
-                              work_dir=None)
+    return argparse.Namespace(
+        config=config, local_rank=0, cfg_options=None, launcher='none', work_dir=None
+    )
 
 
 def test_configs_go_by_base_name():

@@ -17,8 +17,14 @@ def setting(request, tmp_path_factory):
     """Data, and a config and random weights of a model for it."""
     root = tmp_path_factory.mktemp('shortcut')
     data = root / 'phantom'
-    write_phantom_set(data, dict(test=SplitSize(2, 2)), dict(test=SplitSize(1, 1)),
-                      SplitSize(0, 2), size=96, show_progress=False)
+    write_phantom_set(
+        data,
+        dict(test=SplitSize(2, 2)),
+        dict(test=SplitSize(1, 1)),
+        SplitSize(0, 2),
+        size=96,
+        show_progress=False,
+    )
     config = Config.fromfile(TOOLS.parent / f'configs/phantom/{request.param}_phantom.py')
     loader = config.test_dataloader
     loader.update(num_workers=0, persistent_workers=False)
@@ -30,8 +36,9 @@ def setting(request, tmp_path_factory):
     config.dump(root / 'small.py')
     torch.manual_seed(0)
     init_default_scope('mmdet')
-    save_checkpoint(dict(meta={}, state_dict=MODELS.build(config.model).state_dict()),
-                    str(root / 'random.pth'))
+    save_checkpoint(
+        dict(meta={}, state_dict=MODELS.build(config.model).state_dict()), str(root / 'random.pth')
+    )
     return root / 'small.py', root / 'random.pth'
 
 
@@ -40,7 +47,11 @@ def test_page(setting, tmp_path, capsys):
     assert str(tmp_path / 'shortcut_test.md') in capsys.readouterr().out
     data = json.loads((tmp_path / 'shortcut_test.json').read_text())
     assert list(data['figures']) == [
-        'whole slice', 'lungs blanked', 'only lungs', 'lungs, rest blurred']
+        'whole slice',
+        'lungs blanked',
+        'only lungs',
+        'lungs, rest blurred',
+    ]
     assert set(data['differences']) == {'lungs blanked', 'only lungs', 'lungs, rest blurred'}
     assert (data['slices'], data['patients']) == (12, 6)
     assert data['largest_class_share'] == pytest.approx(1 / 3)

@@ -1,4 +1,5 @@
 """The training and the test script, on a model of one weight and a set of four numbers."""
+
 import json
 import os
 import pickle
@@ -36,8 +37,17 @@ def test_train_resume_test(config, capfd):
     assert iterations('work_dirs/toy/iter_2.pth') == 2
     train.main([config, '--resume', '--cfg-options', 'train_cfg.max_iters=4'])
     assert iterations('work_dirs/toy/iter_4.pth') == 4
-    train.main([config, '--work-dir', 'other', '--resume', 'work_dirs/toy/iter_4.pth',
-                '--cfg-options', 'train_cfg.max_iters=6'])
+    train.main(
+        [
+            config,
+            '--work-dir',
+            'other',
+            '--resume',
+            'work_dirs/toy/iter_4.pth',
+            '--cfg-options',
+            'train_cfg.max_iters=6',
+        ]
+    )
     assert sorted(path.name for path in Path('other').glob('*.pth')) == ['iter_6.pth']
 
     capfd.readouterr()
@@ -47,7 +57,9 @@ def test_train_resume_test(config, capfd):
     # The safe way of loading sufficed: MMEngine says so when it does not.
     assert 'weights_only=False' not in out + err
     assert json.loads(Path('tested/test_results.json').read_text()) == {
-        'image/accuracy': 0.06, 'image/covid19_auroc': None}
+        'image/accuracy': 0.06,
+        'image/covid19_auroc': None,
+    }
     with open('tested/all.pkl', 'rb') as file:
         assert [float(sample['number']) for sample in pickle.load(file)] == [0, 1, 2, 3]
     assert not Path('tested/all.pkl.part.pkl').exists()
@@ -63,7 +75,8 @@ def test_two_processes_without_cuda(config, tmp_path):
     env['PYTHONPATH'] = os.pathsep.join([str(tmp_path), str(TOOLS.parent)])
     env.pop('LOCAL_RANK')
     done = subprocess.run(
-        [TOOLS / 'dist_train.sh', config, '2'], env=env, capture_output=True, text=True)
+        [TOOLS / 'dist_train.sh', config, '2'], env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert iterations('work_dirs/toy/iter_2.pth') == 2
     assert 'Distributed launcher: pytorch' in done.stdout + done.stderr
@@ -71,7 +84,7 @@ def test_two_processes_without_cuda(config, tmp_path):
 
 class Bomb:
     def __reduce__(self):
-        return os.mkdir, ('exploded', )
+        return os.mkdir, ('exploded',)
 
 
 @pytest.mark.skipif(torch.__version__ < '2.6', reason='PyTorch cannot be told to refuse')
@@ -94,9 +107,18 @@ def test_trust_is_the_users_choice(monkeypatch):
 
 
 def test_options_reach_the_config(config):
-    args = train.parse_args([
-        config, '--work-dir', 'here', '--cfg-options', 'train_cfg.max_iters=7',
-        'optim_wrapper.optimizer.lr=0.5', '--launcher', 'none'])
+    args = train.parse_args(
+        [
+            config,
+            '--work-dir',
+            'here',
+            '--cfg-options',
+            'train_cfg.max_iters=7',
+            'optim_wrapper.optimizer.lr=0.5',
+            '--launcher',
+            'none',
+        ]
+    )
     cfg = cli.load_config(args)
     assert (cfg.work_dir, cfg.launcher) == ('here', 'none')
     assert cfg.train_cfg.max_iters == 7
@@ -109,9 +131,13 @@ def test_work_dir_of_the_config_is_kept(config):
     assert cli.load_config(args).work_dir == 'mine'
 
 
-@pytest.mark.parametrize('cuda, expected', [
-    (True, dict(type='AmpOptimWrapper', loss_scale='dynamic')),
-    (False, dict(type='mmcovid.BF16OptimWrapper'))])
+@pytest.mark.parametrize(
+    'cuda, expected',
+    [
+        (True, dict(type='AmpOptimWrapper', loss_scale='dynamic')),
+        (False, dict(type='mmcovid.BF16OptimWrapper')),
+    ],
+)
 def test_amp(cuda, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))

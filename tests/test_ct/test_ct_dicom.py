@@ -34,7 +34,12 @@ def test_series_is_sorted_by_position(tmp_path):
     assert volume.origin == (-10, -20, 0)
     assert volume.direction == (1, 0, 0, 0, 1, 0, 0, 0, 1)
     assert [Path(file).name for file in volume.metadata['files']] == [
-        '003.dcm', '010.dcm', '017.dcm', '024.dcm', '031.dcm']
+        '003.dcm',
+        '010.dcm',
+        '017.dcm',
+        '024.dcm',
+        '031.dcm',
+    ]
     assert volume.metadata['series_uid'] == SERIES
 
 
@@ -50,14 +55,24 @@ def test_files_without_a_suffix_and_others_beside(tmp_path):
 def test_prone_patient_from_head_to_feet(tmp_path):
     """Rows then run to the left, columns to the front; the slices must look as ever."""
     for i, plane in enumerate(HU):
-        write_slice(tmp_path / f'{i}.dcm', plane[::-1, ::-1], (8, 9, i * STEP),
-                    ImageOrientationPatient=[-1, 0, 0, 0, -1, 0])
+        write_slice(
+            tmp_path / f'{i}.dcm',
+            plane[::-1, ::-1],
+            (8, 9, i * STEP),
+            ImageOrientationPatient=[-1, 0, 0, 0, -1, 0],
+        )
     np.testing.assert_array_equal(read_volume(tmp_path).array, HU)
 
 
-@pytest.mark.parametrize('changes', [
-    dict(PhotometricInterpretation='MONOCHROME1'), dict(RescaleSlope=0.5),
-    dict(RescaleIntercept=-2048), dict(RescaleSlope=2, RescaleIntercept=-8192)])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(PhotometricInterpretation='MONOCHROME1'),
+        dict(RescaleSlope=0.5),
+        dict(RescaleIntercept=-2048),
+        dict(RescaleSlope=2, RescaleIntercept=-8192),
+    ],
+)
 def test_rescaling_gives_hu_whatever_is_stored(tmp_path, changes):
     even = HU // 2 * 2
     path = write_slice(tmp_path / 'a.dcm', even[0], **changes)
@@ -110,7 +125,7 @@ def test_missing_decoder_is_named(tmp_path, monkeypatch):
 def test_truncated(tmp_path, share):
     path = write_slice(tmp_path / 'a.dcm', HU[0])
     content = path.read_bytes()
-    path.write_bytes(content[:int(share * len(content))])
+    path.write_bytes(content[: int(share * len(content))])
     fails(path, 'again')
 
 
@@ -125,27 +140,48 @@ def test_one_truncated_slice_of_a_series(tmp_path):
         read_volume(folder)
 
 
-@pytest.mark.parametrize('tag', [
-    'RescaleSlope', 'RescaleIntercept', 'ImagePositionPatient', 'ImageOrientationPatient',
-    'PixelSpacing'])
+@pytest.mark.parametrize(
+    'tag',
+    [
+        'RescaleSlope',
+        'RescaleIntercept',
+        'ImagePositionPatient',
+        'ImageOrientationPatient',
+        'PixelSpacing',
+    ],
+)
 def test_missing_tags(tmp_path, tag):
     fails(write_slice(tmp_path / 'a.dcm', HU[0], **{tag: None}), tag, 'missing')
 
 
-@pytest.mark.parametrize('changes, part', [
-    (dict(RescaleSlope=0), 'RescaleSlope is 0'),
-    (dict(ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), 'no axial slice'),
-    (dict(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), 'orthogonal'),
-    (dict(PixelSpacing=[0, 1]), 'PixelSpacing'), (dict(NumberOfFrames=2), '2 frames')])
+@pytest.mark.parametrize(
+    'changes, part',
+    [
+        (dict(RescaleSlope=0), 'RescaleSlope is 0'),
+        (dict(ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), 'no axial slice'),
+        (dict(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), 'orthogonal'),
+        (dict(PixelSpacing=[0, 1]), 'PixelSpacing'),
+        (dict(NumberOfFrames=2), '2 frames'),
+    ],
+)
 def test_odd_tags(tmp_path, changes, part):
     fails(write_slice(tmp_path / 'a.dcm', HU[0], **changes), part)
 
 
 def test_colour_secondary_capture(tmp_path):
     path = write_slice(
-        tmp_path / 'a.dcm', HU[0], SOPClassUID='1.2.840.10008.5.1.4.1.1.7', SamplesPerPixel=3,
-        PhotometricInterpretation='RGB', PlanarConfiguration=0, BitsAllocated=8, BitsStored=8,
-        HighBit=7, Modality='OT', PixelData=bytes(32 * 32 * 3))
+        tmp_path / 'a.dcm',
+        HU[0],
+        SOPClassUID='1.2.840.10008.5.1.4.1.1.7',
+        SamplesPerPixel=3,
+        PhotometricInterpretation='RGB',
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        Modality='OT',
+        PixelData=bytes(32 * 32 * 3),
+    )
     fails(path, 'colour picture')
 
 
@@ -174,7 +210,9 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     write_series(tmp_path, HU[:2] + 7, names=['x.dcm', 'y.dcm'], uid='1.2.77')
     fails(tmp_path, '2 series', '1.2.77 (CT, 2 files', f'{SERIES} (CT, 5 files')
     assert [(each.uid, len(each.files)) for each in list_series(tmp_path)] == [
-        ('1.2.77', 2), (SERIES, 5)]
+        ('1.2.77', 2),
+        (SERIES, 5),
+    ]
     for volume in (read_volume(tmp_path, '1.2.77'), read_volume(f'{tmp_path}#1.2.77')):
         np.testing.assert_array_equal(volume.array, HU[:2] + 7)
     with pytest.raises(ValueError, match='no series 1.9'):
@@ -187,8 +225,10 @@ def test_mixed_sizes(tmp_path):
     fails(tmp_path, 'slices of 2 sizes', 'odd.dcm')
 
 
-@pytest.mark.parametrize('changes', [
-    dict(PixelSpacing=[1, 1]), dict(ImageOrientationPatient=[0.8, 0.6, 0, -0.6, 0.8, 0])])
+@pytest.mark.parametrize(
+    'changes',
+    [dict(PixelSpacing=[1, 1]), dict(ImageOrientationPatient=[0.8, 0.6, 0, -0.6, 0.8, 0])],
+)
 def test_mixed_geometry(tmp_path, changes):
     write_series(tmp_path, HU)
     write_slice(tmp_path / 'z_odd.dcm', HU[0], (-10, -20, 5 * STEP), **changes)

@@ -14,7 +14,7 @@ SUFFIXES = ['.nii', '.nii.gz', '.nrrd', '.nhdr', '.mha', '.mhd']
 
 def write(path, array=HU, compress=False, **options):
     image = sitk.GetImageFromArray(array, **options)
-    image.SetSpacing([0.6, 0.7, 2.5, 1.0][:image.GetDimension()])
+    image.SetSpacing([0.6, 0.7, 2.5, 1.0][: image.GetDimension()])
     sitk.WriteImage(image, str(path), useCompression=compress)
     return path
 
@@ -50,7 +50,7 @@ def test_one_slice_of_two_axes(tmp_path):
 def test_truncated(tmp_path, suffix, compress, share):
     path = write(tmp_path / f'scan{suffix}', compress=compress)
     content = path.read_bytes()
-    path.write_bytes(content[:int(share * len(content))])
+    path.write_bytes(content[: int(share * len(content))])
     fails(path, 'again')
 
 
@@ -69,9 +69,9 @@ def test_compressed_metaimage_that_itk_would_fill_up(tmp_path, half_of_it):
 @pytest.mark.parametrize('compress', [False, True])
 def test_truncated_beside_a_header(tmp_path, suffix, compress):
     path = write(tmp_path / f'scan{suffix}', compress=compress)
-    data, = (each for each in tmp_path.iterdir() if each != path)
+    (data,) = (each for each in tmp_path.iterdir() if each != path)
     content = data.read_bytes()
-    data.write_bytes(content[:len(content) // 2])
+    data.write_bytes(content[: len(content) // 2])
     fails(path, 'again')
 
 
@@ -128,8 +128,15 @@ def test_nifti_bomb(tmp_path):
     fails(tmp_path / 'a.nii.gz', 'Nothing was decoded')
 
 
-OUTSIDE = ['../secret.raw', '{folder}/secret.raw', 'sub/../../secret.raw', 'absent.raw',
-           'LIST\n../secret.raw', 'secret%03d.raw 1 2 1', '..']
+OUTSIDE = [
+    '../secret.raw',
+    '{folder}/secret.raw',
+    'sub/../../secret.raw',
+    'absent.raw',
+    'LIST\n../secret.raw',
+    'secret%03d.raw 1 2 1',
+    '..',
+]
 
 
 @pytest.mark.parametrize('name', OUTSIDE)

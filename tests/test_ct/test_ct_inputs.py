@@ -20,12 +20,26 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('name, kind', [
-    ('pictures/a.png', 'PICTURE'), ('absent.png', 'PICTURE'), ('absent.dcm', 'PICTURE'),
-    ('pictures/a.png#001', 'PICTURE'), ('a.dcm', 'DICOM'), ('1.2.840.77', 'DICOM'),
-    ('scan.nrrd', 'VOLUME'), ('absent.NII.gz', 'VOLUME'), ('scan.nrrd#001', 'SLICE'),
-    ('series', 'SERIES'), ('series/', 'SERIES'), (f'series#{SERIES}', 'SERIES'),
-    (f'series#{SERIES}#001', 'SLICE'), ('series#001', 'SLICE'), ('pictures', 'FOLDER')])
+@pytest.mark.parametrize(
+    'name, kind',
+    [
+        ('pictures/a.png', 'PICTURE'),
+        ('absent.png', 'PICTURE'),
+        ('absent.dcm', 'PICTURE'),
+        ('pictures/a.png#001', 'PICTURE'),
+        ('a.dcm', 'DICOM'),
+        ('1.2.840.77', 'DICOM'),
+        ('scan.nrrd', 'VOLUME'),
+        ('absent.NII.gz', 'VOLUME'),
+        ('scan.nrrd#001', 'SLICE'),
+        ('series', 'SERIES'),
+        ('series/', 'SERIES'),
+        (f'series#{SERIES}', 'SERIES'),
+        (f'series#{SERIES}#001', 'SLICE'),
+        ('series#001', 'SLICE'),
+        ('pictures', 'FOLDER'),
+    ],
+)
 def test_what_an_input_is(folder, name, kind):
     path = f'{folder}/{name}'
     assert kind_of(path) is InputKind[kind]

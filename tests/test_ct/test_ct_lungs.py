@@ -23,8 +23,9 @@ def test_lungs_and_their_lesions_are_found(level):
 
 
 def test_consolidation_at_the_pleura_belongs_to_the_lung():
-    image, mask = next((image, mask) for image, mask in slices()
-                       if (mask == CONSOLIDATION).mean() > 0.01)
+    image, mask = next(
+        (image, mask) for image, mask in slices() if (mask == CONSOLIDATION).mean() > 0.01
+    )
     dense = (mask == CONSOLIDATION) & (image > 180)
     assert find_lungs(image)[dense].mean() > 0.9
 
@@ -38,17 +39,27 @@ def test_lungs_at_the_border_are_no_outside_air():
         assert find_lungs(image)[mask > 0].mean() > 0.9
 
 
-@pytest.mark.parametrize('change', [
-    lambda image: image.astype(np.uint16) * 200 + 3000, lambda image: image / 255.,
-    lambda image: image.astype(np.int16) - 1024])
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda image: image.astype(np.uint16) * 200 + 3000,
+        lambda image: image / 255.0,
+        lambda image: image.astype(np.int16) - 1024,
+    ],
+)
 def test_grey_levels_mean_nothing(change):
     image, _ = next(slices())
     assert np.mean(find_lungs(change(image)) != find_lungs(image)) < 0.01
 
 
-@pytest.mark.parametrize('image', [
-    np.zeros((40, 50)), np.full((40, 50), 7, np.uint8),
-    np.pad(np.full((30, 30), 200, np.uint8), 10)])
+@pytest.mark.parametrize(
+    'image',
+    [
+        np.zeros((40, 50)),
+        np.full((40, 50), 7, np.uint8),
+        np.pad(np.full((30, 30), 200, np.uint8), 10),
+    ],
+)
 def test_slice_without_lungs(image):
     found = find_lungs(image)
     assert found.shape == image.shape and not found.any()

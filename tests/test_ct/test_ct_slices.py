@@ -40,10 +40,18 @@ def test_names_of_slices_can_be_taken_apart(path, uid, index):
     assert SlicePath.parse(str(SlicePath(path, uid, index))) == (path, uid, index)
 
 
-@pytest.mark.parametrize('name, file', [
-    ('a/scan.nrrd#012', 'a/scan_012.nrrd'), ('scan.nii.gz#3', 'scan_003.gz'),
-    ('p.1/series#0', 'p.1/series_000.dcm'), ('s#1.2.3#1000', 's_1.2.3_1000.dcm'),
-    ('p/series/#1', 'p/series_001.dcm'), ('a/b.png', 'a/b.png'), ('a.dcm', 'a.dcm')])
+@pytest.mark.parametrize(
+    'name, file',
+    [
+        ('a/scan.nrrd#012', 'a/scan_012.nrrd'),
+        ('scan.nii.gz#3', 'scan_003.gz'),
+        ('p.1/series#0', 'p.1/series_000.dcm'),
+        ('s#1.2.3#1000', 's_1.2.3_1000.dcm'),
+        ('p/series/#1', 'p/series_001.dcm'),
+        ('a/b.png', 'a/b.png'),
+        ('a.dcm', 'a.dcm'),
+    ],
+)
 def test_names_of_files_about_slices(name, file):
     assert SlicePath.parse(name).as_file() == file
 
@@ -74,7 +82,8 @@ def test_slices_of_a_file_and_of_a_series(tmp_path, scan):
     sagittal.SetDirection([0, 0, 1, 1, 0, 0, 0, 1, 0])
     sitk.WriteImage(sagittal, str(tmp_path / 'sagittal.nrrd'))
     assert len(list_slices(tmp_path / 'sagittal.nrrd')) == len(
-        read_volume(tmp_path / 'sagittal.nrrd'))
+        read_volume(tmp_path / 'sagittal.nrrd')
+    )
 
 
 def test_one_slice_has_the_name_of_its_file(tmp_path):
@@ -91,8 +100,9 @@ def test_slices_that_are_not_there(scan, name):
 
 def test_volume_is_read_once_and_again_when_it_changes(scan, monkeypatch):
     reads = []
-    monkeypatch.setattr(slices_module, 'read_volume',
-                        lambda *args: reads.append(args) or read_volume(*args))
+    monkeypatch.setattr(
+        slices_module, 'read_volume', lambda *args: reads.append(args) or read_volume(*args)
+    )
     for name in list_slices(scan):
         find_slice(name)
     assert len(reads) == 1
@@ -158,9 +168,9 @@ def body_on_a_table(size=96, step=4.0):
     x, y = (x - size / 2) * step, (y - size / 2) * step  # mm
     hu = np.full(z.shape, -1000)
     hu[y > 110] = -930
-    hu[(x / 170)**2 + (y / 120)**2 < 1] = 40
+    hu[(x / 170) ** 2 + (y / 120) ** 2 < 1] = 40
     for side in (-1, 1):
-        lung = ((x - side * 80) / 62)**2 + (y / 85)**2 < 1 - ((z - 4.5) / 4)**2
+        lung = ((x - side * 80) / 62) ** 2 + (y / 85) ** 2 < 1 - ((z - 4.5) / 4) ** 2
         hu[lung] = -850
     hu += np.random.default_rng(0).normal(0, 20, hu.shape).astype(int)
     return hu.astype(np.int16)
@@ -171,13 +181,14 @@ def lungs_of(hu, step=4.0):
     return find_region(CTVolume(hu, grid, grid), 'lung')
 
 
-@pytest.mark.parametrize('rows, columns', [
-    (0, 0), (10, 10), (0, 14), (24, 6), (20, 20), (26, 0), (30, 20)])
+@pytest.mark.parametrize(
+    'rows, columns', [(0, 0), (10, 10), (0, 14), (24, 6), (20, 20), (26, 0), (30, 20)]
+)
 def test_lungs_that_the_image_cuts(rows, columns):
     hu = body_on_a_table()
     whole = lungs_of(hu)
     assert whole == range(1, 9)
-    assert lungs_of(hu[:, rows:96 - rows, columns:96 - columns]) == whole
+    assert lungs_of(hu[:, rows : 96 - rows, columns : 96 - columns]) == whole
 
 
 @pytest.mark.parametrize('radius', [46, 30])
@@ -192,4 +203,4 @@ def test_lungs_in_the_circle_of_a_scanner(radius):
 def test_neither_the_air_around_a_body_nor_the_table_is_lung(crop):
     hu = body_on_a_table()
     hu[2:5][(hu[2:5] > -900) & (hu[2:5] < -500)] = 40
-    assert lungs_of(hu[:, :, crop:96 - crop]) == range(5, 9)
+    assert lungs_of(hu[:, :, crop : 96 - crop]) == range(5, 9)

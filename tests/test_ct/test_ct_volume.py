@@ -63,13 +63,19 @@ def test_every_voxel_stays_where_it_is_in_the_patient(stored, shape):
 
 
 @settings(max_examples=30, deadline=None)
-@given(grids(), st.tuples(*[st.integers(2, 5)] * 3), st.sampled_from(['.nrrd', '.mha', '.nii.gz']),
-       st.randoms(use_true_random=False))
+@given(
+    grids(),
+    st.tuples(*[st.integers(2, 5)] * 3),
+    st.sampled_from(['.nrrd', '.mha', '.nii.gz']),
+    st.randoms(use_true_random=False),
+)
 def test_mask_is_written_on_the_grid_of_the_file(tmp_path_factory, stored, shape, suffix, random):
     folder = tmp_path_factory.mktemp('grid')
     image = sitk.GetImageFromArray(
-        np.array([random.randint(-1000, 100) for _ in range(np.prod(shape))],
-                 np.int16).reshape(shape))
+        np.array([random.randint(-1000, 100) for _ in range(np.prod(shape))], np.int16).reshape(
+            shape
+        )
+    )
     image.SetSpacing(stored.spacing.tolist())
     image.SetOrigin(stored.origin.tolist())
     image.SetDirection(stored.direction.ravel().tolist())
@@ -84,7 +90,8 @@ def test_mask_is_written_on_the_grid_of_the_file(tmp_path_factory, stored, shape
     np.testing.assert_allclose(mask.GetOrigin(), image.GetOrigin(), atol=1e-3)
     np.testing.assert_allclose(mask.GetDirection(), image.GetDirection(), atol=1e-5)
     np.testing.assert_array_equal(
-        sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(image) > -300)
+        sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(image) > -300
+    )
     assert sorted(p.name for p in folder.iterdir()) == [f'mask{suffix}', f'scan{suffix}']
 
 
@@ -97,9 +104,15 @@ def test_slices_of_a_neurological_file_look_as_those_of_dicom(tmp_path):
     np.testing.assert_array_equal(read_volume(tmp_path / 'scan.nii').array, hu)
 
 
-@pytest.mark.parametrize('array, dtype', [
-    (np.full((1, 2, 2), -1024, np.int32), np.int16), (np.full((1, 2, 2), 40000), np.float32),
-    (np.full((1, 2, 2), 0.5), np.float32), (np.full((1, 2, 2), 3.0), np.int16)])
+@pytest.mark.parametrize(
+    'array, dtype',
+    [
+        (np.full((1, 2, 2), -1024, np.int32), np.int16),
+        (np.full((1, 2, 2), 40000), np.float32),
+        (np.full((1, 2, 2), 0.5), np.float32),
+        (np.full((1, 2, 2), 3.0), np.int16),
+    ],
+)
 def test_values_are_kept_in_the_smallest_type(array, dtype):
     stored = Grid(np.ones(3), np.zeros(3), np.eye(3))
     volume = make_volume(array, stored, dict(path='a'))
@@ -107,11 +120,15 @@ def test_values_are_kept_in_the_smallest_type(array, dtype):
     np.testing.assert_array_equal(volume.array, array)
 
 
-@pytest.mark.parametrize('mask, name, message', [
-    (np.zeros((5, 8, 8), bool), 'm.nrrd', 'mask is of shape'),
-    (np.full((5, 32, 32), 300), 'm.nrrd', 'whole numbers'),
-    (np.zeros((5, 32, 32)), 'm.nrrd', 'whole numbers'),
-    (np.zeros((5, 32, 32), bool), 'm.png', 'written as')])
+@pytest.mark.parametrize(
+    'mask, name, message',
+    [
+        (np.zeros((5, 8, 8), bool), 'm.nrrd', 'mask is of shape'),
+        (np.full((5, 32, 32), 300), 'm.nrrd', 'whole numbers'),
+        (np.zeros((5, 32, 32)), 'm.nrrd', 'whole numbers'),
+        (np.zeros((5, 32, 32), bool), 'm.png', 'written as'),
+    ],
+)
 def test_masks_that_cannot_be_written(tmp_path, mask, name, message):
     volume = make_volume(chest(), Grid(np.ones(3), np.zeros(3), np.eye(3)), dict(path='a'))
     with pytest.raises(ValueError, match=message):

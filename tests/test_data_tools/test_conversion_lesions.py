@@ -53,15 +53,22 @@ def test_pairs_in_natural_order(root):
 def test_json_reads_back_as_the_masks(root, capsys):
     totals = convert(root)['lesions_all']
     assert totals == conversion.SplitTotals(
-        slices=4, patients=3, without_lesion=1, empty=0,
+        slices=4,
+        patients=3,
+        without_lesion=1,
+        empty=0,
         instances=dict(lung=4, ggo=1, consolidation=2),
         too_small=dict(lung=0, ggo=0, consolidation=0),
         slices_with=dict(lung=4, ggo=1, consolidation=2),
         patients_with=dict(lung=3, ggo=1, consolidation=2),
-        areas=dict(lung=[119, 119.0, 119], ggo=[25, 25.0, 25], consolidation=[25, 25.0, 25]))
+        areas=dict(lung=[119, 119.0, 119], ggo=[25, 25.0, 25], consolidation=[25, 25.0, 25]),
+    )
     coco = COCO(str(root / 'out' / 'lesions_all.json'))
-    assert [category['name'] for category in coco.loadCats([1, 2, 3])
-            ] == ['lung', 'ggo', 'consolidation']
+    assert [category['name'] for category in coco.loadCats([1, 2, 3])] == [
+        'lung',
+        'ggo',
+        'consolidation',
+    ]
     for image in coco.loadImgs(coco.getImgIds()):
         mask = cv2.imread(str(root / 'mask' / image['file_name'].replace('jpg', 'png')), -1)
         assert (image['height'], image['width']) == mask.shape
@@ -76,7 +83,7 @@ def test_class_is_the_value_and_not_its_rank():
     """Consolidation stays so in a slice that has no GGO, or not even lung."""
     mask = blank()
     mask[2:20, 2:20] = CONSOLIDATION
-    (only, ), _ = conversion.find_instances(mask)
+    (only,), _ = conversion.find_instances(mask)
     assert only['category_id'] == CONSOLIDATION
 
 
@@ -141,8 +148,10 @@ def test_split_file(root, line):
     slices = conversion.list_lesion_slices(root)
     names = [line.format(patient=patient, number=number) for patient, number in ((2, 10), (9, 0))]
     (root / 'train.txt').write_text('\n'.join(names) + '\n\n')
-    assert [each.key for each in conversion.read_split(root / 'train.txt', slices)
-            ] == ['2/10', '9/0']
+    assert [each.key for each in conversion.read_split(root / 'train.txt', slices)] == [
+        '2/10',
+        '9/0',
+    ]
 
 
 def test_bad_split_files(root):
@@ -150,9 +159,11 @@ def test_bad_split_files(root):
     file = root / 'train.txt'
     with pytest.raises(FileNotFoundError, match='no such split file'):
         conversion.read_split(file, slices)
-    for content, error, message in (('2_1.jpg\n2_7.jpg', FileNotFoundError, r'1: 2_7\.jpg'),
-                                    ('2_1.jpg\n2/1.jpg', ValueError, 'twice, 1: 2/1'),
-                                    ('\n', ValueError, 'lists no slice')):
+    for content, error, message in (
+        ('2_1.jpg\n2_7.jpg', FileNotFoundError, r'1: 2_7\.jpg'),
+        ('2_1.jpg\n2/1.jpg', ValueError, 'twice, 1: 2/1'),
+        ('\n', ValueError, 'lists no slice'),
+    ):
         file.write_text(content)
         with pytest.raises(error, match=message):
             conversion.read_split(file, slices)
@@ -160,8 +171,11 @@ def test_bad_split_files(root):
 
 @given(st.floats(0.17, 0.83), st.integers(0, 2**16))
 def test_random_split_is_by_patient(fraction, seed):
-    slices = [conversion.LesionSlice(str(patient), str(number), None, None)
-              for patient in range(6) for number in range(2)]
+    slices = [
+        conversion.LesionSlice(str(patient), str(number), None, None)
+        for patient in range(6)
+        for number in range(2)
+    ]
     splits = conversion.random_split(slices, fraction, seed)
     assert splits == conversion.random_split(slices, fraction, seed)
     train, val = splits['lesions_train'], splits['lesions_val']
@@ -205,8 +219,9 @@ def test_split_file_may_list_what_is_skipped(root):
     (root / 'mask/9/0.png').unlink()
     (root / 'train.txt').write_text('9_0.jpg\n10/0.jpg\n')
     slices, lonely = conversion.pair_lesion_files(root)
-    assert [each.key for each in conversion.read_split(root / 'train.txt', slices, ['9/0'])
-            ] == ['10/0']
+    assert [each.key for each in conversion.read_split(root / 'train.txt', slices, ['9/0'])] == [
+        '10/0'
+    ]
     with pytest.raises(FileNotFoundError, match=r'1: 9_0\.jpg'):
         conversion.read_split(root / 'train.txt', slices)
 
@@ -218,8 +233,9 @@ def test_flat_layout_is_the_same_set(root, tmp_path_factory):
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(path.read_bytes())
     assert convert(flat) == convert(root)
-    first, second = (json.loads((each / 'out/lesions_all.json').read_text())
-                     for each in (root, flat))
+    first, second = (
+        json.loads((each / 'out/lesions_all.json').read_text()) for each in (root, flat)
+    )
     assert first['annotations'] == second['annotations']
     for image, content in ((flat / 'image', second), (root / 'image', first)):
         for each in content['images']:
@@ -263,7 +279,8 @@ def test_empty_masks_are_counted(root):
 
 def test_card(root):
     splits = conversion.random_split(
-        conversion.list_lesion_slices(root), 0.3, 0, ('lesions_train', 'lesions_test'))
+        conversion.list_lesion_slices(root), 0.3, 0, ('lesions_train', 'lesions_test')
+    )
     convert(root, splits)
     card = conversion.read_card(root / 'out')
     assert card['options'] == dict(min_area=10, merge_lesions=False)

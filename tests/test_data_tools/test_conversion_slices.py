@@ -14,8 +14,10 @@ from mmcovid.datasets import SliceDataset
 from mmcovid.utils.files import sha256
 
 NAMES = ('Normal_1_11_0000.png', 'CP_2_12_0001.png', 'NCP_3_13_0002.png')
-LIST = '\n'.join(f'{name} {label} {box}' for label, (name, box) in enumerate(
-    zip(NAMES, ('1 2 30 20', '1 2 30 20', '1 2 4 5'))))
+LIST = '\n'.join(
+    f'{name} {label} {box}'
+    for label, (name, box) in enumerate(zip(NAMES, ('1 2 30 20', '1 2 30 20', '1 2 4 5')))
+)
 
 
 def gradient(dtype=np.uint8):
@@ -34,7 +36,8 @@ def root(tmp_path):
 def convert(root, **kwargs):
     splits, _ = conversion.read_slice_splits([root / 'train.txt'], root / 'images')
     return conversion.write_slice_annotations(
-        root / 'out', splits, root / 'images', show_progress=False, **kwargs)
+        root / 'out', splits, root / 'images', show_progress=False, **kwargs
+    )
 
 
 def test_dataset_reads_what_is_written(root):
@@ -42,13 +45,20 @@ def test_dataset_reads_what_is_written(root):
     assert totals.classes == totals.patients == dict(normal=1, cp=1, covid19=1)
     written, listed = (
         SliceDataset(str(file), data_prefix=dict(img=str(root / 'images')))
-        for file in (root / 'out' / 'train.json', root / 'train.txt'))
+        for file in (root / 'out' / 'train.json', root / 'train.txt')
+    )
     assert list(written) == list(listed)
     content = json.loads((root / 'out' / 'train.json').read_text())
     assert content['metainfo']['image_root'] == '../images'
     assert content['data_list'][2] == dict(
-        img_path=NAMES[2], gt_label=2, patient_id='3', scan_id='13', width=32, height=24,
-        box=[1, 2, 4, 5])
+        img_path=NAMES[2],
+        gt_label=2,
+        patient_id='3',
+        scan_id='13',
+        width=32,
+        height=24,
+        box=[1, 2, 4, 5],
+    )
 
 
 def test_json_can_be_converted_again(root):
@@ -72,11 +82,14 @@ def test_cut_images(root):
         conversion.write_slice_annotations(root, {}, root / 'images', crop=True)
 
 
-@pytest.mark.parametrize(('line', 'message'), [
-    ('CP_2_12_0001.png 1', 'no box to cut to'),
-    ('CP_2_12_0001.png 1 1 2 33 20', r'box \[1, 2, 33, 20\] is not within the image of 32x24'),
-    ('CP_2_12_0001.png 1 5 2 5 20', 'is not within'),
-])
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('CP_2_12_0001.png 1', 'no box to cut to'),
+        ('CP_2_12_0001.png 1 1 2 33 20', r'box \[1, 2, 33, 20\] is not within the image of 32x24'),
+        ('CP_2_12_0001.png 1 5 2 5 20', 'is not within'),
+    ],
+)
 def test_bad_boxes(root, line, message):
     (root / 'train.txt').write_text(line)
     with pytest.raises(ValueError, match=message):
@@ -121,7 +134,10 @@ def test_author_list_goes_out_and_comes_in(root):
     splits, _ = conversion.read_slice_splits([root / 'train.txt'], root / 'images')
     conversion.write_author_list(splits['train'], root / 'author.txt')
     assert (root / 'author.txt').read_text().split() == [
-        '0_1_11_0000.png', '1_2_12_0001.png', '2_3_13_0002.png']
+        '0_1_11_0000.png',
+        '1_2_12_0001.png',
+        '2_3_13_0002.png',
+    ]
     again, _ = conversion.read_slice_splits([root / 'author.txt'], root / 'images')
     assert [each[:4] for each in again['author']] == [each[:4] for each in splits['train']]
     with pytest.raises(ValueError, match=r'1: STOIC-1-0001\.png'):
@@ -146,24 +162,33 @@ def test_one_slice_in_two_lists(root):
 
 
 def test_patients_apart_but_unknown_ones():
-    splits = dict(train=[SliceEntry('a', 0), SliceEntry('b', 0, '7')],
-                  test=[SliceEntry('c', 0), SliceEntry('d', 0, '7')])
+    splits = dict(
+        train=[SliceEntry('a', 0), SliceEntry('b', 0, '7')],
+        test=[SliceEntry('c', 0), SliceEntry('d', 0, '7')],
+    )
     with pytest.raises(ValueError, match=r'1: 7 \(train and test\)'):
         conversion.check_patients_apart(splits)
 
 
 def test_sources_are_shown_where_there_are_several():
-    data_list = [dict(img_path=name, gt_label=label, patient_id='unknown')
-                 for name, label in (('CP_2_12_0001.png', 1), ('STOIC-1-0001.png', 2))]
+    data_list = [
+        dict(img_path=name, gt_label=label, patient_id='unknown')
+        for name, label in (('CP_2_12_0001.png', 1), ('STOIC-1-0001.png', 2))
+    ]
     text = conversion.format_slice_totals(dict(train=conversion.count_slices(data_list)))
     assert 'from STOIC: 1 covid19' in text and '2 of unknown patients' in text
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=60),
-       st.integers(1, 8), st.integers(0, 99))
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=60),
+    st.integers(1, 8),
+    st.integers(0, 99),
+)
 def test_sampling_is_balanced_and_patients_come_first(rows, per_class, seed):
-    entries = [SliceEntry(f'{number}.png', label, f'p{patient}')
-               for number, (label, patient) in enumerate(rows)]
+    entries = [
+        SliceEntry(f'{number}.png', label, f'p{patient}')
+        for number, (label, patient) in enumerate(rows)
+    ]
     available = Counter(label for label, _ in rows)
     if min(available.values()) < per_class:
         with pytest.raises(ValueError, match='--per-class'):
@@ -193,9 +218,13 @@ def ictcf(root, *names):
         Image.fromarray(gradient()).save(path)
 
 
-@pytest.mark.parametrize('names', [
-    ('nCT/nCT10.jpg', 'nCT/nCT9.jpg', 'pCT/pCT1.jpg', 'NiCT/NiCT3.jpg', 'notes.txt/._x.png'),
-    ('0_nCT10.jpg', '0_nCT9.jpg', '2_pCT1.jpg', 'NiCT3.jpg')])
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('nCT/nCT10.jpg', 'nCT/nCT9.jpg', 'pCT/pCT1.jpg', 'NiCT/NiCT3.jpg', 'notes.txt/._x.png'),
+        ('0_nCT10.jpg', '0_nCT9.jpg', '2_pCT1.jpg', 'NiCT3.jpg'),
+    ],
+)
 def test_ictcf_layouts(tmp_path, names):
     ictcf(tmp_path, *names)
     slices, left_out = conversion.list_ictcf_slices(tmp_path)
@@ -205,17 +234,21 @@ def test_ictcf_layouts(tmp_path, names):
     picked = conversion.read_ictcf_split(tmp_path / 'train.txt', slices)
     assert [each.key for each in picked] == ['pCT1', 'nCT9']
     totals = conversion.write_slice_annotations(
-        tmp_path / 'out', dict(train=picked), tmp_path, 'iCTCF', show_progress=False)['train']
+        tmp_path / 'out', dict(train=picked), tmp_path, 'iCTCF', show_progress=False
+    )['train']
     assert totals.classes == dict(normal=1, cp=0, covid19=1) and totals.without_patient == 2
     dataset = SliceDataset(str(tmp_path / 'out/train.json'), data_prefix=dict(img=str(tmp_path)))
     assert [info['gt_label'] for info in dataset] == [2, 0]
 
 
-@pytest.mark.parametrize(('names', 'message'), [
-    (('nCT1.jpg', 'scan.jpg'), r'tell no class, 1: scan\.jpg'),
-    (('2_nCT1.jpg', ), r'tell no class, 1: 2_nCT1\.jpg'),
-    (('nCT1.jpg', '0_nCT1.jpg'), 'are of one slice'),
-])
+@pytest.mark.parametrize(
+    ('names', 'message'),
+    [
+        (('nCT1.jpg', 'scan.jpg'), r'tell no class, 1: scan\.jpg'),
+        (('2_nCT1.jpg',), r'tell no class, 1: 2_nCT1\.jpg'),
+        (('nCT1.jpg', '0_nCT1.jpg'), 'are of one slice'),
+    ],
+)
 def test_ictcf_names_that_are_refused(tmp_path, names, message):
     ictcf(tmp_path, *names)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,5 @@
 """Leakage that was put into phantom slices on purpose is found, and nothing else."""
+
 import json
 
 import cv2
@@ -48,8 +49,9 @@ class Sets:
             path.parent.mkdir(exist_ok=True)
             cv2.imwrite(str(path), image)
         file = self.root / f'{name}.txt'
-        file.write_text(''.join(f'NCP_{patient}_{name}_{number}.png 2\n'
-                                for patient, number in images))
+        file.write_text(
+            ''.join(f'NCP_{patient}_{name}_{number}.png 2\n' for patient, number in images)
+        )
         return str(file)
 
     def lesions(self, name, images):
@@ -60,11 +62,24 @@ class Sets:
             cv2.imwrite(str(path), image)
         classes = 'lung', 'ggo', 'consolidation'
         file = self.root / f'{name}.json'
-        file.write_text(json.dumps(dict(
-            categories=[dict(id=i, name=each) for i, each in enumerate(classes, 1)],
-            images=[dict(id=i, file_name=f'{patient}/{number}.png', width=SIZE, height=SIZE,
-                         patient_id=str(patient)) for i, (patient, number) in enumerate(images)],
-            annotations=[])))
+        file.write_text(
+            json.dumps(
+                dict(
+                    categories=[dict(id=i, name=each) for i, each in enumerate(classes, 1)],
+                    images=[
+                        dict(
+                            id=i,
+                            file_name=f'{patient}/{number}.png',
+                            width=SIZE,
+                            height=SIZE,
+                            patient_id=str(patient),
+                        )
+                        for i, (patient, number) in enumerate(images)
+                    ],
+                    annotations=[],
+                )
+            )
+        )
         return str(file)
 
     def audit(self, *files, **options):
@@ -91,12 +106,18 @@ def test_independent_splits(sets):
 
 def test_each_kind_is_found_with_its_twin(sets):
     train = sets.slices('train', {(each, 0): slice_of(each) for each in range(8)})
-    copies = {name: variant(slice_of(each)) for each, (name, variant) in
-              enumerate(VARIANTS.items())}
+    copies = {
+        name: variant(slice_of(each)) for each, (name, variant) in enumerate(VARIANTS.items())
+    }
     copies['exact'] = slice_of(6)
-    test = sets.slices('test', {
-        (7, 0): slice_of(7, 0.7), (20, 0): slice_of(20),
-        **{(100 + each, 0): image for each, image in enumerate(copies.values())}})
+    test = sets.slices(
+        'test',
+        {
+            (7, 0): slice_of(7, 0.7),
+            (20, 0): slice_of(20),
+            **{(100 + each, 0): image for each, image in enumerate(copies.values())},
+        },
+    )
     audit = sets.audit(train, test)
     twins = {finding.slices[1].rsplit('/', 1)[-1]: finding for finding in audit.findings}
     assert twins.pop('NCP_7_test_0.png').kind == 'patient'
@@ -112,10 +133,12 @@ def test_each_kind_is_found_with_its_twin(sets):
 
 def test_other_slices_of_a_patient_are_not_taken_for_duplicates(sets):
     levels = np.linspace(0.3, 0.8, 6)
-    train = sets.slices('train', {(1, each): slice_of(1, level)
-                                  for each, level in enumerate(levels)})
-    test = sets.slices('test', {(1, each): slice_of(1, level + 0.02)
-                                for each, level in enumerate(levels)})
+    train = sets.slices(
+        'train', {(1, each): slice_of(1, level) for each, level in enumerate(levels)}
+    )
+    test = sets.slices(
+        'test', {(1, each): slice_of(1, level + 0.02) for each, level in enumerate(levels)}
+    )
     assert [finding.kind for finding in sets.audit(train, test).findings] == ['patient']
 
 
@@ -124,7 +147,9 @@ def test_lesion_set_and_slice_set(sets):
     slices = sets.slices('slices', {(3, 0): slice_of(5), (8, 0): jpeg(slice_of(4))})
     audit = sets.audit(lesions, slices)
     assert {(finding.kind, finding.patients) for finding in audit.findings} == {
-        ('same_id', ('3', '3')), ('near', ('4', '8'))}
+        ('same_id', ('3', '3')),
+        ('near', ('4', '8')),
+    }
     assert [finding.kind for finding in audit.leaks] == ['near']
     shared = sets.audit(lesions, slices, shared_ids=True)
     assert {finding.kind for finding in shared.leaks} == {'near', 'patient'}
@@ -141,12 +166,17 @@ def test_one_role_is_not_compared(sets):
         sets.audit(f'train={lesions}', f'train={slices}')
 
 
-@pytest.mark.parametrize('allow, left', [
-    (['exact', 'patient'], set()),
-    (['exact:NCP_3_test_*', 'patient:3'], {('exact', 'NCP_4_test_0.png'),
-                                           ('patient', 'NCP_4_test_0.png')}),
-    (['near', 'patient'], {('exact', 'NCP_3_test_0.png'), ('exact', 'NCP_4_test_0.png')}),
-])
+@pytest.mark.parametrize(
+    'allow, left',
+    [
+        (['exact', 'patient'], set()),
+        (
+            ['exact:NCP_3_test_*', 'patient:3'],
+            {('exact', 'NCP_4_test_0.png'), ('patient', 'NCP_4_test_0.png')},
+        ),
+        (['near', 'patient'], {('exact', 'NCP_3_test_0.png'), ('exact', 'NCP_4_test_0.png')}),
+    ],
+)
 def test_allow(sets, allow, left):
     images = {(each, 0): slice_of(each) for each in (3, 4)}
     audit = sets.audit(sets.slices('train', images), sets.slices('test', images), allow=allow)
@@ -202,26 +232,50 @@ def test_splits_of_a_config(sets):
     slices = dict(type='mmcovid.SliceDataset', **common)
 
     def loader(lesion_file, slice_file):
-        return dict(dataset=dict(
-            type='mmcovid.TwoTaskDataset', seg=dict(lesions, ann_file=lesion_file),
-            cls=dict(slices, ann_file=slice_file)))
+        return dict(
+            dataset=dict(
+                type='mmcovid.TwoTaskDataset',
+                seg=dict(lesions, ann_file=lesion_file),
+                cls=dict(slices, ann_file=slice_file),
+            )
+        )
 
-    splits = audit_splits_of(Config(dict(
-        train_dataloader=loader('lesions_train.json', 'train.txt'),
-        val_dataloader=dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict(
-            lesions, ann_file='lesions_test.json'))),
-        test_dataloader=loader('lesions_test.json', 'test.txt'))))
+    splits = audit_splits_of(
+        Config(
+            dict(
+                train_dataloader=loader('lesions_train.json', 'train.txt'),
+                val_dataloader=dict(
+                    dataset=dict(
+                        type='RepeatDataset',
+                        times=2,
+                        dataset=dict(lesions, ann_file='lesions_test.json'),
+                    )
+                ),
+                test_dataloader=loader('lesions_test.json', 'test.txt'),
+            )
+        )
+    )
     assert [split.name for split in splits] == [
-        'train: lesions_train', 'train: train', 'val+test: lesions_test', 'test: test']
+        'train: lesions_train',
+        'train: train',
+        'val+test: lesions_test',
+        'test: test',
+    ]
     audit = audit_splits(splits, workers=2, show_progress=False)
-    (finding, ) = audit.findings
+    (finding,) = audit.findings
     assert finding.kind == 'near' and finding.splits == ('train: lesions_train', 'test: test')
 
 
 def test_config_that_tests_on_the_training_list(sets):
     sets.slices('train', {(5, 0): slice_of(5)})
-    loader = dict(dataset=dict(type='mmcovid.SliceDataset', ann_file='train.txt',
-                               data_root=str(sets.root), data_prefix=dict(img='images')))
+    loader = dict(
+        dataset=dict(
+            type='mmcovid.SliceDataset',
+            ann_file='train.txt',
+            data_root=str(sets.root),
+            data_prefix=dict(img='images'),
+        )
+    )
     splits = audit_splits_of(Config(dict(train_dataloader=loader, test_dataloader=loader)))
     audit = audit_splits(splits, show_progress=False)
     assert {finding.kind for finding in audit.leaks} == {'patient', 'exact'}
@@ -246,7 +300,7 @@ def test_files_that_cannot_be_audited(sets):
 def test_nearest_by_hamming_distance():
     rng = np.random.default_rng(0)
     known, queries = rng.random((300, 64)) < 0.5, rng.random((7, 64)) < 0.5
-    ((distances, rows), ) = nearest(queries, known, 4)
+    ((distances, rows),) = nearest(queries, known, 4)
     exact = (queries[:, None] != known).sum(2)
     assert np.array_equal(distances, np.sort(exact, 1)[:, :4])
     assert np.array_equal(np.take_along_axis(exact, rows, 1), distances)
@@ -257,8 +311,9 @@ def test_similarity_is_that_of_the_detail(tmp_path):
         cv2.imwrite(str(tmp_path / 'a.png'), image)
         return take_fingerprint(dict(img_path=str(tmp_path / 'a.png'))).thumbnail
 
-    first, again, other = (thumbnail(image) for image in (
-        slice_of(1), np.pad(slice_of(1), 2), slice_of(2)))
+    first, again, other = (
+        thumbnail(image) for image in (slice_of(1), np.pad(slice_of(1), 2), slice_of(2))
+    )
     assert similarity(first, first) == pytest.approx(1, abs=1e-3)
     assert similarity(first, again) > 0.9
     assert similarity(first, other) < 0.75
@@ -269,6 +324,8 @@ def test_similarity_is_that_of_the_detail(tmp_path):
 def test_similarity_of_anything_is_a_correlation(seed, cells):
     """Blank, smooth and noisy images, those for which no transform is found among them."""
     rng = np.random.default_rng(seed)
-    images = [cv2.resize(rng.integers(0, 256, (each**2, each), np.uint8), (THUMBNAIL, THUMBNAIL))
-              for each in cells]
+    images = [
+        cv2.resize(rng.integers(0, 256, (each**2, each), np.uint8), (THUMBNAIL, THUMBNAIL))
+        for each in cells
+    ]
     assert -1 <= similarity(*images) <= 1

@@ -15,12 +15,16 @@ SCANS = SplitSize(1, 5)
 
 def write(out_dir, seed=0, **kwargs):
     return write_phantom_set(
-        out_dir, SLICES, LESIONS, SCANS, size=128, seed=seed, show_progress=False, **kwargs)
+        out_dir, SLICES, LESIONS, SCANS, size=128, seed=seed, show_progress=False, **kwargs
+    )
 
 
 def contents(out_dir):
-    return {path.relative_to(out_dir): path.read_bytes()
-            for path in out_dir.rglob('*') if path.is_file()}
+    return {
+        path.relative_to(out_dir): path.read_bytes()
+        for path in out_dir.rglob('*')
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope='module')
@@ -39,14 +43,18 @@ def test_totals(phantom):
 def test_datasets_read_it(phantom):
     out_dir = str(phantom[0])
     slices = SliceDataset(
-        'covidx_ct/train_phantom.txt', data_root=out_dir,
-        data_prefix=dict(img='covidx_ct/2A_images/'))
+        'covidx_ct/train_phantom.txt',
+        data_root=out_dir,
+        data_prefix=dict(img='covidx_ct/2A_images/'),
+    )
     assert len(slices) == 12
     for info in slices:
         assert info['gt_label'] == parse_slice_name(info['img_id']).label
     lesions = LesionDataset(
-        ann_file='annotations/lesions_train.json', data_root=out_dir,
-        data_prefix=dict(img='ct_lesion_seg/image/'))
+        ann_file='annotations/lesions_train.json',
+        data_root=out_dir,
+        data_prefix=dict(img='ct_lesion_seg/image/'),
+    )
     assert len(lesions) == 6
     labels = {each['bbox_label'] for info in lesions for each in info['instances']}
     assert labels == {0, 1, 2}

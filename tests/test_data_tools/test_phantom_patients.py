@@ -21,8 +21,11 @@ patients = settings(max_examples=15, deadline=None)
 
 def sides_with(mask, value):
     """Image halves with more than specks of ``value``."""
-    return [side for side, half in (('left', mask[:, :SIZE // 2]), ('right', mask[:, SIZE // 2:]))
-            if (half == value).sum() > 40]
+    return [
+        side
+        for side, half in (('left', mask[:, : SIZE // 2]), ('right', mask[:, SIZE // 2 :]))
+        if (half == value).sum() > 40
+    ]
 
 
 @patients

@@ -28,21 +28,27 @@ def root(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(array).save(path)
     conversion.write_lesion_annotations(
-        tmp_path / 'annotations', dict(train=conversion.list_lesion_slices(tmp_path / 'seg')),
-        min_area=10, show_progress=False)
+        tmp_path / 'annotations',
+        dict(train=conversion.list_lesion_slices(tmp_path / 'seg')),
+        min_area=10,
+        show_progress=False,
+    )
     (tmp_path / 'images').mkdir()
     for name in ('CP_1_1_1.png', 'NCP_2_2_2.png'):
         Image.fromarray(noise(*SIZE)).save(tmp_path / 'images' / name)
     (tmp_path / 'slices.txt').write_text('CP_1_1_1.png 1\nNCP_2_2_2.png 2\n')
     splits, _ = conversion.read_slice_splits([tmp_path / 'slices.txt'], tmp_path / 'images')
     conversion.write_slice_annotations(
-        tmp_path / 'lists', splits, tmp_path / 'images', show_progress=False)
+        tmp_path / 'lists', splits, tmp_path / 'images', show_progress=False
+    )
     return tmp_path
 
 
 def verify(root):
-    sets = [verification.read_set(root / name)
-            for name in ('annotations/train.json', 'lists/slices.json')]
+    sets = [
+        verification.read_set(root / name)
+        for name in ('annotations/train.json', 'lists/slices.json')
+    ]
     found = verification.verify(sets, workers=2, show_progress=False)
     return [(each.name, each.problem) for each in found]
 
@@ -59,24 +65,27 @@ LESION, SLICE = 'seg/image/7/1.jpg', 'images/NCP_2_2_2.png'
 MASK = 'seg/mask/7/1.png'
 
 
-@pytest.mark.parametrize(('file', 'breaks', 'problem'), [
-    (LESION, lambda path: path.unlink(), 'missing'),
-    (SLICE, lambda path: path.unlink(), 'missing'),
-    (SLICE, lambda path: path.write_bytes(b''), 'empty'),
-    (SLICE, lambda path: path.write_bytes(b'<html>'), 'unreadable'),
-    (LESION, cut_off, 'truncated'),
-    (SLICE, cut_off, 'truncated'),
-    (LESION, lambda path: Image.fromarray(noise(20, 31)).save(path), 'wrong size'),
-    (SLICE, lambda path: Image.fromarray(noise(20, 31)).save(path), 'wrong size'),
-    (SLICE, lambda path: Image.new('L', SIZE[::-1], 7).save(path), 'constant'),
-    (SLICE, lambda path: Image.new('RGBA', SIZE[::-1]).save(path), 'constant'),
-    (SLICE, lambda path: Image.fromarray(noise(*SIZE, dtype=np.uint16)).save(path), '16 bit'),
-    (SLICE, lambda path: Image.fromarray(noise(*SIZE, 3)).save(path), 'colour'),
-    (MASK, lambda path: path.unlink(), 'missing mask'),
-    (MASK, cut_off, 'bad mask'),
-    (MASK, lambda path: Image.new('L', SIZE[::-1], 4).save(path), 'bad mask'),
-    (MASK, lambda path: Image.new('L', (3, 3), 1).save(path), 'wrong mask size'),
-])
+@pytest.mark.parametrize(
+    ('file', 'breaks', 'problem'),
+    [
+        (LESION, lambda path: path.unlink(), 'missing'),
+        (SLICE, lambda path: path.unlink(), 'missing'),
+        (SLICE, lambda path: path.write_bytes(b''), 'empty'),
+        (SLICE, lambda path: path.write_bytes(b'<html>'), 'unreadable'),
+        (LESION, cut_off, 'truncated'),
+        (SLICE, cut_off, 'truncated'),
+        (LESION, lambda path: Image.fromarray(noise(20, 31)).save(path), 'wrong size'),
+        (SLICE, lambda path: Image.fromarray(noise(20, 31)).save(path), 'wrong size'),
+        (SLICE, lambda path: Image.new('L', SIZE[::-1], 7).save(path), 'constant'),
+        (SLICE, lambda path: Image.new('RGBA', SIZE[::-1]).save(path), 'constant'),
+        (SLICE, lambda path: Image.fromarray(noise(*SIZE, dtype=np.uint16)).save(path), '16 bit'),
+        (SLICE, lambda path: Image.fromarray(noise(*SIZE, 3)).save(path), 'colour'),
+        (MASK, lambda path: path.unlink(), 'missing mask'),
+        (MASK, cut_off, 'bad mask'),
+        (MASK, lambda path: Image.new('L', SIZE[::-1], 4).save(path), 'bad mask'),
+        (MASK, lambda path: Image.new('L', (3, 3), 1).save(path), 'wrong mask size'),
+    ],
+)
 def test_broken_files(root, file, breaks, problem):
     breaks(root / file)
     name = '7/1.jpg' if file != SLICE else 'NCP_2_2_2.png'
@@ -97,9 +106,13 @@ def test_dicom_slices(tmp_path):
     write_slice(tmp_path / 'c.dcm', np.full_like(hu, -1000))
     (tmp_path / 'slices.txt').write_text('a.dcm 0\nb.dcm 1\nc.dcm 2\nd.dcm 2\n')
     found = verification.verify(
-        [verification.read_set(tmp_path / 'slices.txt', tmp_path)], show_progress=False)
+        [verification.read_set(tmp_path / 'slices.txt', tmp_path)], show_progress=False
+    )
     assert [(each.name, each.problem) for each in found] == [
-        ('b.dcm', 'unreadable'), ('c.dcm', 'constant'), ('d.dcm', 'missing')]
+        ('b.dcm', 'unreadable'),
+        ('c.dcm', 'constant'),
+        ('d.dcm', 'missing'),
+    ]
 
 
 def change(file, edit):
@@ -111,8 +124,10 @@ def change(file, edit):
 def test_annotations_that_are_not_as_converted(root):
     change(root / 'annotations/train.json', lambda coco: coco['annotations'].pop())
     change(root / 'lists/slices.json', lambda lists: lists['data_list'][0].update(gt_label=2))
-    sets = [verification.read_set(root / name)
-            for name in ('annotations/train.json', 'lists/slices.json')]
+    sets = [
+        verification.read_set(root / name)
+        for name in ('annotations/train.json', 'lists/slices.json')
+    ]
     first, second = verification.verify(sets, show_progress=False)
     assert first.problem == second.problem == 'not as converted'
     assert "'lung': 2" in first.detail and "the card says {'lung': 3" in first.detail
@@ -121,8 +136,9 @@ def test_annotations_that_are_not_as_converted(root):
 
 def test_duplicates(root):
     (root / 'lists/dataset_card.json').unlink()
-    change(root / 'lists/slices.json',
-           lambda lists: lists['data_list'].append(lists['data_list'][0]))
+    change(
+        root / 'lists/slices.json', lambda lists: lists['data_list'].append(lists['data_list'][0])
+    )
     assert verify(root) == [('CP_1_1_1.png', 'duplicate')]
 
 
@@ -133,14 +149,27 @@ def test_broken_annotations(root):
 
 
 def test_config_and_quarantine(root):
-    lesions = dict(type='mmcovid.LesionDataset', data_root=str(root),
-                   ann_file='annotations/train.json', data_prefix=dict(img='seg/image/'))
-    slices = dict(type='mmcovid.SliceDataset', data_root=str(root), ann_file='slices.txt',
-                  data_prefix=dict(img='images'))
+    lesions = dict(
+        type='mmcovid.LesionDataset',
+        data_root=str(root),
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='seg/image/'),
+    )
+    slices = dict(
+        type='mmcovid.SliceDataset',
+        data_root=str(root),
+        ann_file='slices.txt',
+        data_prefix=dict(img='images'),
+    )
     both = dict(type='mmcovid.TwoTaskDataset', seg=lesions, cls=slices)
     repeated = dict(type='RepeatDataset', times=2, dataset=slices)
-    config = Config(dict(train_dataloader=dict(dataset=both), val_dataloader=dict(dataset=repeated),
-                         test_dataloader=dict(dataset=dict(slices, ann_file='absent.txt'))))
+    config = Config(
+        dict(
+            train_dataloader=dict(dataset=both),
+            val_dataloader=dict(dataset=repeated),
+            test_dataloader=dict(dataset=dict(slices, ann_file='absent.txt')),
+        )
+    )
     cut_off(root / LESION)
     (root / SLICE).unlink()
     sets = slice_sets(config)
@@ -155,8 +184,7 @@ def test_config_and_quarantine(root):
     assert report['errors'] == 3 and report['findings'][0]['name'] == '7/1.jpg'
     # a run goes on with what is left
     for options, left in ((lesions, 2), (slices, 1)):
-        dataset = DATASETS.build(
-            dict(options, skip_list=str(root / 'report/quarantine.txt')))
+        dataset = DATASETS.build(dict(options, skip_list=str(root / 'report/quarantine.txt')))
         assert len(dataset) == left
 
 

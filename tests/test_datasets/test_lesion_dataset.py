@@ -17,9 +17,17 @@ COCO = dict(
         dict(id=4, file_name='slice.jpg', width=8, height=6),
     ],
     annotations=[
-        dict(id=1, image_id=1, category_id=3, bbox=[1, 1, 4, 3], area=12, iscrowd=0,
-             segmentation=[[1, 1, 5, 1, 5, 4, 1, 4]])
-    ])
+        dict(
+            id=1,
+            image_id=1,
+            category_id=3,
+            bbox=[1, 1, 4, 3],
+            area=12,
+            iscrowd=0,
+            segmentation=[[1, 1, 5, 1, 5, 4, 1, 4]],
+        )
+    ],
+)
 
 
 @pytest.fixture
@@ -33,7 +41,8 @@ def root(tmp_path):
 
 def build(root, **kwargs):
     return LesionDataset(
-        ann_file='lesions.json', data_root=str(root), data_prefix=dict(img='image/'), **kwargs)
+        ann_file='lesions.json', data_root=str(root), data_prefix=dict(img='image/'), **kwargs
+    )
 
 
 def test_slices_without_lesion_are_kept_in_training(root):
@@ -50,7 +59,8 @@ def test_task_and_patient(root):
 
 def test_metainfo_needs_no_data():
     dataset = DATASETS.build(
-        dict(type='mmcovid.LesionDataset', ann_file='absent.json', lazy_init=True))
+        dict(type='mmcovid.LesionDataset', ann_file='absent.json', lazy_init=True)
+    )
     assert dataset.metainfo['classes'] == ('lung', 'ggo', 'consolidation')
     assert len(dataset.metainfo['palette']) == 3
 
@@ -64,10 +74,13 @@ def test_merged_lesions(root):
     assert dataset[0]['instances'][0]['bbox_label'] == 1
 
 
-@pytest.mark.parametrize('categories', [
-    [dict(id=1, name='lung'), dict(id=2, name='lesion')],
-    [dict(id=1, name='lung'), dict(id=3, name='consolidation'), dict(id=2, name='ggo')],
-])
+@pytest.mark.parametrize(
+    'categories',
+    [
+        [dict(id=1, name='lung'), dict(id=2, name='lesion')],
+        [dict(id=1, name='lung'), dict(id=3, name='consolidation'), dict(id=2, name='ggo')],
+    ],
+)
 def test_other_categories_are_refused(root, categories):
     (root / 'lesions.json').write_text(json.dumps(dict(COCO, categories=categories)))
     with pytest.raises(ValueError, match=r'lesions\.json: its categories'):

@@ -15,10 +15,10 @@ def make_files(folder, *names):
 
 @pytest.fixture
 def root(tmp_path):
-    make_files(tmp_path / 'images', 'Normal_1_11_0000.png', 'CP_2_12_0001.png',
-               'NCP_3_13_0002.png')
-    (tmp_path / 'train.txt').write_text('Normal_1_11_0000.png 0 1 2 300 400\n\n'
-                                        'CP_2_12_0001.png 1 1 2 300 400\n')
+    make_files(tmp_path / 'images', 'Normal_1_11_0000.png', 'CP_2_12_0001.png', 'NCP_3_13_0002.png')
+    (tmp_path / 'train.txt').write_text(
+        'Normal_1_11_0000.png 0 1 2 300 400\n\nCP_2_12_0001.png 1 1 2 300 400\n'
+    )
     (tmp_path / 'val.txt').write_text('NCP_3_13_0002.png 2\n')
     return tmp_path
 
@@ -33,7 +33,9 @@ def test_list_file(root):
             type='mmcovid.SliceDataset',
             data_root=str(root),
             ann_file='train.txt',
-            data_prefix=dict(img='images/')))
+            data_prefix=dict(img='images/'),
+        )
+    )
     assert dataset.metainfo['classes'] == ('normal', 'cp', 'covid19')
     assert len(dataset) == 2
     assert dataset[1] == dict(
@@ -43,7 +45,8 @@ def test_list_file(root):
         gt_label=1,
         patient_id='2',
         scan_id='12',
-        sample_idx=1)
+        sample_idx=1,
+    )
     assert dataset.get_cat_ids(1) == [1]
 
 
@@ -59,7 +62,7 @@ def test_folder_without_list(root):
         'Normal_1_11_0000.png': (0, '1'),
         'CP_2_12_0001.png': (1, '2'),
         'NCP_3_13_0002.png': (2, '3'),
-        '2_pCT2179.jpg': (2, 'unknown')
+        '2_pCT2179.jpg': (2, 'unknown'),
     }
 
 
@@ -76,12 +79,16 @@ def test_indices_and_lazy_init(root):
 
 def test_per_class_is_a_fixed_draw_from_all_patients(root):
     """A subset of a list that is sorted by class and patient, as COVIDx-CT's are, is spread out."""
-    names = [f'{kind}_{10 * label + patient}_1_{number:04d}.png'
-             for label, kind in enumerate(('Normal', 'CP', 'NCP'))
-             for patient in range(3) for number in range(4)]
+    names = [
+        f'{kind}_{10 * label + patient}_1_{number:04d}.png'
+        for label, kind in enumerate(('Normal', 'CP', 'NCP'))
+        for patient in range(3)
+        for number in range(4)
+    ]
     make_files(root / 'images', *names)
-    (root / 'val.txt').write_text(''.join(
-        f'{name} {("Normal", "CP", "NCP").index(name.split("_")[0])}\n' for name in names))
+    (root / 'val.txt').write_text(
+        ''.join(f'{name} {("Normal", "CP", "NCP").index(name.split("_")[0])}\n' for name in names)
+    )
     drawn = list(build(root, 'val.txt', per_class=3))
     assert [info['gt_label'] for info in drawn] == [0] * 3 + [1] * 3 + [2] * 3
     assert len({info['patient_id'] for info in drawn}) == 9
@@ -93,7 +100,7 @@ def test_per_class_is_a_fixed_draw_from_all_patients(root):
 def test_per_class_needs_no_image_that_it_does_not_take(root):
     (root / 'train.txt').write_text('CP_2_12_0001.png 1\nCP_2_12_0009.png 1\nCP_2_12_0008.png 1\n')
     make_files(root / 'images', 'CP_2_12_0008.png', 'CP_2_12_0009.png')
-    (taken, ) = build(root, 'train.txt', per_class=1)
+    (taken,) = build(root, 'train.txt', per_class=1)
     for path in (root / 'images').iterdir():
         if str(path) != taken['img_path']:
             path.unlink()
@@ -115,22 +122,32 @@ def test_missing_images_are_counted_and_named(root):
 
 def test_skip_missing_warns_with_the_count(root, monkeypatch):
     said = []
-    monkeypatch.setattr('mmcovid.datasets.slice_dataset.print_log',
-                        lambda message, **kwargs: said.append((message, kwargs['level'])))
+    monkeypatch.setattr(
+        'mmcovid.datasets.slice_dataset.print_log',
+        lambda message, **kwargs: said.append((message, kwargs['level'])),
+    )
     (root / 'train.txt').write_text('Normal_1_11_0000.png 0\nCP_9_9_0000.png 1\n')
     dataset = build(root, 'train.txt', skip_missing=True)
     assert [info['img_id'] for info in dataset] == ['Normal_1_11_0000.png']
-    ((message, level), ) = said
+    ((message, level),) = said
     assert '1: ' in message and 'CP_9_9_0000.png' in message and level == logging.WARNING
     (root / 'train.txt').write_text('CP_9_9_0000.png 1\n')
     with pytest.raises(FileNotFoundError, match='not one slice'):
         build(root, 'train.txt', skip_missing=True)
 
 
-@pytest.mark.parametrize('line', [
-    'NCP_3_13_0002.png', 'NCP_3_13_0002.png x', 'NCP_3_13_0002.png 3', 'NCP_3_13_0002.png -1',
-    'NCP_3_13_0002.png 2 1 2 3', 'NCP_3_13_0002.png 2 1 2 3 4 5', 'NCP_3_13_0002.png 2 a b c d'
-])
+@pytest.mark.parametrize(
+    'line',
+    [
+        'NCP_3_13_0002.png',
+        'NCP_3_13_0002.png x',
+        'NCP_3_13_0002.png 3',
+        'NCP_3_13_0002.png -1',
+        'NCP_3_13_0002.png 2 1 2 3',
+        'NCP_3_13_0002.png 2 1 2 3 4 5',
+        'NCP_3_13_0002.png 2 a b c d',
+    ],
+)
 def test_malformed_line_names_file_line_and_content(root, line):
     (root / 'bad.txt').write_text(f'Normal_1_11_0000.png 0\n{line}\n')
     with pytest.raises(ValueError, match=r'bad\.txt, line 2') as error:
@@ -159,28 +176,38 @@ def test_missing_list_and_folder(root):
         SliceDataset(data_root=str(root), data_prefix=dict(img='empty'))
 
 
-
 def write_json(root, **changes):
-    entry = dict(img_path='NCP_3_13_0002.png', gt_label=2, patient_id='p3', scan_id='s13',
-                 width=4, height=4)
+    entry = dict(
+        img_path='NCP_3_13_0002.png', gt_label=2, patient_id='p3', scan_id='s13', width=4, height=4
+    )
     content = dict(metainfo=dict(classes=['normal', 'cp', 'covid19']), data_list=[entry])
     (root / 'val.json').write_text(json.dumps(dict(content, **changes)))
 
 
 def test_json_of_the_converters(root):
     write_json(root)
-    (info, ) = build(root, 'val.json')
+    (info,) = build(root, 'val.json')
     assert (info['img_id'], info['gt_label'], info['patient_id'], info['scan_id']) == (
-        'NCP_3_13_0002.png', 2, 'p3', 's13')
+        'NCP_3_13_0002.png',
+        2,
+        'p3',
+        's13',
+    )
     assert len(build(root, ['train.txt', 'val.json'])) == 3
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(metainfo=dict(classes=['normal', 'covid19'])), r'val\.json: its classes'),
-    (dict(data_list=[dict(img_path='a.png')]), r"val\.json: not written by .*'gt_label'"),
-    (dict(data_list=[dict(img_path='a.png', gt_label=3, patient_id='', scan_id='')]), 'entry 1'),
-    (dict(metainfo=None), 'not written by'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(metainfo=dict(classes=['normal', 'covid19'])), r'val\.json: its classes'),
+        (dict(data_list=[dict(img_path='a.png')]), r"val\.json: not written by .*'gt_label'"),
+        (
+            dict(data_list=[dict(img_path='a.png', gt_label=3, patient_id='', scan_id='')]),
+            'entry 1',
+        ),
+        (dict(metainfo=None), 'not written by'),
+    ],
+)
 def test_bad_json(root, changes, message):
     write_json(root, **changes)
     with pytest.raises(ValueError, match=message):
@@ -197,8 +224,9 @@ def test_files_that_are_no_lists(root):
 
 def test_skip_list(root, monkeypatch):
     said = []
-    monkeypatch.setattr('mmcovid.datasets.files.print_log',
-                        lambda message, **kwargs: said.append(message))
+    monkeypatch.setattr(
+        'mmcovid.datasets.files.print_log', lambda message, **kwargs: said.append(message)
+    )
     (root / 'bad.txt').write_text('# a comment\nCP_2_12_0001.png\nnot_in_the_set.png\n\n')
     (root / 'images' / 'CP_2_12_0001.png').unlink()  # what is skipped need not be there
     dataset = build(root, 'train.txt', skip_list='bad.txt')

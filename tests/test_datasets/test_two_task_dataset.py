@@ -17,10 +17,14 @@ PIPELINE = [
     dict(type='mmcovid.PackSliceInputs'),
 ]
 LESIONS = dict(
-    type='mmcovid.LesionDataset', ann_file='lesions_all.json', data_prefix=dict(img='image/'),
-    test_mode=True)
+    type='mmcovid.LesionDataset',
+    ann_file='lesions_all.json',
+    data_prefix=dict(img='image/'),
+    test_mode=True,
+)
 SLICES = dict(
-    type='mmcovid.SliceDataset', ann_file='', data_prefix=dict(img='slices/'), test_mode=True)
+    type='mmcovid.SliceDataset', ann_file='', data_prefix=dict(img='slices/'), test_mode=True
+)
 
 
 @pytest.fixture
@@ -36,18 +40,21 @@ def root(tmp_path):
     for label in range(3):
         cv2.imwrite(str(tmp_path / f'slices/{label}_4_5_6.png'), image)
     conversion.write_lesion_annotations(
-        tmp_path, {'lesions_all': conversion.list_lesion_slices(tmp_path)}, min_area=10,
-        show_progress=False)
+        tmp_path,
+        {'lesions_all': conversion.list_lesion_slices(tmp_path)},
+        min_area=10,
+        show_progress=False,
+    )
     return str(tmp_path)
 
 
 def build(root='', pipeline=PIPELINE, seg=None, cls=None, **kwargs):
     children = {
-        task: dict(child, data_root=root)
-        for task, child in dict(seg=seg, cls=cls).items() if child
+        task: dict(child, data_root=root) for task, child in dict(seg=seg, cls=cls).items() if child
     }
     return DATASETS.build(
-        ConfigDict(type='mmcovid.TwoTaskDataset', pipeline=pipeline, **children, **kwargs))
+        ConfigDict(type='mmcovid.TwoTaskDataset', pipeline=pipeline, **children, **kwargs)
+    )
 
 
 def test_both_tasks_in_one_pipeline(root):
@@ -62,8 +69,9 @@ def test_both_tasks_in_one_pipeline(root):
     assert dataset[4]['inputs'].max() > 39000  # 16 bits stay
 
 
-@pytest.mark.parametrize('children', [dict(seg=LESIONS, cls=SLICES), dict(seg=LESIONS),
-                                      dict(cls=SLICES)])
+@pytest.mark.parametrize(
+    'children', [dict(seg=LESIONS, cls=SLICES), dict(seg=LESIONS), dict(cls=SLICES)]
+)
 def test_metainfo_without_any_data(children):
     dataset = build('nowhere', lazy_init=True, **children)
     assert dataset.metainfo['classes'] == ('lung', 'ggo', 'consolidation')
@@ -71,8 +79,9 @@ def test_metainfo_without_any_data(children):
     assert dataset.metainfo['image_classes'] == ('normal', 'cp', 'covid19')
 
 
-@pytest.mark.parametrize(('child', 'task', 'size'), [(dict(seg=LESIONS), 'seg', 2),
-                                                     (dict(cls=SLICES), 'cls', 3)])
+@pytest.mark.parametrize(
+    ('child', 'task', 'size'), [(dict(seg=LESIONS), 'seg', 2), (dict(cls=SLICES), 'cls', 3)]
+)
 def test_one_task_alone(root, child, task, size):
     dataset = build(root, **child)
     assert [dataset[index]['data_samples'].task for index in range(len(dataset))] == [task] * size
@@ -81,8 +90,7 @@ def test_one_task_alone(root, child, task, size):
 
 def test_metainfo_of_children_and_override(root):
     merged = dict(LESIONS, metainfo=dict(classes=('lung', 'lesion')))
-    dataset = build(
-        root, seg=merged, cls=SLICES, lazy_init=True, metainfo=dict(note='two classes'))
+    dataset = build(root, seg=merged, cls=SLICES, lazy_init=True, metainfo=dict(note='two classes'))
     assert dataset.metainfo['classes'] == ('lung', 'lesion')
     assert dataset.metainfo['note'] == 'two classes'
 
@@ -92,7 +100,8 @@ def test_own_pipeline_wins_and_configs_stay(root):
         type='mmcovid.TwoTaskDataset',
         seg=dict(LESIONS, data_root=root),
         cls=dict(SLICES, data_root=root, pipeline=[]),
-        pipeline=PIPELINE)
+        pipeline=PIPELINE,
+    )
     before = copy.deepcopy(config)
     dataset = DATASETS.build(config)
     assert config == before

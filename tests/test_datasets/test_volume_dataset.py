@@ -13,7 +13,8 @@ HU = chest()
 PIPELINE = [
     dict(type='mmcovid.LoadImageFromFile', color_type='unchanged'),
     dict(type='mmcovid.ToThreeChannels'),
-    dict(type='mmcovid.PackSliceInputs')]
+    dict(type='mmcovid.PackSliceInputs'),
+]
 
 
 @pytest.fixture
@@ -28,9 +29,16 @@ def root(tmp_path):
 
 
 def build(root, **options):
-    return DATASETS.build(dict(
-        type='mmcovid.VolumeDataset', data_root=str(root), data_prefix=dict(img='volumes'),
-        pipeline=PIPELINE, test_mode=True, **options))
+    return DATASETS.build(
+        dict(
+            type='mmcovid.VolumeDataset',
+            data_root=str(root),
+            data_prefix=dict(img='volumes'),
+            pipeline=PIPELINE,
+            test_mode=True,
+            **options,
+        )
+    )
 
 
 def write_list(root, *lines):
@@ -57,8 +65,9 @@ def test_folder(root):
 
 def test_each_volume_is_read_once(root, monkeypatch):
     reads = []
-    monkeypatch.setattr('mmcovid.ct.slices.read_volume',
-                        lambda *args: reads.append(args) or read_volume(*args))
+    monkeypatch.setattr(
+        'mmcovid.ct.slices.read_volume', lambda *args: reads.append(args) or read_volume(*args)
+    )
     dataset = build(root)
     assert [dataset[i] for i in range(15)] and len(reads) == 3
 
@@ -71,11 +80,18 @@ def test_list_with_classes(root):
     assert sample.task == 'cls' and sample.gt_label.tolist() == [0]
 
 
-@pytest.mark.parametrize('lines, error, message', [
-    (['a.nrrd 3'], ValueError, 'not below 3'), (['a.nrrd 1', 'b'], ValueError, 'some have none'),
-    (['a.nrrd', 'a.nrrd'], ValueError, 'listed twice'), ([], FileNotFoundError, 'no volume'),
-    (['../out.nrrd'], ValueError, 'leave .*volumes'), (['/out.nrrd 1'], ValueError, 'leave '),
-    (['absent.nrrd'], ValueError, 'absent.nrrd: no such file')])
+@pytest.mark.parametrize(
+    'lines, error, message',
+    [
+        (['a.nrrd 3'], ValueError, 'not below 3'),
+        (['a.nrrd 1', 'b'], ValueError, 'some have none'),
+        (['a.nrrd', 'a.nrrd'], ValueError, 'listed twice'),
+        ([], FileNotFoundError, 'no volume'),
+        (['../out.nrrd'], ValueError, 'leave .*volumes'),
+        (['/out.nrrd 1'], ValueError, 'leave '),
+        (['absent.nrrd'], ValueError, 'absent.nrrd: no such file'),
+    ],
+)
 def test_lists_that_cannot_be_used(root, lines, error, message):
     with pytest.raises(error, match=message):
         build(root, ann_file=write_list(root, *lines))
@@ -108,8 +124,14 @@ def test_folders_that_are_missing_or_empty(tmp_path):
 
 def test_in_place_of_the_slice_set(root):
     dataset = TwoTaskDataset(
-        cls=dict(type='mmcovid.VolumeDataset', data_root=str(root), data_prefix=dict(img='volumes'),
-                 test_mode=True), pipeline=PIPELINE)
+        cls=dict(
+            type='mmcovid.VolumeDataset',
+            data_root=str(root),
+            data_prefix=dict(img='volumes'),
+            test_mode=True,
+        ),
+        pipeline=PIPELINE,
+    )
     assert len(dataset) == 15
     assert dataset.metainfo['classes'] == LesionDataset.METAINFO['classes']
     assert dataset.metainfo['image_classes'] == VolumeDataset.METAINFO['image_classes']
@@ -118,6 +140,11 @@ def test_in_place_of_the_slice_set(root):
 def test_workers_that_are_forked_after_a_volume_was_read(root):
     dataset = build(root)
     dataset[0]
-    loader = DataLoader(dataset, num_workers=2, collate_fn=pseudo_collate, timeout=60,
-                        multiprocessing_context='fork')
+    loader = DataLoader(
+        dataset,
+        num_workers=2,
+        collate_fn=pseudo_collate,
+        timeout=60,
+        multiprocessing_context='fork',
+    )
     assert sum(len(batch['inputs']) for batch in loader) == 15

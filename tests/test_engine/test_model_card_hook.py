@@ -15,8 +15,12 @@ from mmcovid.cards import facts
 from mmcovid.utils.files import sha256
 from mmcovid.utils.provenance import config_hash
 
-CONFIGS = ('one_shot/one-shot_x101-32x8d_fpn_attn_cncb.py', 'baselines/mask-rcnn_r50_fpn_cncb.py',
-           'phantom/classifier_r18_phantom.py', 'one_shot/one-shot_r18_fpn_lstm2_ictcf.py')
+CONFIGS = (
+    'one_shot/one-shot_x101-32x8d_fpn_attn_cncb.py',
+    'baselines/mask-rcnn_r50_fpn_cncb.py',
+    'phantom/classifier_r18_phantom.py',
+    'one_shot/one-shot_r18_fpn_lstm2_ictcf.py',
+)
 NUMBERS = itertools.count()
 
 
@@ -67,18 +71,26 @@ def train(tmp_path, monkeypatch):
 
     def run(work_dir='run', iters=4, fails_at=None, seed=5, **options):
         loader = dict(batch_size=2, num_workers=0, dataset=dict(type='CardSet'))
-        cfg = Config(dict(
-            model=dict(type='CardModel'), work_dir=str(tmp_path / work_dir),
-            train_dataloader=dict(loader, sampler=dict(type='InfiniteSampler')),
-            val_dataloader=dict(loader, sampler=dict(type='DefaultSampler', shuffle=False)),
-            val_evaluator=dict(type='CardMetric'), val_cfg=dict(),
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-            train_cfg=dict(by_epoch=False, max_iters=iters, val_interval=4),
-            default_hooks=dict(
-                checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
-                model_card=dict(type='mmcovid.ModelCardHook')),
-            log_processor=dict(by_epoch=False), randomness=dict(seed=seed),
-            experiment_name=f'card {next(NUMBERS)}', **options))
+        cfg = Config(
+            dict(
+                model=dict(type='CardModel'),
+                work_dir=str(tmp_path / work_dir),
+                train_dataloader=dict(loader, sampler=dict(type='InfiniteSampler')),
+                val_dataloader=dict(loader, sampler=dict(type='DefaultSampler', shuffle=False)),
+                val_evaluator=dict(type='CardMetric'),
+                val_cfg=dict(),
+                optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+                train_cfg=dict(by_epoch=False, max_iters=iters, val_interval=4),
+                default_hooks=dict(
+                    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+                    model_card=dict(type='mmcovid.ModelCardHook'),
+                ),
+                log_processor=dict(by_epoch=False),
+                randomness=dict(seed=seed),
+                experiment_name=f'card {next(NUMBERS)}',
+                **options,
+            )
+        )
         monkeypatch.setattr(CardModel, 'fails_at', fails_at)
         Runner.from_cfg(cfg).train()
         return cfg, cards.read_model_card(tmp_path / work_dir)
@@ -96,28 +108,47 @@ def test_card_of_a_training(train, tmp_path):
     assert card['schema_version'] == 1
     assert card['missing'] == {}
     assert card['model'] == dict(
-        detector='CardModel', parameters=8, trainable=6, parts=dict(
+        detector='CardModel',
+        parameters=8,
+        trainable=6,
+        parts=dict(
             data_preprocessor=dict(type='BaseDataPreprocessor', parameters=0),
-            layer=dict(type='Linear', parameters=6), frozen=dict(type='Linear', parameters=2)))
+            layer=dict(type='Linear', parameters=6),
+            frozen=dict(type='Linear', parameters=2),
+        ),
+    )
     assert card['config']['hash'] == config_hash(cfg)
     assert (card['training']['finished'], card['training']['iterations']) == (True, 4)
     assert card['training']['batch']['size'] == 2
     assert card['training']['optimizer']['type'] == 'SGD'
-    (run, ) = card['runs']
+    (run,) = card['runs']
     assert (run['seed'], run['from_iteration'], run['to_iteration']) == (5, 0, 4)
     assert run['software']['torch'] == torch.__version__
     assert run['hardware']['processes'] == 1
     assert card['checkpoint'] == dict(
-        file='iter_4.pth', sha256=sha256(tmp_path / 'run/iter_4.pth'), iteration=4)
-    assert card['validation'] == dict(iteration=4, metrics={
-        'image/accuracy': 0.25, 'image/covid19_ppv': None,
-        'image/confusion_matrix': [[1, 2], [3, 4]]})
+        file='iter_4.pth', sha256=sha256(tmp_path / 'run/iter_4.pth'), iteration=4
+    )
+    assert card['validation'] == dict(
+        iteration=4,
+        metrics={
+            'image/accuracy': 0.25,
+            'image/covid19_ppv': None,
+            'image/confusion_matrix': [[1, 2], [3, 4]],
+        },
+    )
     assert card['data']['train'][0]['slices'] == 4
     assert card['data']['test'] == []
 
     text = (tmp_path / 'run/model_card.md').read_text(encoding='utf-8')
-    for words in ('# Model card: model', '## Intended use', 'no medical device', '4 of 4',
-                  '0.2500', 'Ter-Sarkisov', 'iter_4.pth'):
+    for words in (
+        '# Model card: model',
+        '## Intended use',
+        'no medical device',
+        '4 of 4',
+        '0.2500',
+        'Ter-Sarkisov',
+        'iter_4.pth',
+    ):
         assert words in text
     assert 'not finished' not in text
 
@@ -135,7 +166,9 @@ def test_broken_and_resumed_training(train, tmp_path):
     _, card = train(iters=8, resume=True, seed=7)
     assert card['training']['finished']
     assert [(run['from_iteration'], run['to_iteration']) for run in card['runs']] == [
-        (0, 4), (4, 8)]
+        (0, 4),
+        (4, 8),
+    ]
     assert card['runs'][0]['config_hash'] != card['runs'][1]['config_hash']
     assert card['training']['unrecorded_iterations'] == 0
     assert card['validation']['iteration'] == 8
@@ -194,6 +227,7 @@ def test_main_process_only(train, tmp_path, monkeypatch):
 
 def test_commit_of_a_clone(repo):
     from mmcovid.utils.provenance import git_state
+
     if not (repo / '.git').exists():
         assert git_state() is None
         return

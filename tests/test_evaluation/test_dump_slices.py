@@ -21,25 +21,38 @@ def lesion_sample(mask_size=(20, 30)):
     """A slice of 20×30 pixels with one true and one predicted lesion."""
     masks = np.zeros((1, *mask_size), np.uint8)
     masks[0, 5:10, 4:12] = 1
-    sample = DetDataSample(metainfo=dict(
-        img_id=3, img_path='a.png', ori_shape=(20, 30), task='seg', patient_id='7'))
+    sample = DetDataSample(
+        metainfo=dict(img_id=3, img_path='a.png', ori_shape=(20, 30), task='seg', patient_id='7')
+    )
     sample.gt_instances = InstanceData(
-        labels=torch.tensor([2]), bboxes=torch.tensor([[4., 5., 12., 10.]]),
-        masks=BitmapMasks(masks, *mask_size))
+        labels=torch.tensor([2]),
+        bboxes=torch.tensor([[4.0, 5.0, 12.0, 10.0]]),
+        masks=BitmapMasks(masks, *mask_size),
+    )
     sample.pred_instances = InstanceData(
-        labels=torch.tensor([2]), scores=torch.tensor([.8]),
-        bboxes=torch.tensor([[4., 5., 12., 9.]]), masks=torch.zeros(1, 20, 30, dtype=torch.bool))
-    sample.pred_label, sample.pred_score = torch.tensor([1]), torch.tensor([.2, .5, .3])
+        labels=torch.tensor([2]),
+        scores=torch.tensor([0.8]),
+        bboxes=torch.tensor([[4.0, 5.0, 12.0, 9.0]]),
+        masks=torch.zeros(1, 20, 30, dtype=torch.bool),
+    )
+    sample.pred_label, sample.pred_score = torch.tensor([1]), torch.tensor([0.2, 0.5, 0.3])
     return sample
 
 
 def slice_sample():
-    sample = DetDataSample(metainfo=dict(
-        img_id='b.png', img_path='x/b.png', ori_shape=(20, 30), task='cls', patient_id='8',
-        scan_id='9'))
+    sample = DetDataSample(
+        metainfo=dict(
+            img_id='b.png',
+            img_path='x/b.png',
+            ori_shape=(20, 30),
+            task='cls',
+            patient_id='8',
+            scan_id='9',
+        )
+    )
     sample.gt_label, sample.pred_label = torch.tensor([1]), torch.tensor([2])
-    sample.pred_logits = torch.tensor([-1., 0., 1.])
-    sample.pred_score = torch.tensor([.2, .3, .5])
+    sample.pred_logits = torch.tensor([-1.0, 0.0, 1.0])
+    sample.pred_score = torch.tensor([0.2, 0.3, 0.5])
     return sample
 
 
@@ -69,8 +82,12 @@ def test_dump_holds_what_an_evaluation_needs(tmp_path):
 
 def test_dump_tells_what_classes_are_and_how_they_look(tmp_path):
     meta = ConfigDict(
-        classes=['ggo', 'chest'], image_classes=META['image_classes'], roles=dict(chest='lung'),
-        palette=[[1, 2, 3], [4, 5, 6]], display_names=dict(cp='CAP'))
+        classes=['ggo', 'chest'],
+        image_classes=META['image_classes'],
+        roles=dict(chest='lung'),
+        palette=[[1, 2, 3], [4, 5, 6]],
+        display_names=dict(cp='CAP'),
+    )
     for name, known in (('own', meta), ('usual', META)):
         dump([slice_sample()], tmp_path / f'{name}.pkl', known)
         (labelled,) = pickle.loads((tmp_path / f'{name}.pkl').read_bytes())

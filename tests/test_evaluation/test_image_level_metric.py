@@ -50,8 +50,9 @@ def log():
     logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize('matrix, accuracy, sensitivity', [
-    (MERGED_MASKS, 96.33, 92.68), (TWO_MASKS, 95.64, 93.88)])
+@pytest.mark.parametrize(
+    'matrix, accuracy, sensitivity', [(MERGED_MASKS, 96.33, 92.68), (TWO_MASKS, 95.64, 93.88)]
+)
 def test_published_figures(matrix, accuracy, sensitivity):
     metrics = evaluate(samples_of(matrix))
     assert round(100 * metrics['image/accuracy'], 2) == accuracy
@@ -80,17 +81,21 @@ def auroc(positive, scores):
 
 
 labelled = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 2),
-              st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=3, max_size=3)),
-    min_size=1, max_size=25)
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=3, max_size=3),
+    ),
+    min_size=1,
+    max_size=25,
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(labelled)
 def test_figures_by_definition(drawn):
     truth, pred, scores = (np.array(values) for values in zip(*drawn))
-    metrics = evaluate(
-        dict(gt_label=t, pred_label=p, pred_score=s) for t, p, s in drawn)
+    metrics = evaluate(dict(gt_label=t, pred_label=p, pred_score=s) for t, p, s in drawn)
     assert metrics['image/accuracy'] == pytest.approx(np.mean(truth == pred))
     for k, name in enumerate(CLASSES):
         is_k, said_k = truth == k, pred == k
@@ -100,11 +105,13 @@ def test_figures_by_definition(drawn):
             ppv=ratio(np.sum(is_k & said_k), np.sum(said_k)),
             npv=ratio(np.sum(~is_k & ~said_k), np.sum(~said_k)),
             f1=ratio(2 * np.sum(is_k & said_k), np.sum(is_k) + np.sum(said_k)),
-            auroc=auroc(is_k, scores[:, k]))
+            auroc=auroc(is_k, scores[:, k]),
+        )
         for key, value in expected.items():
             assert metrics[f'image/{name}_{key}'] == pytest.approx(value, nan_ok=True), key
     assert metrics['image/macro_f1'] == pytest.approx(
-        f1_score(truth, pred, labels=np.unique(truth), average='macro'))
+        f1_score(truth, pred, labels=np.unique(truth), average='macro')
+    )
     areas = [metrics[f'image/{CLASSES[k]}_auroc'] for k in np.unique(truth)]
     assert metrics['image/macro_auroc'] == pytest.approx(np.mean(areas), nan_ok=True)
     assert not math.isnan(metrics['image/weighted_f1'])
@@ -115,23 +122,33 @@ def test_class_without_slices_has_no_say_in_the_means(log):
     metrics = evaluate(samples_of([[599, 1, 0], [0, 0, 0], [0, 0, 400]]))
     assert metrics['image/cp_f1'] == 0
     assert metrics['image/macro_f1'] == pytest.approx((2 * 599 / 1199 + 1) / 2)
-    assert any('no slice of cp: macro figures are means over the other classes' in
-               record.getMessage() for record in log)
+    assert any(
+        'no slice of cp: macro figures are means over the other classes' in record.getMessage()
+        for record in log
+    )
 
 
 def test_any_kind_of_number_is_taken():
     same = [
-        dict(gt_label=1, pred_label=2, pred_score=[.1, .2, .7]),
-        dict(gt_label=np.int64(1), pred_label=np.array([2]), pred_score=np.array([.1, .2, .7])),
-        dict(gt_label=torch.tensor([1]), pred_label=torch.tensor([2]),
-             pred_score=torch.tensor([.1, .2, .7], dtype=torch.bfloat16)),
-        dict(gt_label=[1], pred_label=torch.tensor(2), pred_score=(.1, .2, .7))]
+        dict(gt_label=1, pred_label=2, pred_score=[0.1, 0.2, 0.7]),
+        dict(gt_label=np.int64(1), pred_label=np.array([2]), pred_score=np.array([0.1, 0.2, 0.7])),
+        dict(
+            gt_label=torch.tensor([1]),
+            pred_label=torch.tensor([2]),
+            pred_score=torch.tensor([0.1, 0.2, 0.7], dtype=torch.bfloat16),
+        ),
+        dict(gt_label=[1], pred_label=torch.tensor(2), pred_score=(0.1, 0.2, 0.7)),
+    ]
     assert evaluate(same)['image/confusion_matrix'] == [[0, 0, 0], [0, 0, 4], [0, 0, 0]]
 
 
 def test_undefined_figures_are_nan_and_named_once(log):
-    metrics = evaluate([dict(gt_label=0, pred_label=0, pred_score=[1, 0, 0]),
-                        dict(gt_label=1, pred_label=0, pred_score=[1, 0, 0])])
+    metrics = evaluate(
+        [
+            dict(gt_label=0, pred_label=0, pred_score=[1, 0, 0]),
+            dict(gt_label=1, pred_label=0, pred_score=[1, 0, 0]),
+        ]
+    )
     assert math.isnan(metrics['image/covid19_sensitivity'])
     assert math.isnan(metrics['image/covid19_auroc'])
     assert metrics['image/cp_sensitivity'] == 0
@@ -149,7 +166,7 @@ def test_table_is_logged(log):
 
 
 def test_classes_of_the_dataset_unless_given():
-    two = dict(gt_label=1, pred_label=1, pred_score=[.4, .6])
+    two = dict(gt_label=1, pred_label=1, pred_score=[0.4, 0.6])
     metric = METRICS.build(dict(type='mmcovid.ImageLevelMetric'))
     metric.dataset_meta = dict(classes=('lung',), image_classes=('negative', 'positive'))
     metric.process({}, [two])
@@ -157,13 +174,17 @@ def test_classes_of_the_dataset_unless_given():
     assert 'image/b_sensitivity' in evaluate([two], classes=('a', 'b'))
 
 
-@pytest.mark.parametrize('broken, message', [
-    (dict(gt_label=None), 'no gt_label'),
-    (dict(pred_score=None), 'no pred_score'),
-    (dict(gt_label=3), 'gt_label must be one of 0..2'),
-    (dict(pred_label=[0, 1]), 'pred_label must be one'),
-    (dict(pred_score=[.5, .5]), '2 scores for 3 classes'),
-    (dict(pred_score=[math.nan, 0, 1]), 'not finite')])
+@pytest.mark.parametrize(
+    'broken, message',
+    [
+        (dict(gt_label=None), 'no gt_label'),
+        (dict(pred_score=None), 'no pred_score'),
+        (dict(gt_label=3), 'gt_label must be one of 0..2'),
+        (dict(pred_label=[0, 1]), 'pred_label must be one'),
+        (dict(pred_score=[0.5, 0.5]), '2 scores for 3 classes'),
+        (dict(pred_score=[math.nan, 0, 1]), 'not finite'),
+    ],
+)
 def test_broken_samples_are_named(broken, message):
     sample = {**dict(img_path='a/b.png', gt_label=0, pred_label=0, pred_score=[1, 0, 0]), **broken}
     sample = {key: value for key, value in sample.items() if value is not None}
@@ -184,14 +205,26 @@ class Perfect(BaseModel):
 
 
 def test_all_figures_pass_the_loggers(tmp_path):
-    loader = dict(dataset=[0, 1, 2], sampler=dict(type='DefaultSampler', shuffle=False),
-                  batch_size=2, collate_fn=dict(type='pseudo_collate'))
+    loader = dict(
+        dataset=[0, 1, 2],
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        batch_size=2,
+        collate_fn=dict(type='pseudo_collate'),
+    )
     metric = dict(type='mmcovid.ImageLevelMetric')
     runner = Runner(
-        Perfect(), str(tmp_path), val_dataloader=loader, val_cfg={}, val_evaluator=metric,
-        test_dataloader=loader, test_cfg={}, test_evaluator=metric,
+        Perfect(),
+        str(tmp_path),
+        val_dataloader=loader,
+        val_cfg={},
+        val_evaluator=metric,
+        test_dataloader=loader,
+        test_cfg={},
+        test_evaluator=metric,
         visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
-        default_scope='mmdet', experiment_name='loggers')
+        default_scope='mmdet',
+        experiment_name='loggers',
+    )
     runner.val()
     assert runner.test()['image/accuracy'] == 1
     logged = json.loads((Path(runner.log_dir) / f'{runner.timestamp}.json').read_text())

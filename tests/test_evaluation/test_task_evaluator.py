@@ -35,9 +35,12 @@ def sample(img_id, task, label=0):
 
 
 def evaluator():
-    return TaskEvaluator(metrics=dict(
-        seg=[KeepIds(prefix='seg')],
-        cls=[dict(type='mmcovid.ImageLevelMetric'), KeepIds(prefix='cls')]))
+    return TaskEvaluator(
+        metrics=dict(
+            seg=[KeepIds(prefix='seg')],
+            cls=[dict(type='mmcovid.ImageLevelMetric'), KeepIds(prefix='cls')],
+        )
+    )
 
 
 def test_each_task_goes_to_its_metrics():
@@ -52,8 +55,9 @@ def test_each_task_goes_to_its_metrics():
 
 
 def test_one_metric_needs_no_list_and_config_builds():
-    tested = EVALUATOR.build(dict(
-        type='mmcovid.TaskEvaluator', metrics=dict(cls=dict(type='mmcovid.ImageLevelMetric'))))
+    tested = EVALUATOR.build(
+        dict(type='mmcovid.TaskEvaluator', metrics=dict(cls=dict(type='mmcovid.ImageLevelMetric')))
+    )
     tested.dataset_meta = dict(image_classes=('a', 'b', 'c'))
     tested.process([sample(0, 'cls'), sample(1, 'cls', 1), sample(2, 'cls', 2)])
     assert tested.evaluate(3)['image/c_sensitivity'] == 1
@@ -104,15 +108,20 @@ def test_metrics_without_tasks_are_refused(metrics):
 def _rank(rank, port, folder):
     """One of two processes: rank 0 has no slice of task cls; 3 and 2 slices in all."""
     torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
+    )
     init_default_scope('mmdet')
     samples = [
         [sample(0, 'seg'), sample(2, 'seg'), sample(4, 'seg')],
-        [sample(1, 'cls', 1), sample(3, 'cls', 2)]][rank]
-    tested = TaskEvaluator(metrics=dict(
-        seg=KeepIds(prefix='seg', collect_dir=f'{folder}/seg'),
-        cls=[ImageLevelMetric(collect_dir=f'{folder}/cls')],
-        other=KeepIds(prefix='other')))
+        [sample(1, 'cls', 1), sample(3, 'cls', 2)],
+    ][rank]
+    tested = TaskEvaluator(
+        metrics=dict(
+            seg=KeepIds(prefix='seg', collect_dir=f'{folder}/seg'),
+            cls=[ImageLevelMetric(collect_dir=f'{folder}/cls')],
+            other=KeepIds(prefix='other'),
+        )
+    )
     for each in samples:
         tested.process([each])
     metrics = tested.evaluate(5)

@@ -1,4 +1,5 @@
 """Initial weights are those of the release, and so are the losses of a first batch."""
+
 import json
 import math
 from pathlib import Path
@@ -14,10 +15,13 @@ from mmcovid.checkpoints.author import MODULES
 
 REPO = Path(__file__).parents[2]
 RELEASE = json.loads(
-    (REPO / 'tests/data/release_initial_weights_resnet18.json').read_text(encoding='utf-8'))
+    (REPO / 'tests/data/release_initial_weights_resnet18.json').read_text(encoding='utf-8')
+)
 CONFIGS = sorted(
-    path for folder in ('one_shot', 'baselines', 'phantom')
-    for path in (REPO / 'configs' / folder).glob('*.py'))
+    path
+    for folder in ('one_shot', 'baselines', 'phantom')
+    for path in (REPO / 'configs' / folder).glob('*.py')
+)
 ONE_SHOT = [path for path in CONFIGS if path.stem.startswith('one-shot')]
 BASELINES = [path for path in CONFIGS if path not in ONE_SHOT]
 SIZE = 128
@@ -69,8 +73,9 @@ def test_neck_is_uniform_as_in_torchvision(weights):
 def first_losses(model, num_seg=1, num_cls=1):
     data = model.data_preprocessor(train_batch(num_seg, num_cls, size=SIZE, num_lesions=4), True)
     losses = model(data['inputs'], data['data_samples'], mode='loss')
-    return {name: float(sum(loss) if isinstance(loss, list) else loss)
-            for name, loss in losses.items()}
+    return {
+        name: float(sum(loss) if isinstance(loss, list) else loss) for name, loss in losses.items()
+    }
 
 
 def assert_sane(losses):
@@ -82,24 +87,43 @@ def assert_sane(losses):
 
 
 @pytest.mark.parametrize(
-    'path', [path if '_r18_' in path.stem else pytest.param(path, marks=pytest.mark.slow)
-             for path in ONE_SHOT], ids=lambda path: path.stem)
+    'path',
+    [
+        path if '_r18_' in path.stem else pytest.param(path, marks=pytest.mark.slow)
+        for path in ONE_SHOT
+    ],
+    ids=lambda path: path.stem,
+)
 def test_first_losses_of_one_shot_configs(path):
     assert_sane(first_losses(build(path)))
 
 
-@pytest.mark.parametrize('options', [
-    {'backbone.type': 'ResNeXt', 'backbone.groups': 32, 'backbone.base_width': 4,
-     'backbone.depth': 50, 'neck.in_channels': [2048]},
-    {'backbone.out_indices': (0, 1, 2, 3), 'neck.in_channels': [64, 128, 256, 512],
-     'neck.num_outs': 4, 'rpn_head.anchor_generator.strides': [4, 8, 16, 32],
-     'rpn_head.anchor_generator.base_sizes': [2] * 4,
-     'roi_head.bbox_roi_extractor.featmap_strides': [4, 8, 16, 32],
-     'roi_head.mask_roi_extractor.featmap_strides': [4, 8, 16, 32]},
-], ids=['another backbone', 'FPN of four levels'])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {
+            'backbone.type': 'ResNeXt',
+            'backbone.groups': 32,
+            'backbone.base_width': 4,
+            'backbone.depth': 50,
+            'neck.in_channels': [2048],
+        },
+        {
+            'backbone.out_indices': (0, 1, 2, 3),
+            'neck.in_channels': [64, 128, 256, 512],
+            'neck.num_outs': 4,
+            'rpn_head.anchor_generator.strides': [4, 8, 16, 32],
+            'rpn_head.anchor_generator.base_sizes': [2] * 4,
+            'roi_head.bbox_roi_extractor.featmap_strides': [4, 8, 16, 32],
+            'roi_head.mask_roi_extractor.featmap_strides': [4, 8, 16, 32],
+        },
+    ],
+    ids=['another backbone', 'FPN of four levels'],
+)
 def test_a_config_that_inherits_starts_as_sanely(options):
-    assert_sane(first_losses(
-        build(REPO / 'configs/one_shot/one-shot_r18_fpn_lstm2_cncb.py', **options)))
+    assert_sane(
+        first_losses(build(REPO / 'configs/one_shot/one-shot_r18_fpn_lstm2_cncb.py', **options))
+    )
 
 
 def baseline_losses(model):
@@ -107,15 +131,17 @@ def baseline_losses(model):
     batch = train_batch(2, 2, size=SIZE, num_lesions=4)
     inputs, samples = (
         [item for item in batch[key][branch] if item is not None]
-        for key in ('inputs', 'data_samples'))
+        for key in ('inputs', 'data_samples')
+    )
     if branch == 'seg':
         num_classes = model.roi_head.bbox_head.num_classes
         for sample in samples:
             sample.gt_instances.labels %= num_classes
     data = model.data_preprocessor(dict(inputs=inputs, data_samples=samples), True)
     losses = model(**data, mode='loss')
-    return {name: float(sum(loss) if isinstance(loss, list) else loss)
-            for name, loss in losses.items()}
+    return {
+        name: float(sum(loss) if isinstance(loss, list) else loss) for name, loss in losses.items()
+    }
 
 
 @pytest.mark.slow

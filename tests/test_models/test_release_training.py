@@ -1,4 +1,5 @@
 """Losses and gradients are those of the release, if all anchors and all proposals are sampled."""
+
 import json
 from pathlib import Path
 
@@ -15,11 +16,23 @@ from mmcovid.checkpoints.author import convert_author_weights
 from mmcovid.models.data_preprocessors.slice_data_preprocessor import standardize
 
 DATA = Path(__file__).parents[1] / 'data'
-LOSSES = dict(seg_loss_rpn_cls='rpn_cls', seg_loss_rpn_bbox='rpn_bbox', seg_loss_cls='cls',
-              seg_loss_bbox='bbox', seg_loss_mask='mask')
+LOSSES = dict(
+    seg_loss_rpn_cls='rpn_cls',
+    seg_loss_rpn_bbox='rpn_bbox',
+    seg_loss_cls='cls',
+    seg_loss_bbox='bbox',
+    seg_loss_mask='mask',
+)
 # x1, y1, x2, y2 as parts of the side: a lung with two lesions in it, another one with one
-BOXES = torch.tensor([[.08, .2, .45, .85], [.12, .5, .3, .62], [.25, .3, .42, .6],
-                      [.55, .22, .93, .8], [.6, .45, .7, .75]])
+BOXES = torch.tensor(
+    [
+        [0.08, 0.2, 0.45, 0.85],
+        [0.12, 0.5, 0.3, 0.62],
+        [0.25, 0.3, 0.42, 0.6],
+        [0.55, 0.22, 0.93, 0.8],
+        [0.6, 0.45, 0.7, 0.75],
+    ]
+)
 LABELS = torch.tensor([1, 2, 3, 1, 2])
 
 
@@ -34,7 +47,7 @@ def release_weights(seed):
         if name in initial:
             weights[name] = initial[name]['mean'] + initial[name]['std'] * noise
         elif len(shape) > 1:
-            weights[name] = noise * (2 / noise[0].numel())**0.5
+            weights[name] = noise * (2 / noise[0].numel()) ** 0.5
         else:
             weights[name] = 1 + 0.2 * noise if name.endswith(('weight', 'var')) else 0.1 * noise
     # sure enough of some proposals that lesions are found
@@ -49,18 +62,31 @@ def objects(size):
     grid = torch.arange(size) + 0.5
     centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     x, y = ((grid - centre[:, axis, None]) / half[:, axis, None] for axis in (0, 1))
-    return boxes, x[:, None]**2 + y[:, :, None]**2 <= 1
+    return boxes, x[:, None] ** 2 + y[:, :, None] ** 2 <= 1
 
 
 def sample(task, size, **fields):
     shape = (size, size)
     return DetDataSample(
-        metainfo=dict(task=task, img_path='slice.png', img_shape=shape, ori_shape=shape,
-                      pad_shape=shape, batch_input_shape=shape), **fields)
+        metainfo=dict(
+            task=task,
+            img_path='slice.png',
+            img_shape=shape,
+            ori_shape=shape,
+            pad_shape=shape,
+            batch_input_shape=shape,
+        ),
+        **fields,
+    )
 
 
-PARTS = {'backbone.body': 'backbone', 'backbone.fpn': 'neck', 'rpn': 'rpn_head',
-         'roi_heads': 'roi_head', '': 'attention_head'}
+PARTS = {
+    'backbone.body': 'backbone',
+    'backbone.fpn': 'neck',
+    'rpn': 'rpn_head',
+    'roi_heads': 'roi_head',
+    '': 'attention_head',
+}
 
 
 def part_of_ours(name):
@@ -97,8 +123,11 @@ def build(load_config):
 
 def trained_by_release(weights):
     """The weights that the release trains, from now on with gradient."""
-    return {name: weight.requires_grad_() for name, weight in weights.items()
-            if 'running' not in name and 'tracked' not in name and '_s2' not in name}
+    return {
+        name: weight.requires_grad_()
+        for name, weight in weights.items()
+        if 'running' not in name and 'tracked' not in name and '_s2' not in name
+    }
 
 
 def trained_here(model):
@@ -115,21 +144,29 @@ def test_detection(build, size, seed):
     boxes, masks = objects(size)
     model = build(weights)
     instances = InstanceData(
-        bboxes=boxes, labels=LABELS - 1,
-        masks=BitmapMasks(masks.numpy().astype('uint8'), size, size))
+        bboxes=boxes,
+        labels=LABELS - 1,
+        masks=BitmapMasks(masks.numpy().astype('uint8'), size, size),
+    )
     losses = model(
         dict(seg=standardize(image)[None]),
-        dict(seg=[sample('seg', size, gt_instances=instances)]), mode='loss')
+        dict(seg=[sample('seg', size, gt_instances=instances)]),
+        mode='loss',
+    )
     trained = trained_by_release(weights)
     expected = release_model.detection_losses(weights, image, boxes, LABELS, masks)
-    found = {name: sum(losses[key]) if isinstance(losses[key], list) else losses[key]
-             for key, name in LOSSES.items()}
+    found = {
+        name: sum(losses[key]) if isinstance(losses[key], list) else losses[key]
+        for key, name in LOSSES.items()
+    }
     assert {k: v.item() for k, v in found.items()} == pytest.approx(
-        {k: v.item() for k, v in expected.items()}, rel=1e-4)
+        {k: v.item() for k, v in expected.items()}, rel=1e-4
+    )
     norms = gradient_norms(sum(found.values()), trained_here(model), part_of_ours)
     assert set(norms) == {'backbone', 'neck', 'rpn_head', 'roi_head'}
     assert norms == pytest.approx(
-        gradient_norms(sum(expected.values()), trained, part_of_release), rel=1e-3)
+        gradient_norms(sum(expected.values()), trained, part_of_release), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize('size', SIZES)
@@ -139,12 +176,13 @@ def test_classification(build, size, seed):
     model = build(weights)
     losses = model(
         dict(cls=standardize(image)[None]),
-        dict(cls=[sample('cls', size, gt_label=torch.tensor([2]))]), mode='loss')
+        dict(cls=[sample('cls', size, gt_label=torch.tensor([2]))]),
+        mode='loss',
+    )
     trained = trained_by_release(weights)
     expected = release_model.image_loss(weights, image, 2)
     loss = losses['cls_loss_image']
     assert loss.item() == pytest.approx(expected.item(), rel=1e-3)
     norms = gradient_norms(loss, trained_here(model), part_of_ours)
     assert set(norms) == {'backbone', 'neck', 'attention_head'}
-    assert norms == pytest.approx(
-        gradient_norms(expected, trained, part_of_release), rel=1e-2)
+    assert norms == pytest.approx(gradient_norms(expected, trained, part_of_release), rel=1e-2)

@@ -20,7 +20,8 @@ def make_page(tmp_path, monkeypatch):
     def make(text, **context):
         (tmp_path / 'own.html').write_text(
             "{% extends 'base.html' %}{% from 'macros.html' import figure, marked, number, table %}"
-            + text)
+            + text
+        )
         return templating.render('own.html', **context)
 
     return make
@@ -29,8 +30,11 @@ def make_page(tmp_path, monkeypatch):
 def test_a_page_escapes_plain_text_and_loads_nothing(make_page):
     text = make_page(
         "{% set content %}{{ figure(image, caption, 'a > b') }}{% endset %}"
-        "{% set sections = [('Most \"suspicious\" slices', content)] %}",
-        title='<scan> & co', image=picture_uri(np.zeros((4, 4, 3), np.uint8)), caption='<b>1</b>')
+        '{% set sections = [(\'Most "suspicious" slices\', content)] %}',
+        title='<scan> & co',
+        image=picture_uri(np.zeros((4, 4, 3), np.uint8)),
+        caption='<b>1</b>',
+    )
     assert text.startswith('<!DOCTYPE html>')
     assert '<h1>&lt;scan&gt; &amp; co</h1>' in text
     assert '<figcaption>&lt;b&gt;1&lt;/b&gt;</figcaption>' in text and 'alt="a &gt; b"' in text
@@ -47,16 +51,24 @@ def test_a_missing_picture_leaves_a_blank(make_page):
     assert 'no image' in text and '<img' not in text
 
 
-@pytest.mark.parametrize('estimate, signed, shown', [
-    (Estimate(0.5, -0.1, 0.6), False, '<b>0.500</b> <span class="ci">−0.100 to 0.600</span>'),
-    (Estimate(0.5, 0.4, 0.6), True, '<b>+0.500</b> <span class="ci">+0.400 to +0.600</span>'),
-    (Estimate(1, 1, 1), False, '<b>1.000</b> <span class="ci">†</span>'),
-    (Estimate(1, math.nan, math.nan, 0.25), False,
-     '<b>1.000</b> <span class="ci">no interval</span> <span class="ci">SD 0.250</span>'),
-    (Estimate(math.nan, math.nan, math.nan), False, '<span class="dim">undefined</span>')])
+@pytest.mark.parametrize(
+    'estimate, signed, shown',
+    [
+        (Estimate(0.5, -0.1, 0.6), False, '<b>0.500</b> <span class="ci">−0.100 to 0.600</span>'),
+        (Estimate(0.5, 0.4, 0.6), True, '<b>+0.500</b> <span class="ci">+0.400 to +0.600</span>'),
+        (Estimate(1, 1, 1), False, '<b>1.000</b> <span class="ci">†</span>'),
+        (
+            Estimate(1, math.nan, math.nan, 0.25),
+            False,
+            '<b>1.000</b> <span class="ci">no interval</span> <span class="ci">SD 0.250</span>',
+        ),
+        (Estimate(math.nan, math.nan, math.nan), False, '<span class="dim">undefined</span>'),
+    ],
+)
 def test_a_figure_with_its_interval(make_page, estimate, signed, shown):
-    text = make_page("{% set sections = [('A', number(e, signed))] %}", title='', e=estimate,
-                     signed=signed)
+    text = make_page(
+        "{% set sections = [('A', number(e, signed))] %}", title='', e=estimate, signed=signed
+    )
     assert text.split('<h2>A</h2>')[1].startswith(shown)
 
 

@@ -51,7 +51,7 @@ def test_both_tasks_have_a_block():
 
 def test_classes_are_rows_and_undefined_figures_say_so():
     text = format_results(METRICS)
-    text = text[text.index('Classification of slices'):]
+    text = text[text.index('Classification of slices') :]
     assert cells(text, 'class') == ['class', 'sensitivity', 'NPV', 'AUROC']
     assert cells(text, 'normal') == ['normal', '0.9100', '', 'undefined']
     assert cells(text, 'covid19') == ['covid19', '0.9268', '0.9900', '']
@@ -59,7 +59,7 @@ def test_classes_are_rows_and_undefined_figures_say_so():
 
 def test_confusion_matrix_is_named_by_the_classes():
     text = format_results(METRICS)
-    matrix = text[text.index('confusion matrix (rows: truth'):]
+    matrix = text[text.index('confusion matrix (rows: truth') :]
     assert cells(matrix, 'normal') == ['normal', '41', '2']
     assert cells(matrix, 'covid19') == ['covid19', '3', '57']
 
@@ -80,8 +80,11 @@ def test_no_figures():
 
 
 @example({'__': 0.0, '/__': 1.0})
-@given(st.dictionaries(
-    st.text('abc_/', min_size=1), st.floats(allow_nan=False, allow_infinity=False, width=16)))
+@given(
+    st.dictionaries(
+        st.text('abc_/', min_size=1), st.floats(allow_nan=False, allow_infinity=False, width=16)
+    )
+)
 def test_no_figure_is_lost(metrics):
     text = format_results(metrics)
     for value in metrics.values():

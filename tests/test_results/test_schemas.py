@@ -1,4 +1,5 @@
 """The committed JSON schemas, and that what is written keeps to them."""
+
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ REPO = Path(__file__).parents[2]
 def write_schemas(monkeypatch):
     monkeypatch.syspath_prepend(REPO / 'docs')
     import write_schemas
+
     return write_schemas
 
 
@@ -34,12 +36,17 @@ def evaluation(tmp_path_factory):
     held_out = simulate(9, 3, sharpness=3, seed=1)
     for entry in held_out:
         entry.update(img_id=f'val {entry["img_id"]}', patient_id=f'val {entry["patient_id"]}')
-    (folder / 'meta.csv').write_text('patient_id,sex\n' + ''.join(
-        f'p{i},{"fm"[i % 2]}\n' for i in range(9)), encoding='utf-8')
+    (folder / 'meta.csv').write_text(
+        'patient_id,sex\n' + ''.join(f'p{i},{"fm"[i % 2]}\n' for i in range(9)), encoding='utf-8'
+    )
     models = load_models([f'one={test}', f'one={test}', f'other={test}'])
     validation = load_validation(models, [str(write_dump(folder / 'val.pkl', held_out))] * 3)
-    write_report(models, folder / 'out', Settings(
-        rounds=20, metadata=str(folder / 'meta.csv'), subgroups=['sex']), validation)
+    write_report(
+        models,
+        folder / 'out',
+        Settings(rounds=20, metadata=str(folder / 'meta.csv'), subgroups=['sex']),
+        validation,
+    )
     return json.loads((folder / 'out/report.json').read_text(encoding='utf-8'))
 
 

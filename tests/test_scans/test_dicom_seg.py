@@ -14,8 +14,12 @@ from mmcovid.scans.dicom_seg import check_dicom_seg, check_series, write_dicom_s
 
 CLASSES = Classes.of()
 MODEL = ModelInfo('model', config_sha256=None, weights=None, weights_sha256='ab' * 32)
-TURNS = {'straight': [1, 0, 0, 0, 1, 0], 'prone': [-1, 0, 0, 0, -1, 0],
-         'swapped': [0, 1, 0, 1, 0, 0], 'oblique': [.8, .6, 0, -.6, .8, 0]}
+TURNS = {
+    'straight': [1, 0, 0, 0, 1, 0],
+    'prone': [-1, 0, 0, 0, -1, 0],
+    'swapped': [0, 1, 0, 1, 0, 0],
+    'oblique': [0.8, 0.6, 0, -0.6, 0.8, 0],
+}
 
 
 def write(folder, labels, classes=CLASSES):
@@ -27,8 +31,13 @@ def write(folder, labels, classes=CLASSES):
 @pytest.mark.parametrize('turn', TURNS)
 def test_voxels_and_their_place_in_the_patient(tmp_path, turn):
     hd = pytest.importorskip('highdicom')
-    series = write_series(tmp_path / 'series', chest(4, 16), FrameOfReferenceUID='1.2.5',
-                          ImageOrientationPatient=TURNS[turn], Rows=16)
+    series = write_series(
+        tmp_path / 'series',
+        chest(4, 16),
+        FrameOfReferenceUID='1.2.5',
+        ImageOrientationPatient=TURNS[turn],
+        Rows=16,
+    )
     labels = np.random.default_rng(0).integers(0, 4, (4, 16, 16)).astype(np.uint8)
     labels[2] = 0
     volume, path = write(series, labels)
@@ -41,8 +50,9 @@ def test_voxels_and_their_place_in_the_patient(tmp_path, turn):
         expected = np.argwhere(labels > 0 if name == 'lung' else labels == number)[:, ::-1]
         expected = volume.grid.origin + expected * volume.grid.spacing @ volume.grid.direction.T
         assert len(place) == len(expected) > 0
-        assert {tuple(p) for p in place.round(2) + 0.} == {
-            tuple(p) for p in expected.round(2) + 0.}
+        assert {tuple(p) for p in place.round(2) + 0.0} == {
+            tuple(p) for p in expected.round(2) + 0.0
+        }
 
 
 def test_what_it_refers_to_and_what_it_says(tmp_path):
@@ -52,12 +62,17 @@ def test_what_it_refers_to_and_what_it_says(tmp_path):
     seg = dcmread(path)
     assert seg.SOPClassUID.name == 'Segmentation Storage' and seg.PatientID == 'p1'
     assert seg.FrameOfReferenceUID == '1.2.5' and seg.StudyInstanceUID == '1.2.3'
-    referenced = {item.ReferencedSOPInstanceUID
-                  for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+    referenced = {
+        item.ReferencedSOPInstanceUID
+        for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
     assert referenced == {dcmread(file).SOPInstanceUID for file in series.iterdir()}
     types = [segment.SegmentedPropertyTypeCodeSequence[0] for segment in seg.SegmentSequence]
     assert [(each.CodeValue, each.CodingSchemeDesignator) for each in types] == [
-        ('39607008', 'SCT'), ('112120', 'DCM'), ('95436008', 'SCT')]
+        ('39607008', 'SCT'),
+        ('112120', 'DCM'),
+        ('95436008', 'SCT'),
+    ]
     algorithm = seg.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
     assert 'ab' * 32 in algorithm.AlgorithmParameters
 

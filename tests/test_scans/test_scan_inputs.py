@@ -31,10 +31,14 @@ def test_what_is_one_scan(tmp_path):
     scans, failures = find_scans([pictures, f'{series}/', file, volume, pictures / '2.png', volume])
     assert not failures
     assert scans == {
-        'patient.7': Scan(str(pictures), tuple(
-            f'{pictures}/{name}' for name in ('1.PNG', '2.png', '10.png'))),
-        'series': Scan(str(series)), 'one': Scan(str(file)), 'scan': Scan(str(volume)),
-        '2': Scan(f'{pictures}/2.png', (f'{pictures}/2.png',))}
+        'patient.7': Scan(
+            str(pictures), tuple(f'{pictures}/{name}' for name in ('1.PNG', '2.png', '10.png'))
+        ),
+        'series': Scan(str(series)),
+        'one': Scan(str(file)),
+        'scan': Scan(str(volume)),
+        '2': Scan(f'{pictures}/2.png', (f'{pictures}/2.png',)),
+    }
 
 
 def test_folders_of_several_scans(tmp_path):
@@ -62,25 +66,38 @@ def test_inputs_that_are_no_scan_are_named_and_the_others_stay(tmp_path):
     scans, failures = find_scans(items)
     assert list(scans) == ['good']
     assert [failure.input for failure in failures] == [*map(str, items[:4]), str(broken)]
-    for failure, reason in zip(failures, [
-            'no such file', 'sub-folders', '1 pictures beside 1 volumes', 'Give the whole scan',
-            'cannot be read as a DICOM']):
+    for failure, reason in zip(
+        failures,
+        [
+            'no such file',
+            'sub-folders',
+            '1 pictures beside 1 volumes',
+            'Give the whole scan',
+            'cannot be read as a DICOM',
+        ],
+    ):
         assert reason in failure.reason
 
 
 def test_inputs_of_one_name_do_not_collide(tmp_path):
-    items = [write_volume(tmp_path / name) for name in (
-        'a/scan.nii', 'b/scan.nii', 'b/scan.nrrd')]
+    items = [write_volume(tmp_path / name) for name in ('a/scan.nii', 'b/scan.nii', 'b/scan.nrrd')]
     scans, _ = find_scans(items)
-    assert {name: scan.path for name, scan in scans.items()} == dict(zip(
-        ('a__scan.nii', 'b__scan.nii', 'b__scan.nrrd'), map(str, items)))
+    assert {name: scan.path for name, scan in scans.items()} == dict(
+        zip(('a__scan.nii', 'b__scan.nii', 'b__scan.nrrd'), map(str, items))
+    )
 
 
 part = st.text('ab_.', min_size=1, max_size=3).filter(lambda name: set(name) != {'.'})
 
 
-@given(st.lists(st.tuples(st.lists(part, max_size=2), part, st.sampled_from(
-    ['.nii', '.nii.gz', '.nrrd', '.png'])), max_size=6))
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(part, max_size=2), part, st.sampled_from(['.nii', '.nii.gz', '.nrrd', '.png'])
+        ),
+        max_size=6,
+    )
+)
 def test_every_scan_has_a_folder_of_its_own(drawn):
     paths = dict.fromkeys('/'.join([*folders, name + suffix]) for folders, name, suffix in drawn)
     named = _name([Scan(path) for path in paths])

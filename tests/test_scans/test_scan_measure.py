@@ -11,14 +11,22 @@ from mmcovid.scans.measure import measure_scan
 from mmcovid.scans.predict import Prediction, Slice
 
 
-def prediction(scores, hu=None, labels=None, failures=(), spacing=(.5, .8, 5)):
+def prediction(scores, hu=None, labels=None, failures=(), spacing=(0.5, 0.8, 5)):
     """Of len(scores) slices, pictures without ``hu``; a ``'broken'`` one could not be read."""
     number = len(scores)
-    volume = None if hu is None else make_volume(
-        hu, Grid(np.array(spacing), np.array([0, 0, 100.]), np.eye(3)), dict(path='scan'))
+    volume = (
+        None
+        if hu is None
+        else make_volume(
+            hu, Grid(np.array(spacing), np.array([0, 0, 100.0]), np.eye(3)), dict(path='scan')
+        )
+    )
     labels = np.zeros((number, 4, 4), np.uint8) if labels is None else labels
-    slices = [Slice(i, f'{i}.png', labels[i], [], None if s is None else np.array(s, float))
-              for i, s in enumerate(scores) if s != 'broken']
+    slices = [
+        Slice(i, f'{i}.png', labels[i], [], None if s is None else np.array(s, float))
+        for i, s in enumerate(scores)
+        if s != 'broken'
+    ]
     return Prediction(slices, number, volume, (-600, 1500), list(failures))
 
 
@@ -27,11 +35,17 @@ def measure(*args, **kwargs):
     return measure_scan(prediction(*args, **kwargs), classes, Settings(**settings))
 
 
-SCORES = [[.8, .1, .1], [.1, .2, .7], [.1, .3, .6], [.6, .2, .2]]
+SCORES = [[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.1, 0.3, 0.6], [0.6, 0.2, 0.2]]
 
 
-@pytest.mark.parametrize('aggregate, expected', [
-    ('mean', [.4, .2, .4]), ('max', [.8 / 1.8, .3 / 1.8, .7 / 1.8]), ('vote', [.5, 0, .5])])
+@pytest.mark.parametrize(
+    'aggregate, expected',
+    [
+        ('mean', [0.4, 0.2, 0.4]),
+        ('max', [0.8 / 1.8, 0.3 / 1.8, 0.7 / 1.8]),
+        ('vote', [0.5, 0, 0.5]),
+    ],
+)
 def test_class_of_a_scan_by_rule(aggregate, expected):
     found = measure(SCORES, settings=dict(aggregate=aggregate)).classification
     assert list(found.scores.values()) == pytest.approx(expected)
@@ -42,7 +56,7 @@ def test_class_of_a_scan_by_rule(aggregate, expected):
 def test_class_is_read_from_the_slices_that_show_the_lung():
     hu = chest(5, 32)
     hu[[0, 4]] = 40  # no lung
-    scores = [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, .5, .5], [1, 0, 0]]
+    scores = [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 0.5, 0.5], [1, 0, 0]]
     volume = dict(labels=np.zeros((5, 32, 32), np.uint8), spacing=(10, 10, 5))
     volume['labels'][4, :2], volume['labels'][2, 0] = 3, 2
     found = measure(scores, hu=hu, **volume)
@@ -51,7 +65,7 @@ def test_class_is_read_from_the_slices_that_show_the_lung():
     lung = found.classification
     assert (lung.region, lung.first_slice, lung.last_slice) == ('lung', 1, 3)
     assert lung.scores['covid19'] == pytest.approx(2.5 / 3) and lung.class_ == 'covid19'
-    assert every.region == 'all' and every.scores['normal'] == pytest.approx(.4)
+    assert every.region == 'all' and every.scores['normal'] == pytest.approx(0.4)
     assert '67% of the lesion volume is on slices that do not show the lung' in found.notes[0]
     assert [row.in_region for row in found.slices] == [False, True, True, True, False]
     assert set(found.suspicious_slices) <= {1, 2, 3}
@@ -65,14 +79,15 @@ def test_volumes_and_areas():
     labels[0, 0, :4] = 2
     labels[1, :2] = 3
     result = measure(SCORES[:2], hu=chest(2, 8), labels=labels)
-    ml = .5 * .8 * 5 / 1000
+    ml = 0.5 * 0.8 * 5 / 1000
     volumes = result.volumes
     assert {name: entry.voxels for name, entry in volumes.items()} == dict(
-        lung=48, ggo=4, consolidation=16, lesions=20)
+        lung=48, ggo=4, consolidation=16, lesions=20
+    )
     assert volumes['lung'].ml == pytest.approx(48 * ml)  # lesions are parts of it
     assert volumes['ggo'].share_of_lung == pytest.approx(4 / 48)
     first = result.slices[0]
-    assert first.area_mm2 == pytest.approx(dict(lung=32 * .4, ggo=4 * .4, consolidation=0))
+    assert first.area_mm2 == pytest.approx(dict(lung=32 * 0.4, ggo=4 * 0.4, consolidation=0))
     assert [row.z_mm for row in result.slices] == [100, 105]
 
 
@@ -84,12 +99,12 @@ def test_pictures_tell_no_size_and_an_empty_scan_no_share():
 
 
 def test_undecided_below_the_threshold():
-    found = measure(SCORES[1:3], settings=dict(abstain_below=.66))
+    found = measure(SCORES[1:3], settings=dict(abstain_below=0.66))
     assert found.classification.class_ == 'undecided'
     assert found.classification.leading_class == 'covid19'
     assert not found.classification.decided
     assert [row.class_ for row in found.slices] == ['covid19', 'undecided']
-    assert measure(SCORES[1:3], settings=dict(abstain_below=.64)).classification.decided
+    assert measure(SCORES[1:3], settings=dict(abstain_below=0.64)).classification.decided
 
 
 def test_a_broken_slice_is_told_and_the_others_count():
@@ -112,23 +127,27 @@ def test_models_of_one_task_only():
 
 
 def test_suspicious_slices_are_no_neighbours_and_speak_for_the_class():
-    scores = [[.5 - i / 200, .2, .3 + i / 200] for i in range(60)]
+    scores = [[0.5 - i / 200, 0.2, 0.3 + i / 200] for i in range(60)]
     chosen = measure(scores, settings=dict(aggregate='max')).suspicious_slices
     assert len(chosen) == 6 and max(chosen) == 59
     assert np.diff(chosen).min() > 3
-    normal = measure([[.9 - i / 200, .05, .05 + i / 200] for i in range(20)])
+    normal = measure([[0.9 - i / 200, 0.05, 0.05 + i / 200] for i in range(20)])
     assert normal.classification.class_ == 'normal' and 19 in normal.suspicious_slices
 
 
 def test_lung_and_normal_are_told_by_their_roles():
-    classes = Classes.of(('ggo', 'Lunge', 'lung'), ('ill', 'gesund', 'normal'),
-                         roles=dict(Lunge='lung', lung='lesion', gesund='normal', normal='disease'))
+    classes = Classes.of(
+        ('ggo', 'Lunge', 'lung'),
+        ('ill', 'gesund', 'normal'),
+        roles=dict(Lunge='lung', lung='lesion', gesund='normal', normal='disease'),
+    )
     labels = np.zeros((2, 4, 4), np.uint8)
     labels[0, 0], labels[0, 1], labels[1, :2] = 1, 3, 2
-    scores = [[.1, .8, .1], [.05, .9, .05]]
+    scores = [[0.1, 0.8, 0.1], [0.05, 0.9, 0.05]]
     found = measure(scores, labels=labels, classes=classes)
     assert {name: entry.voxels for name, entry in found.volumes.items()} == dict(
-        ggo=4, Lunge=16, lung=4, lesions=8)
+        ggo=4, Lunge=16, lung=4, lesions=8
+    )
     assert found.classification.leading_class == 'gesund'
-    many = measure([[(i + 1) / 100, .9 - i / 100, .05] for i in range(20)], classes=classes)
+    many = measure([[(i + 1) / 100, 0.9 - i / 100, 0.05] for i in range(20)], classes=classes)
     assert 19 in many.suspicious_slices  # of a normal scan, most against it

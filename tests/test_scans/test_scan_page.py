@@ -18,26 +18,53 @@ from mmcovid.results import (
 )
 from mmcovid.scans.page import render_page
 
-CLASSES = Classes.of(('Lunge', 'ggo'), ('normal', 'cp'), palette=[(1, 2, 3), (4, 5, 6)],
-                     display_names=dict(Lunge='Lung <left & right>'), roles=dict(Lunge='lung'))
-SCORES = dict(class_='cp', decided=True, leading_class='cp', score=.75,
-              scores=dict(normal=.25, cp=.75))
+CLASSES = Classes.of(
+    ('Lunge', 'ggo'),
+    ('normal', 'cp'),
+    palette=[(1, 2, 3), (4, 5, 6)],
+    display_names=dict(Lunge='Lung <left & right>'),
+    roles=dict(Lunge='lung'),
+)
+SCORES = dict(
+    class_='cp', decided=True, leading_class='cp', score=0.75, scores=dict(normal=0.25, cp=0.75)
+)
 
 
 def results(**changes):
-    lesions = [MeasuredLesion('ggo', .8, [1., 2., 30., 4.], pixels, None) for pixels in (7, 1200)]
+    lesions = [
+        MeasuredLesion('ggo', 0.8, [1.0, 2.0, 30.0, 4.0], pixels, None) for pixels in (7, 1200)
+    ]
     made = ScanResults(
-        1, complete=True, scan=ScanInfo('<scan>', 'pictures', 2, None, None, None, None),
-        errors=[], notes=[], suspicious_slices=[0], software=dict(mmcovid='1'), created='today',
-        classification=ScanClass(**SCORES, abstain_below=None, aggregate='max', region='lung',
-                                 num_slices=2, first_slice=0, last_slice=1),
-        volumes=dict(Lunge=ClassVolume(12345, None, 1.), ggo=ClassVolume(6, None, .5),
-                     lesions=ClassVolume(6, None, .5)),
+        1,
+        complete=True,
+        scan=ScanInfo('<scan>', 'pictures', 2, None, None, None, None),
+        errors=[],
+        notes=[],
+        suspicious_slices=[0],
+        software=dict(mmcovid='1'),
+        created='today',
+        classification=ScanClass(
+            **SCORES,
+            abstain_below=None,
+            aggregate='max',
+            region='lung',
+            num_slices=2,
+            first_slice=0,
+            last_slice=1,
+        ),
+        volumes=dict(
+            Lunge=ClassVolume(12345, None, 1.0),
+            ggo=ClassVolume(6, None, 0.5),
+            lesions=ClassVolume(6, None, 0.5),
+        ),
         model=ScanModel('m', None, None, None, ('Lunge', 'ggo'), ('normal', 'cp')),
-        settings=ScanSettings(.3, 'max', 'lung', None, 4, 1., 'cpu'),
+        settings=ScanSettings(0.3, 'max', 'lung', None, 4, 1.0, 'cpu'),
         files={'labels/': '0 background'},
-        slices=[ScanSlice(0, 'x/0.png', None, True, **SCORES, lesions=lesions),
-                ScanSlice(1, 'x/1.png', None, False, **SCORES, lesions=[])])
+        slices=[
+            ScanSlice(0, 'x/0.png', None, True, **SCORES, lesions=lesions),
+            ScanSlice(1, 'x/1.png', None, False, **SCORES, lesions=[]),
+        ],
+    )
     return replace(made, **changes)
 
 
@@ -48,22 +75,35 @@ def page(views=None, profile=None, **changes):
 
 def test_texts_are_escaped():
     text = page(notes=['a <b>note</b>'], errors=[Failure('<i>.png', 'not & never')])
-    for part in ('a &lt;b&gt;note', '&lt;i&gt;.png: not &amp; never', '&lt;scan&gt;',
-                 'Lung &lt;left &amp; right&gt;'):
+    for part in (
+        'a &lt;b&gt;note',
+        '&lt;i&gt;.png: not &amp; never',
+        '&lt;scan&gt;',
+        'Lung &lt;left &amp; right&gt;',
+    ):
         assert part in text
     assert '<i>.png' not in text and '<scan>' not in text
 
 
 def test_what_it_tells():
     text = page({0: dict(Slice=np.zeros((8, 8, 3), np.uint8))}, '<svg></svg>')
-    for part in ('Pneumonia (CP)<small>score 0.750</small>', 'width:75.0%',
-                 'Maximum of the scores, divided by their sum, of 2 of 2 slices, those that show '
-                 'the lung: 0 to 1.', '<td>12,345</td><td>–</td>', '<td>6</td><td>50.0%</td>',
-                 'Lesions together', 'The lung includes its lesions. Pictures tell no size',
-                 'Slice 0, 0.png: Pneumonia (CP) 0.750', 'alt="Slice 0: Slice"',
-                 'Slices on grey have no part', 'All of 2 with a score of 0.3 or more',
-                 'background:rgb(4, 5, 6)', '<td>labels/ (0 background)</td>',
-                 'Pictures have no Hounsfield units'):
+    for part in (
+        'Pneumonia (CP)<small>score 0.750</small>',
+        'width:75.0%',
+        'Maximum of the scores, divided by their sum, of 2 of 2 slices, those that show '
+        'the lung: 0 to 1.',
+        '<td>12,345</td><td>–</td>',
+        '<td>6</td><td>50.0%</td>',
+        'Lesions together',
+        'The lung includes its lesions. Pictures tell no size',
+        'Slice 0, 0.png: Pneumonia (CP) 0.750',
+        'alt="Slice 0: Slice"',
+        'Slices on grey have no part',
+        'All of 2 with a score of 0.3 or more',
+        'background:rgb(4, 5, 6)',
+        '<td>labels/ (0 background)</td>',
+        'Pictures have no Hounsfield units',
+    ):
         assert part in text, part
     assert text.index('1,200') < text.index('<td>7</td>')  # the largest lesion first
 
@@ -83,6 +123,6 @@ def test_sections_follow_the_model():
 
 @pytest.mark.parametrize('number, expected', [(15, 'All of 15'), (16, 'The 15 largest of 16')])
 def test_no_more_than_the_largest_lesions(number, expected):
-    lesions = [MeasuredLesion('ggo', .8, [0., 0., 1., 1.], k, k / 2) for k in range(number)]
-    text = page(slices=[ScanSlice(0, 'a', 1., True, **SCORES, lesions=lesions)])
+    lesions = [MeasuredLesion('ggo', 0.8, [0.0, 0.0, 1.0, 1.0], k, k / 2) for k in range(number)]
+    text = page(slices=[ScanSlice(0, 'a', 1.0, True, **SCORES, lesions=lesions)])
     assert expected in text and 'area, mm²' in text

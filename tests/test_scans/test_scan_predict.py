@@ -13,21 +13,22 @@ def test_instances_below_the_threshold_are_left_out(tmp_path):
     labels = np.full((2, 8, 8), 3, np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / 'known.nrrd'))
     series = write_series(tmp_path / 'series', chest(2, 8))
-    scan, = find_scans([series])[0].values()
+    (scan,) = find_scans([series])[0].values()
     model = KnownPredictor(tmp_path / 'known.nrrd')
-    assert len(predict_scan(model, scan, score_thr=.3).slices[0].instances) == 3
-    found = predict_scan(model, scan, score_thr=.75).slices[0]
+    assert len(predict_scan(model, scan, score_thr=0.3).slices[0].instances) == 3
+    found = predict_scan(model, scan, score_thr=0.75).slices[0]
     assert [instance.label for instance in found.instances] == [0, 1]
     assert not found.labels.any()  # it was consolidation, of 0.7
-    model.scores = [[.1, float('nan'), .2]] * 2
+    model.scores = [[0.1, float('nan'), 0.2]] * 2
     with pytest.raises(ValueError, match=r'series#000: its scores are not finite'):
         predict_scan(model, scan)
 
 
 def test_failures_keep_the_others_in_their_places(tmp_path):
-    sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 8, 8), np.uint8)),
-                    str(tmp_path / 'known.nrrd'))
-    scan, = find_scans([write_series(tmp_path / 'series', chest(4, 8))])[0].values()
+    sitk.WriteImage(
+        sitk.GetImageFromArray(np.ones((4, 8, 8), np.uint8)), str(tmp_path / 'known.nrrd')
+    )
+    (scan,) = find_scans([write_series(tmp_path / 'series', chest(4, 8))])[0].values()
     model = KnownPredictor(tmp_path / 'known.nrrd', broken=(0, 2))
     found = predict_scan(model, scan)
     assert [kept.index for kept in found.slices] == [1, 3] and found.number == 4
@@ -39,9 +40,10 @@ def test_failures_keep_the_others_in_their_places(tmp_path):
 
 
 def test_a_predictor_that_leaves_slices_out_is_no_predictor(tmp_path):
-    sitk.WriteImage(sitk.GetImageFromArray(np.ones((3, 8, 8), np.uint8)),
-                    str(tmp_path / 'known.nrrd'))
-    scan, = find_scans([tmp_path / 'known.nrrd'])[0].values()
+    sitk.WriteImage(
+        sitk.GetImageFromArray(np.ones((3, 8, 8), np.uint8)), str(tmp_path / 'known.nrrd')
+    )
+    (scan,) = find_scans([tmp_path / 'known.nrrd'])[0].values()
     model = KnownPredictor(tmp_path / 'known.nrrd')
     model.predict = lambda paths, batch_size: KnownPredictor.predict(model, paths[:2])
     with pytest.raises(ValueError, match='shorter'):

@@ -40,16 +40,22 @@ def scans(tmp_path_factory):
 def run(inputs, out, **settings):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return run_scans(small_inferencer(), inputs, out,
-                         Settings(**dict(dict(score_thr=.05), **settings)), show_progress=False)
+        return run_scans(
+            small_inferencer(),
+            inputs,
+            out,
+            Settings(**dict(dict(score_thr=0.05), **settings)),
+            show_progress=False,
+        )
 
 
 @pytest.fixture(scope='module')
 def done(scans, tmp_path_factory):
     """All three of them, predicted."""
     out = tmp_path_factory.mktemp('done') / 'out'
-    rows = run([scans / name for name in ('volume.nrrd', 'series', 'pictures')], out,
-               abstain_below=.99)
+    rows = run(
+        [scans / name for name in ('volume.nrrd', 'series', 'pictures')], out, abstain_below=0.99
+    )
     return out, rows
 
 
@@ -68,13 +74,19 @@ def test_files_and_results(done):
     out, rows = done
     masks = ['consolidation.nii.gz', 'ggo.nii.gz', 'labels.nii.gz', 'lung.nii.gz']
     rest = ['profile.png', 'profile.svg', 'report.html', 'results.json', 'slices.csv']
-    files = {name: sorted(path.name for path in (out / name).iterdir())
-             for name in ('volume', 'series', 'pictures')}
+    files = {
+        name: sorted(path.name for path in (out / name).iterdir())
+        for name in ('volume', 'series', 'pictures')
+    }
     assert files['volume'] == files['series'] == sorted(masks + rest)
     assert files['pictures'] == sorted(['labels', *rest])
     assert len(list((out / 'pictures' / 'labels').iterdir())) == SLICES
     assert sorted(path.name for path in out.iterdir()) == [
-        'pictures', 'series', 'summary.csv', 'volume']
+        'pictures',
+        'series',
+        'summary.csv',
+        'volume',
+    ]
 
     results = read(out / 'volume')
     assert results['schema_version'] == 1 and results['complete'] and not results['errors']
@@ -83,14 +95,19 @@ def test_files_and_results(done):
     assert results['scan']['spacing_mm'] == [6, 6, 3]
     assert results['scan']['window_hu'] == [-600, 1500]
     assert len(results['slices']) == SLICES
-    scores = np.array([[row['scores'][name] for name in IMAGE_CLASSES]
-                       for row in results['slices'] if row['in_region']])
+    scores = np.array(
+        [
+            [row['scores'][name] for name in IMAGE_CLASSES]
+            for row in results['slices']
+            if row['in_region']
+        ]
+    )
     assert list(results['classification']['scores'].values()) == pytest.approx(scores.mean(0))
     assert results['classification']['class'] == 'undecided'
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(out / 'volume' / 'labels.nii.gz')))
     for k, name in enumerate(('ggo', 'consolidation'), 2):
         assert results['volumes'][name]['voxels'] == (labels == k).sum()
-        assert results['volumes'][name]['ml'] == pytest.approx((labels == k).sum() * .108)
+        assert results['volumes'][name]['ml'] == pytest.approx((labels == k).sum() * 0.108)
     assert results['volumes']['lung']['voxels'] == (labels > 0).sum() > 0
     lesions = [lesion for row in results['slices'] for lesion in row['lesions']]
     assert lesions and all(lesion['area_mm2'] == lesion['pixels'] * 36 for lesion in lesions)
@@ -105,7 +122,10 @@ def test_one_scan_in_three_formats(done):
             assert row['scores'] == pytest.approx(expected['scores'], abs=1e-5)
             assert row['pixels'] == expected['pixels']
     assert [each['scan']['kind'] for each in (volume, series, pictures)] == [
-        'volume', 'dicom', 'pictures']
+        'volume',
+        'dicom',
+        'pictures',
+    ]
     assert pictures['volumes']['lung']['ml'] is None
     assert pictures['slices'][0]['lesions'][0]['area_mm2'] is None
     assert [row['status'] for row in rows] == ['ok'] * 3
@@ -134,8 +154,11 @@ def test_page_needs_nothing_else(done, name):
     assert not re.search(r'url\(|@import', text)
     assert 'Research use only' in text and 'no medical device' in text
     assert 'Undecided' in text and 'below 0.99' in text
-    assert text.count('class-irrelevant branch</figcaption>') == len(
-        read(done[0] / name)['suspicious_slices']) > 0
+    assert (
+        text.count('class-irrelevant branch</figcaption>')
+        == len(read(done[0] / name)['suspicious_slices'])
+        > 0
+    )
 
 
 def test_page_opens_in_a_browser(done, tmp_path):
@@ -144,11 +167,25 @@ def test_page_opens_in_a_browser(done, tmp_path):
         pytest.skip('no Chromium to open the page in')
     shot = tmp_path / 'page.png'
     result = subprocess.run(
-        [browser, '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
-         '--disable-background-networking', '--disable-component-update', '--disable-sync',
-         '--hide-scrollbars', f'--user-data-dir={tmp_path / "profile"}', '--window-size=420,900',
-         f'--screenshot={shot}', (done[0] / 'volume' / 'report.html').as_uri()],
-        capture_output=True, text=True, timeout=60)
+        [
+            browser,
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--no-first-run',
+            '--disable-background-networking',
+            '--disable-component-update',
+            '--disable-sync',
+            '--hide-scrollbars',
+            f'--user-data-dir={tmp_path / "profile"}',
+            '--window-size=420,900',
+            f'--screenshot={shot}',
+            (done[0] / 'volume' / 'report.html').as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert shot.is_file(), result.stderr
     picture = cv2.imread(str(shot))
     assert picture.shape[:2] == (900, 420) and picture.std() > 20  # not a blank page
@@ -157,8 +194,12 @@ def test_page_opens_in_a_browser(done, tmp_path):
 def test_failures_leave_nothing_and_the_others_go_on(scans, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     (tmp_path / 'broken.nrrd').write_bytes(b'no volume')
-    inputs = [tmp_path / 'absent', tmp_path / 'broken.nrrd', scans / 'volume.nrrd',
-              scans / 'pictures']
+    inputs = [
+        tmp_path / 'absent',
+        tmp_path / 'broken.nrrd',
+        scans / 'volume.nrrd',
+        scans / 'pictures',
+    ]
     write = run_module.write_slice_table
 
     def fail_once(path, rows):
@@ -172,7 +213,8 @@ def test_failures_leave_nothing_and_the_others_go_on(scans, tmp_path, monkeypatc
     assert rows[2]['reason'] == 'RuntimeError: disk on fire'
     assert sorted(path.name for path in out.iterdir()) == ['pictures', 'summary.csv']
     assert {row['scan'] or 'absent': row['status'] for row in summary(out)} == dict(
-        absent='failed', broken='failed', volume='failed', pictures='ok')
+        absent='failed', broken='failed', volume='failed', pictures='ok'
+    )
     # what is there is neither overwritten nor forgotten; what failed is tried again
     before = (out / 'pictures' / 'results.json').read_bytes()
     rows = run(inputs[2:], out)
@@ -185,13 +227,13 @@ def test_failures_leave_nothing_and_the_others_go_on(scans, tmp_path, monkeypatc
 def test_overwrite_keeps_the_old_until_the_new_is_whole(scans, tmp_path, monkeypatch):
     out, picture = tmp_path / 'out', scans / 'pictures' / '0.png'
     run([picture], out)
-    assert read(out / '0')['settings']['score_thr'] == .05
+    assert read(out / '0')['settings']['score_thr'] == 0.05
     with monkeypatch.context() as broken:
         broken.setattr(run_module, 'render_page', None)
-        assert run([picture], out, overwrite=True, score_thr=.9)[0]['status'] == 'failed'
-    assert read(out / '0')['settings']['score_thr'] == .05
-    assert run([picture], out, overwrite=True, score_thr=.9)[0]['status'] == 'ok'
-    assert read(out / '0')['settings']['score_thr'] == .9
+        assert run([picture], out, overwrite=True, score_thr=0.9)[0]['status'] == 'failed'
+    assert read(out / '0')['settings']['score_thr'] == 0.05
+    assert run([picture], out, overwrite=True, score_thr=0.9)[0]['status'] == 'ok'
+    assert read(out / '0')['settings']['score_thr'] == 0.9
     assert sorted(path.name for path in out.iterdir()) == ['0', 'summary.csv']
     assert 'profile.svg' not in {path.name for path in (out / '0').iterdir()}  # one slice only
 
@@ -200,7 +242,7 @@ def test_a_scan_with_a_broken_picture_is_incomplete(scans, tmp_path):
     folder = tmp_path / 'patient'
     shutil.copytree(scans / 'pictures', folder)
     (folder / '3.png').write_bytes(b'no picture')
-    row, = run([folder], tmp_path / 'out')
+    (row,) = run([folder], tmp_path / 'out')
     assert row['status'] == 'incomplete' and '3.png' in row['reason']
     results = read(tmp_path / 'out' / 'patient')
     assert not results['complete'] and results['scan']['num_slices'] == SLICES
@@ -209,7 +251,7 @@ def test_a_scan_with_a_broken_picture_is_incomplete(scans, tmp_path):
     assert '3.png' in (tmp_path / 'out' / 'patient' / 'report.html').read_text()
     for path in folder.iterdir():
         path.write_bytes(b'')
-    row, = run([folder], tmp_path / 'all')
+    (row,) = run([folder], tmp_path / 'all')
     assert row['status'] == 'failed' and 'and 4 more' in row['reason']
 
 

@@ -39,8 +39,9 @@ def test_sums_are_those_of_the_repeated_samples(clusters, rounds, seed):
 
 def mean(values, resamples):
     """Mean of one value per patient, for each row of the weights."""
-    sums = weighted_sums(np.column_stack([values, np.ones(len(values))]), np.arange(len(values)),
-                         resamples.weights)
+    sums = weighted_sums(
+        np.column_stack([values, np.ones(len(values))]), np.arange(len(values)), resamples.weights
+    )
     return sums[:, 0] / sums[:, 1]
 
 
@@ -67,7 +68,7 @@ def test_degrees_of_freedom_tell_how_many_clusters_make_up_the_error():
     assert degrees_of_freedom(five) == pytest.approx(10, abs=0.2)
     normal = np.random.default_rng(0).normal(size=1000)
     assert degrees_of_freedom(normal) == pytest.approx(1000, rel=0.2)
-    assert degrees_of_freedom(np.resize([-1., 1], 10)) == 9
+    assert degrees_of_freedom(np.resize([-1.0, 1], 10)) == 9
     assert degrees_of_freedom(np.ones(10)) == 9
 
 
@@ -116,8 +117,7 @@ def test_bounds_of_proportions(right, seed):
     for bound in (found.low, found.high):  # Wilson's interval solves this, if less is more
         assert abs(bound - found.value) <= z * np.sqrt(bound * (1 - bound) / number) + 1e-9
     other = resamples.estimate(1 - values, patients=number)
-    assert (1 - other.high, 1 - other.low) == pytest.approx(
-        (found.low, found.high), abs=1e-9)
+    assert (1 - other.high, 1 - other.low) == pytest.approx((found.low, found.high), abs=1e-9)
 
 
 def test_figures_that_resamples_do_not_define():

@@ -15,7 +15,6 @@ from mmcovid.statistics.classification import Cases, calibration_figures
 
 
 class Head(BaseImageHead):
-
     def forward(self, feats):
         return nn.Identity()(feats)
 
@@ -37,7 +36,7 @@ def test_scores_are_those_of_the_heads():
         assert [int(r['label']) for r in results] == logits.argmax(1).tolist()
         assert torch.equal(torch.stack([r['logits'] for r in results]), logits)
     with pytest.raises(ValueError, match='temperature must be greater than 0'):
-        Head(temperature=0.)
+        Head(temperature=0.0)
 
 
 def test_temperature_is_found_and_calibrates():
@@ -49,15 +48,20 @@ def test_temperature_is_found_and_calibrates():
     weights = resample_clusters(1, 1, 0)
     ece = []
     for scores in (image_scores(3 * logits), image_scores(3 * logits, fit.temperature)):
-        cases = Cases(np.arange(len(truth)), truth, scores.argmax(1), scores,
-                      np.zeros(len(truth), int))
+        cases = Cases(
+            np.arange(len(truth)), truth, scores.argmax(1), scores, np.zeros(len(truth), int)
+        )
         ece.append(calibration_figures(cases, weights)['ece'][0])
     assert ece[0] > 0.08 and ece[1] < 0.02
 
 
-@pytest.mark.parametrize('truth, why', [
-    (np.arange(3), 'hardly a slice is classified wrongly'),
-    ((np.arange(3) + 1) % 3, 'the classes are no better than chance')])
+@pytest.mark.parametrize(
+    'truth, why',
+    [
+        (np.arange(3), 'hardly a slice is classified wrongly'),
+        ((np.arange(3) + 1) % 3, 'the classes are no better than chance'),
+    ],
+)
 def test_slices_that_fit_no_temperature_leave_it_at_1(truth, why):
     fit = fit_temperature(10 * np.eye(3) - 5, truth)
     assert fit.temperature == 1 and fit.nll_after == fit.nll_before
@@ -70,15 +74,14 @@ def test_reliability_of_calibrated_scores_is_the_diagonal():
     bins = reliability(Cases(truth, truth, scores.argmax(1), scores, truth))
     full = np.array(bins.count) > 300
     assert full.sum() >= 8 and sum(bins.count) == 60_000
-    assert np.array(bins.confidence)[full] == pytest.approx(
-        np.array(bins.accuracy)[full], abs=0.06)
+    assert np.array(bins.confidence)[full] == pytest.approx(np.array(bins.accuracy)[full], abs=0.06)
 
 
 def test_coverage_curve():
-    scores = np.array([[.9, .1], [.8, .2], [.8, .2], [.4, .6], [.55, .45]])
+    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.4, 0.6], [0.55, 0.45]])
     cases = Cases(np.arange(5), np.array([0, 0, 1, 1, 1]), scores.argmax(1), scores, np.arange(5))
     curve = coverage_curve(cases)
-    assert curve.threshold.tolist() == [.9, .8, .6, .55]  # equal ones are decided together
-    assert curve.coverage.tolist() == [.2, .6, .8, 1]
+    assert curve.threshold.tolist() == [0.9, 0.8, 0.6, 0.55]  # equal ones are decided together
+    assert curve.coverage.tolist() == [0.2, 0.6, 0.8, 1]
     assert curve.accuracy.tolist() == pytest.approx([1, 2 / 3, 3 / 4, 3 / 5])
-    assert curve.threshold_at(1.0) == .55 and curve.threshold_at(0.5) == .8
+    assert curve.threshold_at(1.0) == 0.55 and curve.threshold_at(0.5) == 0.8

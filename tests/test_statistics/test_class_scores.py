@@ -19,11 +19,11 @@ def test_aggregates_are_class_scores():
 
 
 def test_the_threshold_itself_decides():
-    scores = np.array([[.5, .3, .2], [.2, .1, .7]])
-    assert is_decided(scores, .5).tolist() == [True, True]
-    assert is_decided(scores, .6).tolist() == [False, True]
+    scores = np.array([[0.5, 0.3, 0.2], [0.2, 0.1, 0.7]])
+    assert is_decided(scores, 0.5).tolist() == [True, True]
+    assert is_decided(scores, 0.6).tolist() == [False, True]
     assert is_decided(scores, None).tolist() == [True, True]
-    assert bool(is_decided(scores[1], .6)) and not is_decided(scores[0], .6)
+    assert bool(is_decided(scores[1], 0.6)) and not is_decided(scores[0], 0.6)
     for threshold in (0, -1, 1.01, float('nan')):
         with pytest.raises(ValueError, match='abstain below'):
             check_abstain_below(threshold)
@@ -35,7 +35,7 @@ def test_temperature_is_a_number_or_the_only_one_of_a_file(tmp_path):
     path = tmp_path / 'temperature.json'
     path.write_text(json.dumps(dict(lstm2=[dict(temperature=1.4, file='val.pkl')])))
     assert read_temperature(path) == read_temperature('1.4') == read_temperature(1.4) == 1.4
-    path.write_text(json.dumps(dict(lstm2=[dict(temperature=1., note='no temperature fits')])))
+    path.write_text(json.dumps(dict(lstm2=[dict(temperature=1.0, note='no temperature fits')])))
     with pytest.warns(UserWarning, match='temperature.json: no temperature fits'):
         assert read_temperature(path) == 1
     path.write_text(json.dumps(dict(lstm2=[dict(temperature=1.4)], attn=[dict(temperature=5.9)])))

@@ -17,7 +17,7 @@ def box_masks(boxes):
     """Masks of boxes (x, y, width, height) in a small slice, (n, SIZE, SIZE)."""
     masks = np.zeros((len(boxes), SIZE, SIZE), bool)
     for mask, (x, y, width, height) in zip(masks, boxes):
-        mask[y:y + height, x:x + width] = True
+        mask[y : y + height, x : x + width] = True
     return masks
 
 
@@ -25,12 +25,18 @@ def box_masks(boxes):
 def slices(draw, min_size=0):
     """Arguments of one slice; scores differ, masks may overlap, be equal or be empty."""
     box = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(1, 6))
-    truth, found = (draw(st.lists(st.tuples(box, st.integers(0, 1)), min_size=min_size, max_size=6))
-                    for _ in range(2))
+    truth, found = (
+        draw(st.lists(st.tuples(box, st.integers(0, 1)), min_size=min_size, max_size=6))
+        for _ in range(2)
+    )
     scores = draw(st.permutations(np.linspace(0, 1, len(found)).tolist()))
-    return [box_masks([box for box, _ in truth]), np.array([k for _, k in truth], int),
-            box_masks([box for box, _ in found]), np.array([k for _, k in found], int),
-            np.array(scores, float)]
+    return [
+        box_masks([box for box, _ in truth]),
+        np.array([k for _, k in truth], int),
+        box_masks([box for box, _ in found]),
+        np.array([k for _, k in found], int),
+        np.array(scores, float),
+    ]
 
 
 def overlap(one, other):
@@ -128,8 +134,9 @@ def test_objects_that_are_all_there(labels, missed, made_up):
 
 def test_several_objects_may_take_the_same_prediction():
     one, part = (0, 0, 10, 10), (0, 0, 10, 9)
-    assert per_image_ap(box_masks([one, part]), [1, 1], box_masks([one]), [1], [0.9],
-                        [0.5]) == pytest.approx([0.5])
+    assert per_image_ap(
+        box_masks([one, part]), [1, 1], box_masks([one]), [1], [0.9], [0.5]
+    ) == pytest.approx([0.5])
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
@@ -148,16 +155,20 @@ def test_probabilities_are_cut_at_a_half():
     assert (per_image_ap(masks.astype(np.uint8), [0], masks, [0], [0.3]) == 1).all()
 
 
-@pytest.mark.parametrize(('position', 'value', 'message'), [
-    (0, np.zeros((SIZE, SIZE)), r'gt_masks must have the shape \(G, H, W\)'),
-    (2, np.zeros((1, 1, SIZE, SIZE)), r'pred_masks must have the shape \(P, H, W\)'),
-    (1, [0, 1], r'gt_labels must have the shape \(1,\)'),
-    (3, [[1]], r'pred_labels must have the shape \(1,\)'),
-    (4, [], r'pred_scores must have the shape \(1,\)'),
-    (4, [np.nan], 'not finite'),
-    (2, np.ones((1, SIZE, 2 * SIZE)), 'different sizes'),
-    (5, 0.5, 'iou_thrs must be a list'),
-    (5, [50, 75], r'iou_thrs must be a list of numbers in 0\.\.1')])
+@pytest.mark.parametrize(
+    ('position', 'value', 'message'),
+    [
+        (0, np.zeros((SIZE, SIZE)), r'gt_masks must have the shape \(G, H, W\)'),
+        (2, np.zeros((1, 1, SIZE, SIZE)), r'pred_masks must have the shape \(P, H, W\)'),
+        (1, [0, 1], r'gt_labels must have the shape \(1,\)'),
+        (3, [[1]], r'pred_labels must have the shape \(1,\)'),
+        (4, [], r'pred_scores must have the shape \(1,\)'),
+        (4, [np.nan], 'not finite'),
+        (2, np.ones((1, SIZE, 2 * SIZE)), 'different sizes'),
+        (5, 0.5, 'iou_thrs must be a list'),
+        (5, [50, 75], r'iou_thrs must be a list of numbers in 0\.\.1'),
+    ],
+)
 def test_arguments_that_do_not_fit(position, value, message):
     masks = box_masks([(1, 1, 6, 6)])
     arguments = [masks, [0], masks, [0], [0.5], None]

@@ -18,7 +18,7 @@ def test_models_have_the_accuracy_that_is_asked_for(model):
 def test_percentiles_are_corrected_for_bias():
     draws = np.random.default_rng(0).normal(size=100_000)
     # their median is half a standard deviation too high
-    found = interval_coverage.percentile_interval(np.concatenate([[0.], draws + 0.5]))
+    found = interval_coverage.percentile_interval(np.concatenate([[0.0], draws + 0.5]))
     assert found == pytest.approx((-0.5 - norm.ppf(0.975), -0.5 + norm.ppf(0.975)), abs=0.05)
     assert np.isnan(interval_coverage.percentile_interval(np.ones(9))).all()
 
@@ -31,7 +31,8 @@ def test_few_patients_in_error():
     """Percentiles miss the truth often, the intervals of the report do not."""
     # 200 sets tell a share to 1.6 %, hence two standard errors below 93 %
     found = interval_coverage.simulate(
-        interval_coverage.draw_normal, 30, 4, 0.95, sets=200, rounds=200)
+        interval_coverage.draw_normal, 30, 4, 0.95, sets=200, rounds=200
+    )
     sensitivity = found['covid19_sensitivity']
     assert share_that_holds(sensitivity, 1, 2) < 0.85
     for key, bounds in found.items():
@@ -45,7 +46,8 @@ def test_few_patients_in_error():
 def test_coverage_on_clustered_slices(model, patients, slices, accuracy):
     # 150 sets tell a share to 2 %, hence two and a half standard errors below 93 %
     found = interval_coverage.simulate(
-        interval_coverage.MODELS[model], patients, slices, accuracy, sets=150, rounds=200)
+        interval_coverage.MODELS[model], patients, slices, accuracy, sets=150, rounds=200
+    )
     for key, bounds in found.items():
         assert share_that_holds(bounds, 3, 4) > 0.88, key
 

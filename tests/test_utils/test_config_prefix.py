@@ -1,4 +1,5 @@
 """A config outside the repository inherits one of ours."""
+
 import subprocess
 import sys
 
@@ -34,9 +35,15 @@ def test_a_process_that_did_not_import_mmcovid(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(f"_base_ = __import__('mmcovid').config_path('{NAME}')\n")
     done = subprocess.run(
-        [sys.executable, '-c', 'from mmengine.config import Config\n'
-         "print(Config.fromfile('mine.py').model.type)"],
-        cwd=tmp_path, capture_output=True, text=True)
+        [
+            sys.executable,
+            '-c',
+            "from mmengine.config import Config\nprint(Config.fromfile('mine.py').model.type)",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == 'mmcovid.OneShotRCNN', done.stderr
 
 

@@ -14,8 +14,12 @@ def without_operators(tmp_path):
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get('PYTHONPATH')]))
 
     def run(*args):
-        return subprocess.run([sys.executable, *args], capture_output=True, text=True,
-                              env={**os.environ, 'PYTHONPATH': path})
+        return subprocess.run(
+            [sys.executable, *args],
+            capture_output=True,
+            text=True,
+            env={**os.environ, 'PYTHONPATH': path},
+        )
 
     return run
 
@@ -46,6 +50,7 @@ def test_doctor_runs_without_operators(without_operators):
 
 def test_wrong_results_are_noticed(monkeypatch):
     import mmcv.ops
+
     stock = mmcv.ops.roi_align
     monkeypatch.setattr(mmcv.ops, 'roi_align', lambda *args: stock(*args) + 1)
     finding = doctor.run_operators('cpu')
@@ -55,6 +60,7 @@ def test_wrong_results_are_noticed(monkeypatch):
 
 def test_untested_versions_are_told(monkeypatch):
     import mmdet
+
     assert doctor.examine_versions() == []
     monkeypatch.setattr(mmdet, '__version__', '3.2.0')
     (finding,) = doctor.examine_versions()
@@ -63,8 +69,7 @@ def test_untested_versions_are_told(monkeypatch):
 
 def test_libgl_remedy(monkeypatch):
     problem = doctor.check_import('a_module_that_is_not_there')
-    monkeypatch.setattr(
-        doctor, 'check_import', lambda module: problem if module == 'cv2' else None)
+    monkeypatch.setattr(doctor, 'check_import', lambda module: problem if module == 'cv2' else None)
     monkeypatch.setattr(doctor, 'find_problems', list)
     (finding,) = doctor.examine_imports()
     assert finding.status == 'FAIL'
@@ -73,7 +78,8 @@ def test_libgl_remedy(monkeypatch):
 
 def test_torchvision_of_another_pytorch_is_a_warning(tmp_path, monkeypatch):
     (tmp_path / 'torchvision.py').write_text(
-        "raise RuntimeError('operator torchvision::nms does not exist')\n")
+        "raise RuntimeError('operator torchvision::nms does not exist')\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, 'torchvision', raising=False)
     (finding,) = doctor.examine_torchvision()

@@ -23,9 +23,11 @@ def test_hash_of_a_config_is_of_what_it_says_not_of_the_run():
 
 
 def test_hash_of_a_config_is_the_same_in_another_process():
-    code = ('import mmcovid; from mmengine.config import Config; '
-            'from mmcovid.utils.provenance import config_hash; '
-            f'print(config_hash(Config.fromfile({config_path(CONFIG)!r})))')
+    code = (
+        'import mmcovid; from mmengine.config import Config; '
+        'from mmcovid.utils.provenance import config_hash; '
+        f'print(config_hash(Config.fromfile({config_path(CONFIG)!r})))'
+    )
     other = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == config_hash(Config.fromfile(config_path(CONFIG)))
 

@@ -22,7 +22,8 @@ from mmcovid.visualization import OneShotVisualizer
 META = dict(
     classes=('lung', 'ggo', 'consolidation'),
     palette=[(86, 180, 233), (255, 176, 0), (230, 50, 150)],
-    image_classes=('normal', 'cp', 'covid19'))
+    image_classes=('normal', 'cp', 'covid19'),
+)
 CAPTION = round(1.9 * 14)  # height of the strip above a slice of 512 pixels
 HEIGHT, WIDTH = 512, 512
 
@@ -60,27 +61,30 @@ def box_instances(boxes, labels, scores=None, size=(HEIGHT, WIDTH)):
 def prediction(**metainfo):
     sample = DetDataSample(metainfo=metainfo)
     sample.pred_instances = box_instances(
-        [(50, 50, 250, 450), (100, 100, 200, 200), (300, 300, 400, 400)], [0, 1, 2], [.9, .8, .2])
+        [(50, 50, 250, 450), (100, 100, 200, 200), (300, 300, 400, 400)], [0, 1, 2], [0.9, 0.8, 0.2]
+    )
     sample.pred_label = torch.tensor([2])
-    sample.pred_score = torch.tensor([.1, .2, .7])
+    sample.pred_score = torch.tensor([0.1, 0.2, 0.7])
     return sample
 
 
 def rois(num=4, branches=2):
-    boxes = torch.tensor([[10., 10, 60, 60], [100, 100, 200, 220], [100, 100, 200, 220],
-                          [300, 20, 400, 90]])[:num]
-    weights = torch.tensor([[.1, .6], [.2, .2], [.3, .2], [.4, .2]])[:num]
+    boxes = torch.tensor(
+        [[10.0, 10, 60, 60], [100, 100, 200, 220], [100, 100, 200, 220], [300, 20, 400, 90]]
+    )[:num]
+    weights = torch.tensor([[0.1, 0.6], [0.2, 0.2], [0.3, 0.2], [0.4, 0.2]])[:num]
     return InstanceData(bboxes=boxes, attention=weights if branches == 2 else weights[:, 0])
 
 
 def test_lungs_are_outlined_and_lesions_tinted(visualizer, image):
     picture = visualizer.draw('x', image, prediction())
-    ct = picture[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    ct = picture[CAPTION : CAPTION + HEIGHT, :WIDTH]
     assert is_color(ct[300, 50], META['palette'][0])  # outline of the lung
     assert (ct[300, 150] == 40).all()  # lung inside
     assert is_color(ct[100, 150], META['palette'][1])  # outline of the lesion
     np.testing.assert_allclose(  # its tint
-        ct[150, 150], 40 * .65 + .35 * np.array(META['palette'][1]), atol=1)
+        ct[150, 150], 40 * 0.65 + 0.35 * np.array(META['palette'][1]), atol=1
+    )
     assert (ct[350, 350] == 40).all()  # score under the threshold
     shown = visualizer.draw('x', image, prediction(), score_thr=0.1)
     assert (shown[CAPTION + 350, 350] != 40).any()
@@ -89,24 +93,25 @@ def test_lungs_are_outlined_and_lesions_tinted(visualizer, image):
 def test_lung_is_told_by_its_role(visualizer, image):
     labels = torch.tensor([1, 0, 0])  # the classes the other way round
     sample = prediction()
-    expected = visualizer.draw('x', image, sample)[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    expected = visualizer.draw('x', image, sample)[CAPTION : CAPTION + HEIGHT, :WIDTH]
     visualizer.dataset_meta = dict(
-        META, classes=('ggo', 'Lunge'), palette=META['palette'][1::-1], roles=dict(Lunge='lung'))
+        META, classes=('ggo', 'Lunge'), palette=META['palette'][1::-1], roles=dict(Lunge='lung')
+    )
     sample.pred_instances.labels = labels
-    ct = visualizer.draw('x', image, sample)[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    ct = visualizer.draw('x', image, sample)[CAPTION : CAPTION + HEIGHT, :WIDTH]
     assert np.array_equal(ct, expected)
-    visualizer.outline_only = ('ggo', )
-    ct = visualizer.draw('x', image, sample)[CAPTION:CAPTION + HEIGHT, :WIDTH]
+    visualizer.outline_only = ('ggo',)
+    ct = visualizer.draw('x', image, sample)[CAPTION : CAPTION + HEIGHT, :WIDTH]
     assert (ct[300, 150] != 40).any()  # lung inside
     assert np.array_equal(ct[150, 150], ct[300, 150])  # lesion inside, as the lung around it
 
 
 def test_no_text_covers_the_slice(visualizer, image):
     sample = DetDataSample()
-    sample.pred_label, sample.pred_score = torch.tensor([1]), torch.tensor([.1, .7, .2])
+    sample.pred_label, sample.pred_score = torch.tensor([1]), torch.tensor([0.1, 0.7, 0.2])
     picture = visualizer.draw('a name that is much too long for the panel' * 3, image, sample)
     assert picture.shape[1] > WIDTH
-    assert (picture[CAPTION:CAPTION + HEIGHT, :WIDTH] == 40).all()
+    assert (picture[CAPTION : CAPTION + HEIGHT, :WIDTH] == 40).all()
     assert len(np.unique(picture[:, WIDTH:])) > 50  # the text is in the panel
 
 
@@ -115,7 +120,8 @@ def test_ground_truth_beside_the_prediction(visualizer, image):
     without = visualizer.draw('x', image, sample)
     sample.gt_instances = box_instances([(10, 10, 40, 40)], [2])
     sample.gt_instances.masks = BitmapMasks(
-        sample.gt_instances.masks.numpy().astype(np.uint8), HEIGHT, WIDTH)
+        sample.gt_instances.masks.numpy().astype(np.uint8), HEIGHT, WIDTH
+    )
     both = visualizer.draw('x', image, sample)
     assert both.shape[1] > without.shape[1] + WIDTH
     assert (both[CAPTION + 25, 25] != 40).any()
@@ -148,8 +154,10 @@ def test_true_class_is_marked_right_or_wrong(visualizer, image):
         if truth is not None:
             sample.gt_label = torch.tensor([truth])
         pictures.append(visualizer.draw('x', image, sample)[:, WIDTH:])
-    green, orange = ([int((picture.astype(int) @ weights > 60).sum()) for picture in pictures]
-                     for weights in ([-1, 1, 0], [1, 0, -1]))
+    green, orange = (
+        [int((picture.astype(int) @ weights > 60).sum()) for picture in pictures]
+        for weights in ([-1, 1, 0], [1, 0, -1])
+    )
     assert green[1] > green[0]
     assert orange[2] > orange[1]
 
@@ -164,7 +172,7 @@ def test_each_branch_of_attention_has_its_own_slice(visualizer, image, branches)
     picture = visualizer.draw('x', image, sample)
     column = WIDTH + 7
     assert picture.shape[1] == without.shape[1] + branches * column
-    slices = [picture[CAPTION:, i * column:][:HEIGHT, :WIDTH] for i in range(1, branches + 1)]
+    slices = [picture[CAPTION:, i * column :][:HEIGHT, :WIDTH] for i in range(1, branches + 1)]
     lightest, heaviest = weight_colors([0, 1])
     assert is_color(slices[0][59, 40], lightest)
     assert is_color(slices[0][219, 150], heaviest)  # 0.2 + 0.3 of a repeated RoI
@@ -174,18 +182,20 @@ def test_each_branch_of_attention_has_its_own_slice(visualizer, image, branches)
     assert visualizer.draw('x', image, sample, draw_pred=False).shape == without.shape
 
 
-@pytest.mark.parametrize('sample', [
-    None, DetDataSample(), DetDataSample(metainfo=dict(img_path='a/b.png', patient_id='7'))])
+@pytest.mark.parametrize(
+    'sample',
+    [None, DetDataSample(), DetDataSample(metainfo=dict(img_path='a/b.png', patient_id='7'))],
+)
 def test_samples_with_nothing_to_draw(visualizer, image, sample):
     visualizer.add_datasample('x', image, sample)
-    assert (visualizer.get_image()[CAPTION:CAPTION + HEIGHT, :WIDTH] == 40).all()
+    assert (visualizer.get_image()[CAPTION : CAPTION + HEIGHT, :WIDTH] == 40).all()
 
 
 def test_no_lesion_found_boxes_only_and_unknown_classes(visualizer, image):
     sample = DetDataSample()
     sample.pred_instances = box_instances([], [], [])
     assert visualizer.draw('x', image, sample).ndim == 3
-    sample.pred_instances = box_instances([(20, 20, 60, 60)], [4], [.9])
+    sample.pred_instances = box_instances([(20, 20, 60, 60)], [4], [0.9])
     assert (visualizer.draw('x', image, sample)[CAPTION + 40, 40] != 40).any()
     del sample.pred_instances.masks
     picture = visualizer.draw('x', image, sample)
@@ -194,12 +204,14 @@ def test_no_lesion_found_boxes_only_and_unknown_classes(visualizer, image):
     assert visualizer.draw('x', image, sample).ndim == 3
 
 
-@pytest.mark.parametrize('shape, dtype', [
-    ((64, 48), np.uint8), ((60, 90, 3), np.uint16), ((40, 700), np.int16), ((20, 20, 1), float)])
+@pytest.mark.parametrize(
+    'shape, dtype',
+    [((64, 48), np.uint8), ((60, 90, 3), np.uint16), ((40, 700), np.int16), ((20, 20, 1), float)],
+)
 def test_small_slices_are_enlarged(visualizer, shape, dtype):
     small = (np.arange(np.prod(shape)).reshape(shape) % 200).astype(dtype)
     sample = DetDataSample()
-    sample.pred_instances = box_instances([(5, 5, 15, 15)], [1], [.9], size=shape[:2])
+    sample.pred_instances = box_instances([(5, 5, 15, 15)], [1], [0.9], size=shape[:2])
     scale = display_scale(*shape[:2], 512)
     visualizer.add_datasample('x', small, sample)
     picture = visualizer.get_image()
@@ -221,7 +233,7 @@ def test_sixteen_bits_are_shown_at_full_depth(visualizer, tmp_path):
     assert at_full_depth(crushed, None) is crushed
     assert at_full_depth(crushed[:10], path).shape == (10, 256, 3)
     picture = visualizer.draw('x', crushed, DetDataSample(metainfo=dict(img_path=path)))
-    assert len(np.unique(picture[CAPTION:CAPTION + 500, :500])) > 150
+    assert len(np.unique(picture[CAPTION : CAPTION + 500, :500])) > 150
 
 
 def test_file_is_written_and_backends_are_not_then(visualizer, image, tmp_path):
@@ -285,7 +297,8 @@ def test_shortened_text_fits(text, room):
 
 
 def test_builds_from_a_config():
-    made = VISUALIZERS.build(dict(
-        type='mmcovid.OneShotVisualizer', name='built', draw_attention=True, min_size=256))
+    made = VISUALIZERS.build(
+        dict(type='mmcovid.OneShotVisualizer', name='built', draw_attention=True, min_size=256)
+    )
     assert isinstance(made, OneShotVisualizer)
     assert made.draw('x', np.zeros((64, 64), np.uint8), DetDataSample()).shape[0] < 512

@@ -1,4 +1,5 @@
 """Report on attention weights: the command "mmcovid attention"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -1,4 +1,5 @@
 """Find patients and slices that are in more than one split: the command "mmcovid audit"."""
+
 import sys
 
 from mmcovid.cli import main

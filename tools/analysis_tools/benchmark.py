@@ -8,6 +8,7 @@ and slices are noise: the number of detections is then at its maximum.
 With --training, one Markdown table of what it takes to train some models, each in
 full and in mixed precision.
 """
+
 import argparse
 import copy
 import gc
@@ -37,21 +38,28 @@ CONTENDERS = ('one-shot', 'mask-rcnn')
 
 def parse_args():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        'configs', nargs='+', metavar='CONFIG',
-        help='config of a one-shot model; with --training any number')
+        'configs',
+        nargs='+',
+        metavar='CONFIG',
+        help='config of a one-shot model; with --training any number',
+    )
     parser.add_argument(
-        '--training', action='store_true',
+        '--training',
+        action='store_true',
         help='print time, GPU memory and length of the training alone, by config, batch size '
-        '(slices of each set) and precision')
+        '(slices of each set) and precision',
+    )
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--size', type=int, default=512, help='height and width of a slice')
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2, 4, 8])
     parser.add_argument('--rounds', type=int, default=7, help='timed rounds of each contender')
     parser.add_argument('--threads', type=int, help='CPU threads (default: all)')
     parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision, as tools/train.py --amp')
+        '--amp', action='store_true', help='train in mixed precision, as tools/train.py --amp'
+    )
     parser.add_argument('--out', type=Path, help='write the figures to this JSON file')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     # one contender in a process of its own, to measure its peak memory
@@ -87,7 +95,8 @@ def build_model(config: Config, contender: str, device: str) -> torch.nn.Module:
 def test_batch(size: int, batch_size: int, task: str) -> dict:
     """A batch of noise to predict."""
     batch = demo_mm_inputs(
-        batch_size, [(3, size, size)] * batch_size, num_classes=3, with_mask=True)
+        batch_size, [(3, size, size)] * batch_size, num_classes=3, with_mask=True
+    )
     for sample in batch['data_samples']:
         sample.set_metainfo(dict(task=task, scale_factor=(1.0, 1.0)))
     return batch
@@ -96,7 +105,8 @@ def test_batch(size: int, batch_size: int, task: str) -> dict:
 def train_batch(size: int, contender: str, num: int = 1) -> dict:
     """Slices with four lesions, and for the one-shot model as many with an image label."""
     seg = demo_mm_inputs(
-        num, [(3, size, size)] * num, num_items=[4] * num, num_classes=3, with_mask=True)
+        num, [(3, size, size)] * num, num_items=[4] * num, num_classes=3, with_mask=True
+    )
     if contender == 'mask-rcnn':
         return seg
     cls = test_batch(size, num, 'cls')
@@ -177,7 +187,10 @@ def measure_speed(args: argparse.Namespace, config: Config) -> tuple[dict, dict]
         {
             name: trainer(config, model, train_batch(args.size, name), args.amp)
             for name, model in zip(CONTENDERS, (one_shot, mask_rcnn))
-        }, args.rounds, args.device)
+        },
+        args.rounds,
+        args.device,
+    )
 
     functions = {}
     for batch_size in args.batch_sizes:
@@ -204,7 +217,8 @@ def training_figures(args: argparse.Namespace, config: Config, num: int, amp: bo
         precision='mixed' if amp else 'full',
         ms=1e3 * seconds,
         gb=torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
-        hours=config.train_cfg.max_iters * seconds / 3600)
+        hours=config.train_cfg.max_iters * seconds / 3600,
+    )
 
 
 def print_training(args: argparse.Namespace) -> None:
@@ -214,11 +228,16 @@ def print_training(args: argparse.Namespace) -> None:
         for num, amp in itertools.product(args.batch_sizes, (False, True)):
             row = training_figures(args, config, num, amp)
             if not rows:
-                print('| config | slices in a batch | precision | ms per iteration | peak GB | '
-                      'hours |\n|---|---|---|---:|---:|---:|')
+                print(
+                    '| config | slices in a batch | precision | ms per iteration | peak GB | '
+                    'hours |\n|---|---|---|---:|---:|---:|'
+                )
             gb = '-' if row['gb'] is None else f'{row["gb"]:.1f}'
-            print(f'| {row["config"]} | {row["batch"]} | {row["precision"]} | {row["ms"]:.0f} | '
-                  f'{gb} | {row["hours"]:.1f} |', flush=True)
+            print(
+                f'| {row["config"]} | {row["batch"]} | {row["precision"]} | {row["ms"]:.0f} | '
+                f'{gb} | {row["hours"]:.1f} |',
+                flush=True,
+            )
             rows.append(row)
     if args.out:
         write_json(rows, args.out)
@@ -243,19 +262,23 @@ def main():
     first = args.batch_sizes[0]
     figures = {
         'parameters': parameters,
-        'training step, one-shot / mask-rcnn':
-        train_seconds['one-shot'] / train_seconds['mask-rcnn'],
-        'test, class only / both tasks':
-        test_seconds['class only', first] / test_seconds['both tasks', first],
-        'test, both tasks / mask-rcnn':
-        test_seconds['both tasks', first] / test_seconds['mask-rcnn', first],
+        'training step, one-shot / mask-rcnn': train_seconds['one-shot']
+        / train_seconds['mask-rcnn'],
+        'test, class only / both tasks': test_seconds['class only', first]
+        / test_seconds['both tasks', first],
+        'test, both tasks / mask-rcnn': test_seconds['both tasks', first]
+        / test_seconds['mask-rcnn', first],
         **{f'training step, {name} (s)': value for name, value in train_seconds.items()},
         **{f'peak memory of training, {name} (GB)': value for name, value in memory.items()},
-        **{f'test, {name}, batch of {size} (s per slice)': value
-           for (name, size), value in test_seconds.items()},
+        **{
+            f'test, {name}, batch of {size} (s per slice)': value
+            for (name, size), value in test_seconds.items()
+        },
     }
-    table = Table(title=f'{Path(config.filename).stem}, {args.size}×{args.size}, {args.device}, '
-                  f'{torch.get_num_threads()} threads' + (', mixed precision' if args.amp else ''))
+    table = Table(
+        title=f'{Path(config.filename).stem}, {args.size}×{args.size}, {args.device}, '
+        f'{torch.get_num_threads()} threads' + (', mixed precision' if args.amp else '')
+    )
     table.add_column('figure')
     table.add_column('value', justify='right')
     for name, value in figures.items():

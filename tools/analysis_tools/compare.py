@@ -1,4 +1,5 @@
 """Train and test several systems, and write one table: the command "mmcovid compare"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -10,6 +10,7 @@ difference is 0. What the slices of a patient share is
 - beta-binomial: the rate of errors, of a beta distribution, so that the errors of
   two slices correlate by 0.2 in a patient.
 """
+
 import argparse
 import re
 import sys
@@ -30,28 +31,39 @@ from mmcovid.statistics.classification import (
 )
 
 CLASSES = ('normal', 'cp', 'covid19')
-FIGURES = ('accuracy', 'covid19_sensitivity', 'covid19_ppv', 'macro_f1', 'covid19_auroc',
-           'accuracy: difference')
+FIGURES = (
+    'accuracy',
+    'covid19_sensitivity',
+    'covid19_ppv',
+    'macro_f1',
+    'covid19_auroc',
+    'accuracy: difference',
+)
 CORRELATION = 0.2
 
 
-def draw_normal(patients: int, slices: int, accuracy: float,
-                rng: np.random.Generator) -> list[Cases]:
+def draw_normal(
+    patients: int, slices: int, accuracy: float, rng: np.random.Generator
+) -> list[Cases]:
     """Two models whose logits have normal effects of patient and slice, half of them shared."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(99)
 
     def excess(skill: float) -> float:  # the true class beats two others, SD √2 each
-        return weights @ norm.cdf(nodes + skill / np.sqrt(2))**2 / weights.sum() - accuracy
+        return weights @ norm.cdf(nodes + skill / np.sqrt(2)) ** 2 / weights.sum() - accuracy
 
     truth = np.repeat(np.arange(patients) % 3, slices)
-    shared, *own = (np.repeat(rng.normal(size=(patients, 3)), slices, axis=0)
-                    + rng.normal(size=(patients * slices, 3)) for _ in range(3))
+    shared, *own = (
+        np.repeat(rng.normal(size=(patients, 3)), slices, axis=0)
+        + rng.normal(size=(patients * slices, 3))
+        for _ in range(3)
+    )
     skill = brentq(excess, 0, 20) * np.eye(3)[truth]
     return [_cases(truth, skill + (shared + noise) / np.sqrt(2), slices) for noise in own]
 
 
-def draw_beta_binomial(patients: int, slices: int, accuracy: float,
-                       rng: np.random.Generator) -> list[Cases]:
+def draw_beta_binomial(
+    patients: int, slices: int, accuracy: float, rng: np.random.Generator
+) -> list[Cases]:
     """Two models that err at the same rate in a patient, each on its own."""
     spread = 1 / CORRELATION - 1
     rate = rng.beta((1 - accuracy) * spread, accuracy * spread, patients).repeat(slices)
@@ -86,14 +98,20 @@ def compute_figures(models: list[Cases], weights: np.ndarray) -> dict[str, np.nd
     one, other = (count_figures(confusion_counts(cases, weights)) for cases in models)
     first = models[0]
     auroc, _ = rank_figures(first.truth == 2, first.scores[:, 2], first.cluster, weights)
-    values = (one['accuracy'], one['sensitivity'][:, 2], one['ppv'][:, 2],
-              mean_over_classes(one['f1'], one['support']), auroc,
-              other['accuracy'] - one['accuracy'])
+    values = (
+        one['accuracy'],
+        one['sensitivity'][:, 2],
+        one['ppv'][:, 2],
+        mean_over_classes(one['f1'], one['support']),
+        auroc,
+        other['accuracy'] - one['accuracy'],
+    )
     return dict(zip(FIGURES, values))
 
 
-def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
-             rounds: int) -> dict[str, np.ndarray]:
+def simulate(
+    draw, patients: int, slices: int, accuracy: float, sets: int, rounds: int
+) -> dict[str, np.ndarray]:
     """Intervals of simulated sets.
 
     Returns:
@@ -103,7 +121,9 @@ def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
     rng = np.random.default_rng(5)
     population = compute_figures(draw(60_000, 1, accuracy, rng), np.ones((1, 60_000)))
     truth = dict.fromkeys(FIGURES, accuracy) | {
-        'covid19_auroc': population['covid19_auroc'][0], 'accuracy: difference': 0.}
+        'covid19_auroc': population['covid19_auroc'][0],
+        'accuracy: difference': 0.0,
+    }
     bounds = {key: np.empty((sets, 5)) for key in FIGURES}
     for i in range(sets):
         resamples = Resamples(patients, rounds, seed=i)
@@ -112,8 +132,12 @@ def simulate(draw, patients: int, slices: int, accuracy: float, sets: int,
         for key, values in compute_figures(models, resamples.weights).items():
             scale = 'logit' if key in behind else 'linear'
             found = resamples.estimate(values, scale=scale, patients=behind.get(key))
-            bounds[key][i] = (truth[key], *percentile_interval(values[:rounds + 1]),
-                              found.low, found.high)
+            bounds[key][i] = (
+                truth[key],
+                *percentile_interval(values[: rounds + 1]),
+                found.low,
+                found.high,
+            )
     return bounds
 
 
@@ -123,21 +147,33 @@ def summarise(bounds: np.ndarray) -> list[str]:
     for low, high in (bounds[:, 1:3].T, bounds[:, 3:].T):
         given = ~np.isnan(low)
         above, below = np.mean(low > bounds[:, 0]), np.mean(high < bounds[:, 0])
-        cells += [f'{given.mean() - above - below:.1%}', f'{1 - given.mean():.1%}',
-                  f'{above:.1%} / {below:.1%}',
-                  f'{np.mean((high - low)[given]):.3f}' if given.any() else '-']
+        cells += [
+            f'{given.mean() - above - below:.1%}',
+            f'{1 - given.mean():.1%}',
+            f'{above:.1%} / {below:.1%}',
+            f'{np.mean((high - low)[given]):.3f}' if given.any() else '-',
+        ]
     return cells
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        'settings', nargs='*', metavar='PATIENTSxSLICES@ACCURACY',
+        'settings',
+        nargs='*',
+        metavar='PATIENTSxSLICES@ACCURACY',
         default=['60x30@0.98', '30x4@0.95', '20x8@0.9', '150x4@0.8', '300x30@0.95'],
-        help='sizes of the test sets and accuracy of the models (default: %(default)s)')
-    parser.add_argument('--model', nargs='+', choices=MODELS, default=list(MODELS),
-                        help='what the slices of a patient share (default: both)')
+        help='sizes of the test sets and accuracy of the models (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--model',
+        nargs='+',
+        choices=MODELS,
+        default=list(MODELS),
+        help='what the slices of a patient share (default: both)',
+    )
     parser.add_argument('--sets', type=int, default=1000, help='test sets (default: 1000)')
     parser.add_argument('--rounds', type=int, default=1000, help='resamples (default: 1000)')
     args = parser.parse_args(argv)
@@ -149,19 +185,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    print('| slices of a patient share | patients x slices @ accuracy | figure | before: hold the '
-          'truth | no interval | above / below it | mean width | after: hold the truth '
-          '| no interval | above / below it | mean width |\n'
-          '|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|')
+    print(
+        '| slices of a patient share | patients x slices @ accuracy | figure | before: hold the '
+        'truth | no interval | above / below it | mean width | after: hold the truth '
+        '| no interval | above / below it | mean width |\n'
+        '|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|'
+    )
     for name in args.model:
         for text in args.settings:
             patients, slices, accuracy = re.split('[x@]', text)
-            found = simulate(MODELS[name], int(patients), int(slices), float(accuracy),
-                             args.sets, args.rounds)
+            found = simulate(
+                MODELS[name], int(patients), int(slices), float(accuracy), args.sets, args.rounds
+            )
             for key, bounds in found.items():
                 if key != 'covid19_auroc' or name == 'normal':
-                    print(f'| {name} | {text} | {key} | {" | ".join(summarise(bounds))} |',
-                          flush=True)
+                    print(
+                        f'| {name} | {text} | {key} | {" | ".join(summarise(bounds))} |', flush=True
+                    )
 
 
 if __name__ == '__main__':

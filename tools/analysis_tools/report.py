@@ -1,4 +1,5 @@
 """Report on dumped predictions, for reviewers: the command "mmcovid report"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -1,4 +1,5 @@
 """Does a model read the lungs or the scanner?: the command "mmcovid shortcut"."""
+
 import sys
 
 from mmcovid.cli import main

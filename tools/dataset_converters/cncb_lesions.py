@@ -1,4 +1,5 @@
 """Convert the CNCB-NCOV lesion set: the command "mmcovid convert cncb-lesions"."""
+
 import sys
 
 from mmcovid.cli import main

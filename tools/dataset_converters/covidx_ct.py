@@ -1,4 +1,5 @@
 """Convert lists of COVIDx-CT: the command "mmcovid convert covidx-ct"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -1,4 +1,5 @@
 """Convert iCTCF: the command "mmcovid convert ictcf"."""
+
 import sys
 
 from mmcovid.cli import main

@@ -1,4 +1,5 @@
 """Generate a set of phantom slices and scans: the command "mmcovid phantom"."""
+
 import sys
 
 from mmcovid.cli import main

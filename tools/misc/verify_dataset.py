@@ -1,4 +1,5 @@
 """Read every file of a set, and report what is wrong: the command "mmcovid verify"."""
+
 import sys
 
 from mmcovid.cli import main

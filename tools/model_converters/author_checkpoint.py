@@ -1,4 +1,5 @@
 """Convert a checkpoint of the author: the command "mmcovid convert author-checkpoint"."""
+
 import sys
 
 from mmcovid.cli import main

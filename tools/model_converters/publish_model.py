@@ -1,4 +1,5 @@
 """Publish a checkpoint: the command "mmcovid publish"."""
+
 import sys
 
 from mmcovid.cli import main

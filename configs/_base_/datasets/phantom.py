@@ -22,23 +22,30 @@ train_dataloader = dict(
         cls=dict(
             data_root=data_root,
             ann_file='covidx_ct/train_phantom.txt',
-            pipeline=train_pipelines['cls'])))
+            pipeline=train_pipelines['cls'],
+        ),
+    ),
+)
 val_dataloader = dict(
     dataset=dict(
         pipeline=test_pipeline,
         seg=dict(data_root=data_root),
-        cls=dict(data_root=data_root, ann_file='covidx_ct/val_phantom.txt', per_class=None)))
+        cls=dict(data_root=data_root, ann_file='covidx_ct/val_phantom.txt', per_class=None),
+    )
+)
 test_dataloader = dict(
     dataset=dict(
         pipeline=test_pipeline,
         seg=dict(data_root=data_root),
-        cls=dict(data_root=data_root, ann_file='covidx_ct/test_phantom.txt')))
+        cls=dict(data_root=data_root, ann_file='covidx_ct/test_phantom.txt'),
+    )
+)
 
 coco, per_image = _base_.val_evaluator.metrics.seg
 val_evaluator = dict(
-    metrics=dict(
-        seg=[dict(coco, ann_file=data_root + 'annotations/lesions_val.json'), per_image]))
+    metrics=dict(seg=[dict(coco, ann_file=data_root + 'annotations/lesions_val.json'), per_image])
+)
 test_evaluator = dict(
-    metrics=dict(
-        seg=[dict(coco, ann_file=data_root + 'annotations/lesions_test.json'), per_image]))
+    metrics=dict(seg=[dict(coco, ann_file=data_root + 'annotations/lesions_test.json'), per_image])
+)
 del coco, per_image

@@ -3,8 +3,11 @@ _base_ = './phantom.py'
 
 num_cls = 8  # slices in a batch
 train_pipeline = [
-    *_base_.train_dataloader.dataset.cls.pipeline[:-1], dict(type='mmcovid.PackSliceInputs')]
+    *_base_.train_dataloader.dataset.cls.pipeline[:-1],
+    dict(type='mmcovid.PackSliceInputs'),
+]
 train_dataloader = dict(
     batch_size=num_cls,
     sampler=dict(_delete_=True, type='mmcovid.InfiniteSampler'),
-    dataset=dict(seg=None, cls=dict(pipeline=train_pipeline)))
+    dataset=dict(seg=None, cls=dict(pipeline=train_pipeline)),
+)

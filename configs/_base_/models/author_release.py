@@ -2,4 +2,5 @@
 # checkpoints that mmcovid convert author-checkpoint made.
 author_release = dict(
     attention_head=dict(context_filter=False),
-    test_cfg=dict(rcnn=dict(score_thr=0.75, max_per_img=4)))
+    test_cfg=dict(rcnn=dict(score_thr=0.75, max_per_img=4)),
+)

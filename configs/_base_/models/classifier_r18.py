@@ -7,10 +7,12 @@ model = dict(
         type='ResNet',
         depth=18,
         num_stages=4,
-        out_indices=(3, ),
+        out_indices=(3,),
         frozen_stages=-1,
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
         style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18')),
-    image_head=dict(type='mmcovid.PooledLinearHead', in_channels=512))
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'),
+    ),
+    image_head=dict(type='mmcovid.PooledLinearHead', in_channels=512),
+)

@@ -10,6 +10,10 @@ model = dict(
             base_sizes=[2] * len(strides),
             scales=[1, 2, 4, 8, 16],
             ratios=[0.1, 0.25, 0.5, 1.0, 1.5, 2.0],
-            strides=strides)),
+            strides=strides,
+        )
+    ),
     roi_head=dict(
-        bbox_head=dict(fc_out_channels=128, num_classes=2), mask_head=dict(num_classes=2)))
+        bbox_head=dict(fc_out_channels=128, num_classes=2), mask_head=dict(num_classes=2)
+    ),
+)

@@ -4,12 +4,14 @@ stride8 = dict(
     neck=dict(in_channels=[128, 256, 512], num_outs=3),
     rpn_head=dict(anchor_generator=dict(base_sizes=[2] * 3, strides=[8, 16, 32])),
     roi_head=dict(
-        bbox_roi_extractor=dict(featmap_strides=[8]),
-        mask_roi_extractor=dict(featmap_strides=[8])))
+        bbox_roi_extractor=dict(featmap_strides=[8]), mask_roi_extractor=dict(featmap_strides=[8])
+    ),
+)
 stride16 = dict(
     backbone=dict(out_indices=(2, 3)),
     neck=dict(in_channels=[256, 512], num_outs=2),
     rpn_head=dict(anchor_generator=dict(base_sizes=[2] * 2, strides=[16, 32])),
     roi_head=dict(
-        bbox_roi_extractor=dict(featmap_strides=[16]),
-        mask_roi_extractor=dict(featmap_strides=[16])))
+        bbox_roi_extractor=dict(featmap_strides=[16]), mask_roi_extractor=dict(featmap_strides=[16])
+    ),
+)

@@ -8,5 +8,6 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='Adam', lr=1e-5, weight_decay=1e-3, fused=True),
-    accumulative_counts=1)  # batches whose gradients make a step
+    accumulative_counts=1,
+)  # batches whose gradients make a step
 param_scheduler = []  # a constant learning rate

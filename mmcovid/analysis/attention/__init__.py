@@ -4,6 +4,7 @@
 ``plots`` draws them, ``page`` lays them out, and ``write`` does all of it for the test set of a
 config. Only ``record`` and ``write`` need PyTorch to be imported.
 """
+
 from mmcovid.results import AttentionReport, AttentionSettings
 
 from .deletion import Deletion, delete_rois, refill
@@ -11,6 +12,11 @@ from .measure import measure_sets
 from .slices import SliceAttention
 
 __all__ = [
-    'AttentionReport', 'AttentionSettings', 'Deletion', 'SliceAttention', 'delete_rois',
-    'measure_sets', 'refill'
+    'AttentionReport',
+    'AttentionSettings',
+    'Deletion',
+    'SliceAttention',
+    'delete_rois',
+    'measure_sets',
+    'refill',
 ]

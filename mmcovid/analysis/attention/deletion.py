@@ -6,6 +6,7 @@ others, as in a slice with fewer boxes: repeated best first, the order kept. The
 normalises the RoIs of a slice by their common statistics, so that a drop changes all of them, a
 random one too: hence the comparison with random RoIs.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,8 +39,9 @@ class Deletion:
     flipped: float  #: 1 if another class is predicted after
 
 
-def refill(kept: np.ndarray, scores: np.ndarray, num_rois: int,
-           order: str = 'distance') -> np.ndarray:
+def refill(
+    kept: np.ndarray, scores: np.ndarray, num_rois: int, order: str = 'distance'
+) -> np.ndarray:
     """A full sequence of some of its RoIs, made as the RoI head makes one of too few boxes.
 
     Args:
@@ -57,8 +59,13 @@ def refill(kept: np.ndarray, scores: np.ndarray, num_rois: int,
     return places if order == 'score' else np.sort(places)
 
 
-def plan_drops(rankings: dict[str, np.ndarray], places: np.ndarray, counts: Sequence[int],
-               draws: int, rng: np.random.Generator) -> list[tuple[str, str, np.ndarray]]:
+def plan_drops(
+    rankings: dict[str, np.ndarray],
+    places: np.ndarray,
+    counts: Sequence[int],
+    draws: int,
+    rng: np.random.Generator,
+) -> list[tuple[str, str, np.ndarray]]:
     """Which RoIs to drop.
 
     Args:
@@ -83,16 +90,18 @@ def plan_drops(rankings: dict[str, np.ndarray], places: np.ndarray, counts: Sequ
     return drops
 
 
-def delete_rois(head: 'BaseAttentionHead',
-                roi_feats: 'Tensor',
-                boxes: np.ndarray,
-                scores: np.ndarray,
-                rankings: dict[str, np.ndarray],
-                counts: Sequence[int] = (1, 2, 4, 8),
-                draws: int = 10,
-                seed: int | Sequence[int] = 0,
-                order: str = 'distance',
-                batch_size: int = 16) -> list[Deletion]:
+def delete_rois(
+    head: 'BaseAttentionHead',
+    roi_feats: 'Tensor',
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    rankings: dict[str, np.ndarray],
+    counts: Sequence[int] = (1, 2, 4, 8),
+    draws: int = 10,
+    seed: int | Sequence[int] = 0,
+    order: str = 'distance',
+    batch_size: int = 16,
+) -> list[Deletion]:
     """Drop RoIs of one slice and classify what is left.
 
     Only the attention head runs. Sequences that are the same are classified once.
@@ -117,17 +126,30 @@ def delete_rois(head: 'BaseAttentionHead',
     """
     names = list(rankings)
     places, weights = merge_repeats(boxes, np.column_stack([rankings[name] for name in names]))
-    drops = plan_drops(dict(zip(names, weights.T)) | {BY_SCORE: scores[places]}, places, counts,
-                       draws, np.random.default_rng(seed))
+    drops = plan_drops(
+        dict(zip(names, weights.T)) | {BY_SCORE: scores[places]},
+        places,
+        counts,
+        draws,
+        np.random.default_rng(seed),
+    )
     whole = np.arange(len(boxes))
-    sequences = np.stack([whole] + [
-        refill(np.setdiff1d(places, dropped), scores, len(boxes), order)
-        for _, _, dropped in drops])
+    sequences = np.stack(
+        [whole]
+        + [
+            refill(np.setdiff1d(places, dropped), scores, len(boxes), order)
+            for _, _, dropped in drops
+        ]
+    )
     return summarize_drops(drops, *_classify(head, roi_feats, sequences, batch_size))
 
 
-def summarize_drops(drops: Sequence[tuple[str, str, np.ndarray]], scores: np.ndarray,
-                    logits: np.ndarray, labels: np.ndarray) -> list[Deletion]:
+def summarize_drops(
+    drops: Sequence[tuple[str, str, np.ndarray]],
+    scores: np.ndarray,
+    logits: np.ndarray,
+    labels: np.ndarray,
+) -> list[Deletion]:
     """What drops did to a slice, those of one ranking, end and number as their mean.
 
     Args:
@@ -140,17 +162,22 @@ def summarize_drops(drops: Sequence[tuple[str, str, np.ndarray]], scores: np.nda
         list[Deletion]: In the order of the drops.
     """
     label = labels[0]
-    effects = np.column_stack([
-        scores[0, label] - scores[1:, label], logits[0, label] - logits[1:, label],
-        labels[1:] != label]).astype(float)
+    effects = np.column_stack(
+        [
+            scores[0, label] - scores[1:, label],
+            logits[0, label] - logits[1:, label],
+            labels[1:] != label,
+        ]
+    ).astype(float)
     table: dict[tuple[str, str, int], list[np.ndarray]] = {}
     for (ranking, end, dropped), effect in zip(drops, effects):
         table.setdefault((ranking, end, len(dropped)), []).append(effect)
     return [Deletion(*key, *np.mean(rows, axis=0).tolist()) for key, rows in table.items()]
 
 
-def _classify(head: 'BaseAttentionHead', roi_feats: 'Tensor', sequences: np.ndarray,
-              batch_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _classify(
+    head: 'BaseAttentionHead', roi_feats: 'Tensor', sequences: np.ndarray, batch_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores (n, K), logits (n, K) and labels (n,) of sequences of RoIs, (n, β) places."""
     import torch
 
@@ -161,5 +188,6 @@ def _classify(head: 'BaseAttentionHead', roi_feats: 'Tensor', sequences: np.ndar
             results += head.predict(roi_feats[part].flatten(0, 1))
     scores, logits, labels = (
         torch.stack([result[key].flatten() for result in results]).cpu().numpy()[inverse.ravel()]
-        for key in ('score', 'logits', 'label'))
+        for key in ('score', 'logits', 'label')
+    )
     return scores, logits, labels[:, 0]

@@ -1,4 +1,5 @@
 """Figures of a set of slices, with intervals by bootstrap over patients."""
+
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -28,8 +29,9 @@ MEASURES = ('score_drop', 'logit_drop', 'flipped')
 LESION_CLASS, REGION, TRUTH = 'lesion class', 'region', 'truth'
 
 
-def measure_sets(slices: Sequence[SliceAttention], classes: Classes, rounds: int,
-                 seed: int) -> dict[str, AttentionSet]:
+def measure_sets(
+    slices: Sequence[SliceAttention], classes: Classes, rounds: int, seed: int
+) -> dict[str, AttentionSet]:
     """Figures of each set of slices.
 
     Args:
@@ -43,8 +45,10 @@ def measure_sets(slices: Sequence[SliceAttention], classes: Classes, rounds: int
     """
     return {
         task: ResampledSlices(
-            [record for record in slices if record.task == task], classes, rounds, seed).measure()
-        for task in sorted({record.task for record in slices})}
+            [record for record in slices if record.task == task], classes, rounds, seed
+        ).measure()
+        for task in sorted({record.task for record in slices})
+    }
 
 
 class ResampledSlices:
@@ -57,10 +61,12 @@ class ResampledSlices:
         seed (int): Their seed.
     """
 
-    def __init__(self, slices: Sequence[SliceAttention], classes: Classes, rounds: int,
-                 seed: int) -> None:
-        names, self.without_patient = cluster_names([
-            dict(img_id=s.img_id, patient_id=s.patient_id, scan_id=s.scan_id) for s in slices])
+    def __init__(
+        self, slices: Sequence[SliceAttention], classes: Classes, rounds: int, seed: int
+    ) -> None:
+        names, self.without_patient = cluster_names(
+            [dict(img_id=s.img_id, patient_id=s.patient_id, scan_id=s.scan_id) for s in slices]
+        )
         patients, self.cluster = np.unique(names, return_inverse=True)
         self.slices, self.num_patients = slices, len(patients)
         self._resamples = Resamples(len(patients), rounds, seed)
@@ -72,32 +78,39 @@ class ResampledSlices:
         self.kinds = {
             LESION_CLASS: (classes.lesion_names, np.eye(len(classes.lesions))[labels]),
             REGION: (SLICE_REGIONS, np.stack([s.regions for s in slices])),
-            TRUTH: (('true lesion',), np.stack([s.in_lesion for s in slices])[..., None])}
+            TRUTH: (('true lesion',), np.stack([s.in_lesion for s in slices])[..., None]),
+        }
         self.groups = _group(slices, classes.image_names)
 
     def measure(self) -> AttentionSet:
         """All figures of the set."""
         return AttentionSet(
-            self.describe(), self.shares(), self.order(), self.pointing(), self.deletion())
+            self.describe(), self.shares(), self.order(), self.pointing(), self.deletion()
+        )
 
     def describe(self) -> AttentionSetSize:
         """What the set holds, and what figures cannot use."""
         _, regions = self.kinds[REGION]
         no_lung, no_sides = (np.isnan(regions[:, 0, place]) for place in (-1, 0))
         return AttentionSetSize(
-            slices=len(self.slices), patients=self.num_patients,
-            slices_without_patient=self.without_patient, rois=self.attention.shape[1],
+            slices=len(self.slices),
+            patients=self.num_patients,
+            slices_without_patient=self.without_patient,
+            rois=self.attention.shape[1],
             branches=self.branches,
             groups={name: int(chosen.sum()) for name, chosen in self.groups.items()},
-            with_repeats=sum(len(np.unique(np.column_stack([s.boxes, s.labels]), axis=0))
-                             < len(s.boxes) for s in self.slices),
-            no_lung_found=int(no_lung.sum()), one_lung_found=int((no_sides & ~no_lung).sum()),
-            with_true_lesions=int((~np.isnan(self.kinds[TRUTH][1][:, 0, 0])).sum()))
+            with_repeats=sum(
+                len(np.unique(np.column_stack([s.boxes, s.labels]), axis=0)) < len(s.boxes)
+                for s in self.slices
+            ),
+            no_lung_found=int(no_lung.sum()),
+            one_lung_found=int((no_sides & ~no_lung).sum()),
+            with_true_lesions=int((~np.isnan(self.kinds[TRUTH][1][:, 0, 0])).sum()),
+        )
 
     def sums(self, *columns: np.ndarray) -> np.ndarray:
         """Sums of values of the slices, (n,) each, in every resample, one row each."""
-        return weighted_sums(
-            np.column_stack(columns), self.cluster, self._resamples.weights).T
+        return weighted_sums(np.column_stack(columns), self.cluster, self._resamples.weights).T
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over the slices that have a value, in every resample."""
@@ -120,8 +133,10 @@ class ResampledSlices:
             self._attention_share(kind, group, i, b)
             for kind, (names, what) in self.kinds.items()
             for group, chosen in self.groups.items()
-            for i in range(len(names)) if (chosen & ~np.isnan(what[:, 0, i])).any()
-            for b in range(len(self.branches))]
+            for i in range(len(names))
+            if (chosen & ~np.isnan(what[:, 0, i])).any()
+            for b in range(len(self.branches))
+        ]
 
     def _attention_share(self, kind: str, group: str, i: int, b: int) -> AttentionShare:
         """Of the i-th name of a kind, in the b-th branch."""
@@ -129,17 +144,25 @@ class ResampledSlices:
         known = self.groups[group] & ~np.isnan(what[:, 0, i])
         parts = np.where(known[:, None], what[..., i], 0)
         on_it, even, count = self.sums(
-            (parts * self.attention[..., b]).sum(1), parts.mean(1), known)
+            (parts * self.attention[..., b]).sum(1), parts.mean(1), known
+        )
         with np.errstate(invalid='ignore', divide='ignore'):
             return AttentionShare(
-                kind=kind, group=group, name=names[i], branch=self.branches[b],
-                slices=int(known.sum()), attention=self._share(on_it / count),
-                even=self._share(even / count), ratio=self._number(on_it / even))
+                kind=kind,
+                group=group,
+                name=names[i],
+                branch=self.branches[b],
+                slices=int(known.sum()),
+                attention=self._share(on_it / count),
+                even=self._share(even / count),
+                ratio=self._number(on_it / even),
+            )
 
     def order(self) -> dict[str, AttentionOrder]:
         """By branch: weight by place and by score, and how far it is spread."""
-        return {branch: self._order_of(self.attention[..., b])
-                for b, branch in enumerate(self.branches)}
+        return {
+            branch: self._order_of(self.attention[..., b]) for b, branch in enumerate(self.branches)
+        }
 
     def _order_of(self, weights: np.ndarray) -> AttentionOrder:
         """Of the weights of one branch, (n, β)."""
@@ -148,7 +171,8 @@ class ResampledSlices:
         places = np.broadcast_to(np.arange(weights.shape[1]), weights.shape)
         by_place = np.stack([self.mean(column) for column in weights.T])
         entropy = -np.where(
-            weights > 0, weights * np.log(np.where(weights > 0, weights, 1)), 0).sum(1)
+            weights > 0, weights * np.log(np.where(weights > 0, weights, 1)), 0
+        ).sum(1)
         return AttentionOrder(
             by_place=[self._share(values) for values in by_place],
             by_score=[self._share(self.mean(column)) for column in ranked.T],
@@ -156,7 +180,8 @@ class ResampledSlices:
             score_correlation=self._number(self.mean(_spearman(self.scores, weights))),
             explained_by_place=self._share(self._explained(weights, by_place)),
             effective_rois=self._number(self.mean(np.exp(entropy))),
-            largest_weight=self._share(self.mean(weights.max(1))))
+            largest_weight=self._share(self.mean(weights.max(1))),
+        )
 
     def _explained(self, weights: np.ndarray, by_place: np.ndarray) -> np.ndarray:
         """Share of the variance of weights that their place alone explains, in every resample.
@@ -167,7 +192,8 @@ class ResampledSlices:
         """
         even = 1 / weights.shape[1]
         (spread,), (count,) = (
-            self.sums(values) for values in (((weights - even) ** 2).sum(1), np.ones(len(weights))))
+            self.sums(values) for values in (((weights - even) ** 2).sum(1), np.ones(len(weights)))
+        )
         with np.errstate(invalid='ignore'):
             return ((by_place - even) ** 2).sum(0) * count / spread
 
@@ -181,9 +207,11 @@ class ResampledSlices:
             heaviest = self.attention[..., b].argmax(1)
             hit = centred[np.arange(len(centred)), heaviest]
             figures[branch] = Pointing(
-                slices=int((~np.isnan(hit)).sum()), hit=self._share(self.mean(hit)),
+                slices=int((~np.isnan(hit)).sum()),
+                hit=self._share(self.mean(hit)),
                 chance=self._share(self.mean(chance)),
-                difference=self._number(self.mean(hit - chance)))
+                difference=self._number(self.mean(hit - chance)),
+            )
         return figures
 
     def deletion(self) -> list[DeletionEffect]:
@@ -193,7 +221,8 @@ class ResampledSlices:
             self._deletion_effect(effects, ranking, k, measure)
             for k in sorted({dropped for _, _, dropped in effects})
             for ranking in (*self.branches, BY_SCORE)
-            for measure in MEASURES]
+            for measure in MEASURES
+        ]
 
     def _effects(self) -> dict[tuple[str, str, int], np.ndarray]:
         """By ranking, end and number dropped: each slice's :data:`MEASURES`, (n, 3), or nan."""
@@ -202,24 +231,39 @@ class ResampledSlices:
             for d in record.deletions:
                 key = d.ranking, d.end, d.dropped
                 table.setdefault(key, np.full((len(self.slices), len(MEASURES)), np.nan))[i] = [
-                    getattr(d, measure) for measure in MEASURES]
+                    getattr(d, measure) for measure in MEASURES
+                ]
         return table
 
-    def _deletion_effect(self, effects: dict[tuple[str, str, int], np.ndarray], ranking: str,
-                         dropped: int, measure: str) -> DeletionEffect:
+    def _deletion_effect(
+        self,
+        effects: dict[tuple[str, str, int], np.ndarray],
+        ranking: str,
+        dropped: int,
+        measure: str,
+    ) -> DeletionEffect:
         m = MEASURES.index(measure)
-        top, bottom, random = (effects[by, end, dropped][:, m] for by, end in (
-            (ranking, 'top'), (ranking, 'bottom'), (RANDOM, RANDOM)))
+        top, bottom, random = (
+            effects[by, end, dropped][:, m]
+            for by, end in ((ranking, 'top'), (ranking, 'bottom'), (RANDOM, RANDOM))
+        )
         used = int((~np.isnan(top)).sum())
         return DeletionEffect(
-            ranking, dropped, measure, used, len(self.slices) - used,
-            *(self._number(self.mean(values))
-              for values in (top, bottom, random, top - random, top - bottom)))
+            ranking,
+            dropped,
+            measure,
+            used,
+            len(self.slices) - used,
+            *(
+                self._number(self.mean(values))
+                for values in (top, bottom, random, top - random, top - bottom)
+            ),
+        )
 
 
-def roi_rows(slices: Sequence[SliceAttention],
-             classes: Classes) -> tuple[list[str], list[dict]]:
+def roi_rows(slices: Sequence[SliceAttention], classes: Classes) -> tuple[list[str], list[dict]]:
     """Header and rows of ``attention.csv``: one row for each slice and place."""
+
     def column(name: str) -> str:
         return name.replace(' ', '_').replace('-', '_')
 
@@ -227,33 +271,56 @@ def roi_rows(slices: Sequence[SliceAttention],
     for record in slices:
         for i, box in enumerate(record.boxes):
             same = np.flatnonzero(
-                (record.boxes == box).all(1) & (record.labels == record.labels[i]))
+                (record.boxes == box).all(1) & (record.labels == record.labels[i])
+            )
             rows.append(
-                dict(_which(record, classes), place=i + 1,
-                     repeat_of='' if same[0] == i else same[0] + 1,
-                     lesion_class=classes.lesion_names[record.labels[i]], score=record.scores[i])
+                dict(
+                    _which(record, classes),
+                    place=i + 1,
+                    repeat_of='' if same[0] == i else same[0] + 1,
+                    lesion_class=classes.lesion_names[record.labels[i]],
+                    score=record.scores[i],
+                )
                 | {column(branch): w for branch, w in zip(record.branches, record.weights[i])}
                 | dict(zip(('x1', 'y1', 'x2', 'y2'), box))
                 | {column(name): share for name, share in zip(SLICE_REGIONS, record.regions[i])}
-                | dict(true_lesion=record.in_lesion[i]))
+                | dict(true_lesion=record.in_lesion[i])
+            )
     return list(rows[0]), rows
 
 
-def deletion_rows(slices: Sequence[SliceAttention],
-                  classes: Classes) -> tuple[list[str], list[dict]]:
+def deletion_rows(
+    slices: Sequence[SliceAttention], classes: Classes
+) -> tuple[list[str], list[dict]]:
     """Header and rows of ``deletion.csv``: one row for each slice and way of dropping."""
-    header = ['task', 'img_id', 'patient_id', 'true_class', 'pred_class', 'ranking', 'end',
-              'dropped', *MEASURES]
-    return header, [dict(_which(record, classes), **asdict(deletion))
-                    for record in slices for deletion in record.deletions]
+    header = [
+        'task',
+        'img_id',
+        'patient_id',
+        'true_class',
+        'pred_class',
+        'ranking',
+        'end',
+        'dropped',
+        *MEASURES,
+    ]
+    return header, [
+        dict(_which(record, classes), **asdict(deletion))
+        for record in slices
+        for deletion in record.deletions
+    ]
 
 
 def _which(record: SliceAttention, classes: Classes) -> dict[str, str]:
     """Columns that tell a slice."""
     names = classes.image_names
-    return dict(task=record.task, img_id=record.img_id, patient_id=record.patient_id,
-                true_class='' if record.truth is None else names[record.truth],
-                pred_class=names[record.pred])
+    return dict(
+        task=record.task,
+        img_id=record.img_id,
+        patient_id=record.patient_id,
+        true_class='' if record.truth is None else names[record.truth],
+        pred_class=names[record.pred],
+    )
 
 
 def _group(slices: Sequence[SliceAttention], names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -261,10 +328,12 @@ def _group(slices: Sequence[SliceAttention], names: Sequence[str]) -> dict[str, 
     truth = np.array([-1 if s.truth is None else s.truth for s in slices])
     pred = np.array([s.pred for s in slices])
     labelled, every = truth >= 0, range(len(names))
-    groups = {ALL: np.ones(len(slices), bool)} | {
-        f'{TRUE} {names[k]}': truth == k for k in every} | {
-        f'{WRONGLY} {names[k]}': labelled & (pred == k) & (truth != k) for k in every} | {
-        f'{PREDICTED} {names[k]}': ~labelled & (pred == k) for k in every}
+    groups = (
+        {ALL: np.ones(len(slices), bool)}
+        | {f'{TRUE} {names[k]}': truth == k for k in every}
+        | {f'{WRONGLY} {names[k]}': labelled & (pred == k) & (truth != k) for k in every}
+        | {f'{PREDICTED} {names[k]}': ~labelled & (pred == k) for k in every}
+    )
     return {name: chosen for name, chosen in groups.items() if chosen.any()}
 
 
@@ -273,4 +342,4 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = (rankdata(values, axis=1) for values in (a, b))
     a, b = (ranks - ranks.mean(1, keepdims=True) for ranks in (a, b))
     with np.errstate(invalid='ignore'):
-        return (a * b).sum(1) / np.sqrt((a ** 2).sum(1) * (b ** 2).sum(1))
+        return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))

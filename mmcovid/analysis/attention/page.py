@@ -1,4 +1,5 @@
 """The attention report as one HTML file that needs nothing else."""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,19 +50,37 @@ class SetOnPage:
     def of(cls, task: str, figures: AttentionSet, classes: Classes) -> 'SetOnPage':
         """Sort the figures of a set."""
         return cls(
-            task=task, title=set_title(task), figures=figures,
-            groups=[(number, group_title(name, classes))
-                    for name, number in figures.set.groups.items() if name != ALL],
-            first_drops={branch: _first_drop(figures.deletion, branch)
-                         for branch in figures.order},
-            deletion=[(MEASURE_TITLES[measure], _effects_on(measure, figures))
-                      for measure in ('score_drop', 'flipped')],
-            **{key: _share_table(figures.shares, kind, classes) for key, kind in (
-                ('lesion_classes', LESION_CLASS), ('regions', REGION), ('truth', TRUTH))})
+            task=task,
+            title=set_title(task),
+            figures=figures,
+            groups=[
+                (number, group_title(name, classes))
+                for name, number in figures.set.groups.items()
+                if name != ALL
+            ],
+            first_drops={branch: _first_drop(figures.deletion, branch) for branch in figures.order},
+            deletion=[
+                (MEASURE_TITLES[measure], _effects_on(measure, figures))
+                for measure in ('score_drop', 'flipped')
+            ],
+            **{
+                key: _share_table(figures.shares, kind, classes)
+                for key, kind in (
+                    ('lesion_classes', LESION_CLASS),
+                    ('regions', REGION),
+                    ('truth', TRUTH),
+                )
+            },
+        )
 
 
-def lay_out(report: AttentionReport, classes: Classes, plots: Mapping[str, str],
-            pictures: Sequence[Picture], title: str) -> str:
+def lay_out(
+    report: AttentionReport,
+    classes: Classes,
+    plots: Mapping[str, str],
+    pictures: Sequence[Picture],
+    title: str,
+) -> str:
     """The page of a report.
 
     Args:
@@ -75,21 +94,36 @@ def lay_out(report: AttentionReport, classes: Classes, plots: Mapping[str, str],
         str: The HTML.
     """
     return render(
-        'attention.html', title=title, report=report, plots=plots, pictures=pictures,
+        'attention.html',
+        title=title,
+        report=report,
+        plots=plots,
+        pictures=pictures,
         sets=[SetOnPage.of(task, figures, classes) for task, figures in report.sets.items()],
-        lesions=[each.display_name for each in classes.lesions if each.role != LUNG])
+        lesions=[each.display_name for each in classes.lesions if each.role != LUNG],
+    )
 
 
 def _first_drop(effects: Sequence[DeletionEffect], branch: str) -> DeletionEffect | None:
     """The effect on the score of dropping the fewest RoIs, ranked by a branch."""
     fewest = min((effect.dropped for effect in effects), default=None)
-    return next((effect for effect in effects if (
-        effect.ranking, effect.measure, effect.dropped) == (branch, 'score_drop', fewest)), None)
+    return next(
+        (
+            effect
+            for effect in effects
+            if (effect.ranking, effect.measure, effect.dropped) == (branch, 'score_drop', fewest)
+        ),
+        None,
+    )
 
 
 def _effects_on(measure: str, figures: AttentionSet) -> list[DeletionEffect]:
-    return [effect for ranking in (*figures.set.branches, BY_SCORE) for effect in figures.deletion
-            if (effect.ranking, effect.measure) == (ranking, measure)]
+    return [
+        effect
+        for ranking in (*figures.set.branches, BY_SCORE)
+        for effect in figures.deletion
+        if (effect.ranking, effect.measure) == (ranking, measure)
+    ]
 
 
 def _share_table(shares: Sequence[AttentionShare], kind: str, classes: Classes) -> ShareTable:
@@ -98,6 +132,10 @@ def _share_table(shares: Sequence[AttentionShare], kind: str, classes: Classes) 
         if share.kind == kind:
             rows.setdefault((share.group, share.branch), {})[share.name] = share
     names = list(dict.fromkeys(name for cells in rows.values() for name in cells))
-    return ShareTable([classes.display(name) for name in names], [
-        (group_title(group, classes), branch, [cells.get(name) for name in names])
-        for (group, branch), cells in rows.items()])
+    return ShareTable(
+        [classes.display(name) for name in names],
+        [
+            (group_title(group, classes), branch, [cells.get(name) for name in names])
+            for (group, branch), cells in rows.items()
+        ],
+    )

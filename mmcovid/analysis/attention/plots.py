@@ -1,4 +1,5 @@
 """Plots of an attention report, as matplotlib figures."""
+
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
@@ -33,19 +34,29 @@ def draw_all(sets: Mapping[str, AttentionSet], classes: Classes) -> dict[str, Fi
         if any(row.kind == REGION for figures in sets.values() for row in figures.shares):
             plots['regions'] = draw_ratios(sets, REGION, classes)
         plots['order'] = draw_order(sets)
-        plots.update((f'deletion_{task}', draw_deletion(figures.deletion))
-                     for task, figures in sets.items() if figures.deletion)
+        plots.update(
+            (f'deletion_{task}', draw_deletion(figures.deletion))
+            for task, figures in sets.items()
+            if figures.deletion
+        )
     return plots
 
 
 def draw_ratios(sets: Mapping[str, AttentionSet], kind: str, classes: Classes) -> Figure:
     """Attention share over even share, a row per branch and set, a group of bars per name."""
-    rows = [(task, branch) for task, figures in sets.items() for branch in figures.set.branches
-            if any(row.kind == kind for row in figures.shares)]
+    rows = [
+        (task, branch)
+        for task, figures in sets.items()
+        for branch in figures.set.branches
+        if any(row.kind == kind for row in figures.shares)
+    ]
     figure = Figure(figsize=(9.6, 2.5 * len(rows)), layout='constrained')
     for (task, branch), axes in zip(rows, figure.subplots(len(rows), 1, squeeze=False)[:, 0]):
-        shares = [row for row in sets[task].shares if (row.kind, row.branch) == (kind, branch)
-                  and not row.group.startswith(WRONGLY)]
+        shares = [
+            row
+            for row in sets[task].shares
+            if (row.kind, row.branch) == (kind, branch) and not row.group.startswith(WRONGLY)
+        ]
         _bars(axes, shares, classes)
         axes.set(title=f'{branch}, {set_title(task)}', ylabel='attention / even')
     return figure
@@ -55,9 +66,14 @@ def draw_order(sets: Mapping[str, AttentionSet]) -> Figure:
     """Mean weight by place in the sequence and by rank of the detection score."""
     figure, grid = panels(len(sets), 2)
     for (task, figures), row in zip(sets.items(), grid):
-        for axes, key, label in zip(row, ('by_place', 'by_score'), (
+        for axes, key, label in zip(
+            row,
+            ('by_place', 'by_score'),
+            (
                 'place in the sequence (1: nearest to the origin)',
-                'rank of the detection score (1: best)')):
+                'rank of the detection score (1: best)',
+            ),
+        ):
             axes.axhline(1 / figures.set.rois, color=FAINT, lw=1, ls='--')
             for color, (branch, order) in zip(COLORS, figures.order.items()):
                 weights = getattr(order, key)
@@ -75,14 +91,22 @@ def draw_deletion(effects: Sequence[DeletionEffect]) -> Figure:
     figure, grid = panels(len(MEASURE_TITLES), len(rankings), height=2.6)
     for line, (measure, title) in zip(grid, MEASURE_TITLES.items()):
         for axes, ranking in zip(line, rankings):
-            own = [effect for effect in effects
-                   if (effect.ranking, effect.measure) == (ranking, measure)]
+            own = [
+                effect
+                for effect in effects
+                if (effect.ranking, effect.measure) == (ranking, measure)
+            ]
             dropped = [effect.dropped for effect in own]
             for end, (color, marker) in _END_STYLES.items():
-                _band(axes, dropped, [getattr(effect, end) for effect in own], color,
-                      END_TITLES[end], marker)
-            axes.set(xlabel='RoIs dropped', xticks=dropped,
-                     ylabel=title if axes is line[0] else '')
+                _band(
+                    axes,
+                    dropped,
+                    [getattr(effect, end) for effect in own],
+                    color,
+                    END_TITLES[end],
+                    marker,
+                )
+            axes.set(xlabel='RoIs dropped', xticks=dropped, ylabel=title if axes is line[0] else '')
             if axes in grid[0]:
                 axes.set_title(f'ranked by {ranking}')
         low, high = np.array([axes.get_ylim() for axes in line]).T
@@ -101,8 +125,9 @@ def _bars(axes: Axes, shares: Sequence[AttentionShare], classes: Classes) -> Non
         ratios = {share.name: share.ratio for share in shares if share.group == group}
         x = [names.index(name) + (g - (len(groups) - 1) / 2) * width for name in ratios]
         low, value, high = _bounds(ratios.values())
-        axes.bar(x, value - 1, width * 0.9, bottom=1, color=color,
-                 label=group_title(group, classes))
+        axes.bar(
+            x, value - 1, width * 0.9, bottom=1, color=color, label=group_title(group, classes)
+        )
         axes.errorbar(x, value, [value - low, high - value], fmt='none', ecolor=_INK, lw=1)
     axes.axhline(1, color=_INK, lw=1)
     axes.set(xticks=range(len(names)), xticklabels=map(classes.display, names))
@@ -110,8 +135,14 @@ def _bars(axes: Axes, shares: Sequence[AttentionShare], classes: Classes) -> Non
     axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
 
 
-def _band(axes: Axes, x: np.ndarray | Sequence[int], estimates: Sequence[Estimate], color: str,
-          label: str, marker: str) -> None:
+def _band(
+    axes: Axes,
+    x: np.ndarray | Sequence[int],
+    estimates: Sequence[Estimate],
+    color: str,
+    label: str,
+    marker: str,
+) -> None:
     """A line of estimates with their intervals."""
     low, value, high = _bounds(estimates)
     axes.plot(x, value, color=color, marker=marker, ms=4, lw=1.6, label=label)

@@ -4,6 +4,7 @@ One axial slice tells neither lobe nor height, so the parts are those that it do
 field is what the model found of lungs, with the lesions that touch them. "Left" is the left of the
 image, and ventral is its top, as in slices of supine patients that are shown in the usual way.
 """
+
 import cv2
 import numpy as np
 from scipy import ndimage
@@ -12,11 +13,23 @@ from mmcovid.classes import Classes
 
 #: Three ways to part the lungs in two, and what is not lung.
 SLICE_REGIONS = (
-    'image left', 'image right', 'ventral', 'dorsal', 'peripheral', 'central', 'outside')
+    'image left',
+    'image right',
+    'ventral',
+    'dorsal',
+    'peripheral',
+    'central',
+    'outside',
+)
 
 
-def lung_field(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray, classes: Classes,
-               score_thr: float = 0.3) -> np.ndarray | None:
+def lung_field(
+    masks: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    classes: Classes,
+    score_thr: float = 0.3,
+) -> np.ndarray | None:
     """The lungs that were found, lesions in them included and holes filled.
 
     Args:
@@ -53,13 +66,22 @@ def region_maps(field: np.ndarray) -> np.ndarray:
     """
     rows, columns = (np.flatnonzero(field.any(axis=axis)) for axis in (1, 0))
     (top, bottom), (left, right) = ((places[0], places[-1] + 1) for places in (rows, columns))
-    y, x = np.ogrid[:field.shape[0], :field.shape[1]]
+    y, x = np.ogrid[: field.shape[0], : field.shape[1]]
     upper, lefthand = y + 0.5 < (top + bottom) / 2, x + 0.5 < (left + right) / 2
     padded = np.pad(field, 1).astype(np.uint8)  # the border of the slice is an edge, too
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     deep = depth > np.median(depth[field])
-    maps = np.stack([field & lefthand, field & ~lefthand, field & upper, field & ~upper,
-                     field & ~deep, field & deep, ~field]).astype(float)
+    maps = np.stack(
+        [
+            field & lefthand,
+            field & ~lefthand,
+            field & upper,
+            field & ~upper,
+            field & ~deep,
+            field & deep,
+            ~field,
+        ]
+    ).astype(float)
     if right - left <= bottom - top:
         maps[:2] = np.nan
     return maps
@@ -76,10 +98,14 @@ def shares_in(boxes: np.ndarray, maps: np.ndarray) -> np.ndarray:
         np.ndarray: (n, m).
     """
     height, width = maps.shape[1:]
-    x1, y1 = (np.clip(np.floor(boxes[:, i]).astype(int), 0, last - 1)
-              for i, last in ((0, width), (1, height)))
-    x2, y2 = (np.clip(np.ceil(boxes[:, i]).astype(int), low + 1, last)
-              for i, low, last in ((2, x1, width), (3, y1, height)))
+    x1, y1 = (
+        np.clip(np.floor(boxes[:, i]).astype(int), 0, last - 1)
+        for i, last in ((0, width), (1, height))
+    )
+    x2, y2 = (
+        np.clip(np.ceil(boxes[:, i]).astype(int), low + 1, last)
+        for i, low, last in ((2, x1, width), (3, y1, height))
+    )
     sums = np.pad(maps.cumsum(1).cumsum(2), ((0, 0), (1, 0), (1, 0)))  # nan stays nan
     inside = sums[:, y2, x2] - sums[:, y1, x2] - sums[:, y2, x1] + sums[:, y1, x1]
     return (inside / ((y2 - y1) * (x2 - x1))).T

@@ -1,4 +1,5 @@
 """What is kept of each slice whose attention is looked at."""
+
 from dataclasses import dataclass, field
 
 import numpy as np

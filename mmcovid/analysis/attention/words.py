@@ -1,9 +1,13 @@
 """What sets, groups, measures and ends are called on the page and in plots."""
+
 from mmcovid.classes import Classes
 
 SET_TITLES = {'cls': 'slices with class labels', 'seg': 'lesion set'}
-MEASURE_TITLES = {'score_drop': 'fall of the score', 'logit_drop': 'fall of the logit',
-                  'flipped': 'share of slices that change class'}
+MEASURE_TITLES = {
+    'score_drop': 'fall of the score',
+    'logit_drop': 'fall of the logit',
+    'flipped': 'share of slices that change class',
+}
 END_TITLES = {'top': 'heaviest', 'random': 'random', 'bottom': 'lightest'}
 
 #: Groups of slices: all, or those of a class, whose name follows.

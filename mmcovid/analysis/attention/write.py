@@ -1,4 +1,5 @@
 """Run a model over its test set and write an attention report."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,8 +32,9 @@ from .words import set_title
 SOFTWARE = ('torch', 'onedl-mmdetection', 'mmdet', 'numpy', 'scipy')
 
 
-def write_attention_report(cfg: Config, checkpoint: str, out: str | Path,
-                           settings: AttentionSettings, device: str = 'cpu') -> AttentionReport:
+def write_attention_report(
+    cfg: Config, checkpoint: str, out: str | Path, settings: AttentionSettings, device: str = 'cpu'
+) -> AttentionReport:
     """Explain the test set of a config and write the report.
 
     Written are ``attention_report.html``, ``attention.json``, ``attention.csv`` (a row for each
@@ -54,8 +56,11 @@ def write_attention_report(cfg: Config, checkpoint: str, out: str | Path,
         FileNotFoundError: If the checkpoint or data are missing.
     """
     explained = ExplainedModel(
-        config=Path(cfg.filename or 'config').name, config_sha256=config_hash(cfg),
-        checkpoint=Path(checkpoint).name, checkpoint_sha256=sha256(checkpoint))
+        config=Path(cfg.filename or 'config').name,
+        config_sha256=config_hash(cfg),
+        checkpoint=Path(checkpoint).name,
+        checkpoint_sha256=sha256(checkpoint),
+    )
     model = _load_model(cfg, checkpoint, device)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     classes = Classes.from_meta(dataset.metainfo)
@@ -63,24 +68,38 @@ def write_attention_report(cfg: Config, checkpoint: str, out: str | Path,
     gallery = _Gallery(dataset.metainfo, classes, len(chosen), settings)
     batches = _load_batches(cfg, dataset, chosen)
     slices = record_slices(
-        model, track(batches, 'explaining slices'), classes, settings.score_thr, settings.counts,
-        settings.draws, settings.seed, gallery.add)
+        model,
+        track(batches, 'explaining slices'),
+        classes,
+        settings.score_thr,
+        settings.counts,
+        settings.draws,
+        settings.seed,
+        gallery.add,
+    )
 
     sets = measure_sets(slices, classes, settings.rounds, settings.seed)
     report = AttentionReport(
-        settings=settings, model=explained, software=software(SOFTWARE),
-        classes=classes.image_names, lesion_classes=classes.lesion_names,
-        notes=[*_note_choice(len(chosen), len(dataset), settings.seed),
-               *_note_gaps(sets, settings.counts)],
-        sets=sets)
+        settings=settings,
+        model=explained,
+        software=software(SOFTWARE),
+        classes=classes.image_names,
+        lesion_classes=classes.lesion_names,
+        notes=[
+            *_note_choice(len(chosen), len(dataset), settings.seed),
+            *_note_gaps(sets, settings.counts),
+        ],
+        sets=sets,
+    )
     out = Path(out)
     plots = save_plots(draw_all(sets, classes), out / 'figures')
     write_csv(out / 'attention.csv', *roi_rows(slices, classes))
     write_csv(out / 'deletion.csv', *deletion_rows(slices, classes))
     write_json(report, out / 'attention.json')
     title = f'Attention: {Path(cfg.filename or out).stem}'
-    write_text(lay_out(report, classes, plots, gallery.pictures, title),
-               out / 'attention_report.html')
+    write_text(
+        lay_out(report, classes, plots, gallery.pictures, title), out / 'attention_report.html'
+    )
     return report
 
 
@@ -97,8 +116,12 @@ def _load_model(cfg: Config, checkpoint: str, device: str) -> nn.Module:
 def _load_batches(cfg: Config, dataset: BaseDataset, chosen: Sequence[int]) -> DataLoader:
     """Batches of some slices of a test set, of the size and by the workers of its loader."""
     loader = cfg.test_dataloader
-    return DataLoader(Subset(dataset, chosen), loader.get('batch_size', 1),
-                      num_workers=loader.get('num_workers', 0), collate_fn=pseudo_collate)
+    return DataLoader(
+        Subset(dataset, chosen),
+        loader.get('batch_size', 1),
+        num_workers=loader.get('num_workers', 0),
+        collate_fn=pseudo_collate,
+    )
 
 
 def _draw(number: int, most: int | None, seed: int) -> list[int]:
@@ -111,8 +134,9 @@ def _draw(number: int, most: int | None, seed: int) -> list[int]:
 class _Gallery:
     """Pictures of slices that are drawn at random, made as slices are predicted."""
 
-    def __init__(self, meta: dict, classes: Classes, number: int,
-                 settings: AttentionSettings) -> None:
+    def __init__(
+        self, meta: dict, classes: Classes, number: int, settings: AttentionSettings
+    ) -> None:
         self.pictures: list[Picture] = []
         self._drawn = set(_draw(number, settings.gallery, settings.seed))
         self._classes, self._score_thr = classes, settings.score_thr
@@ -126,7 +150,8 @@ class _Gallery:
             return
         image = self._load(dict(img_path=sample.img_path))['img']
         picture = self._visualizer.draw(
-            str(sample.img_id), image, sample, score_thr=self._score_thr)
+            str(sample.img_id), image, sample, score_thr=self._score_thr
+        )
         self.pictures.append(Picture(picture_uri(picture), self._caption(sample)))
 
     def _caption(self, sample: DetDataSample) -> str:
@@ -135,13 +160,19 @@ class _Gallery:
         file = '/'.join(Path(sample.img_path).parts[-2:])
         truth = sample.get('gt_label')
         return f'{file}: {names[int(sample.pred_label)]}' + (
-            '' if truth is None else f', truth {names[int(truth)]}')
+            '' if truth is None else f', truth {names[int(truth)]}'
+        )
 
 
 def _note_choice(chosen: int, number: int, seed: int) -> list[str]:
     """That not all slices were looked at."""
-    return [] if chosen == number else [
-        f'{chosen:,} of {number:,} slices, drawn with seed {seed}; the others were not looked at.']
+    return (
+        []
+        if chosen == number
+        else [
+            f'{chosen:,} of {number:,} slices, drawn with seed {seed}; others were not looked at.'
+        ]
+    )
 
 
 def _note_gaps(sets: dict[str, AttentionSet], counts: Sequence[int]) -> list[str]:
@@ -150,16 +181,22 @@ def _note_gaps(sets: dict[str, AttentionSet], counts: Sequence[int]) -> list[str
     for task, figures in sets.items():
         name, size = set_title(task), figures.set
         if size.slices_without_patient:
-            notes.append(f'{name}: {size.slices_without_patient:,} of {size.slices:,} slices '
-                         'tell no patient: each scan, or else each slice, counts as a patient of '
-                         'its own, and the intervals are too narrow if patients have several.')
+            notes.append(
+                f'{name}: {size.slices_without_patient:,} of {size.slices:,} slices '
+                'tell no patient: each scan, or else each slice, counts as a patient of '
+                'its own, and the intervals are too narrow if patients have several.'
+            )
         done = {effect.dropped: effect.too_few_rois for effect in figures.deletion}
         for k in counts:
             lacking = done.get(k, size.slices)
             if lacking:
-                notes.append(f'{name}: {k} RoIs are not dropped from {lacking:,} of '
-                             f'{size.slices:,} slices, which would keep fewer than 2.')
+                notes.append(
+                    f'{name}: {k} RoIs are not dropped from {lacking:,} of '
+                    f'{size.slices:,} slices, which would keep fewer than 2.'
+                )
         if size.with_repeats:
-            notes.append(f'{name}: {size.with_repeats:,} of {size.slices:,} slices have '
-                         f'fewer than {size.rois} RoIs, some of them repeated.')
+            notes.append(
+                f'{name}: {size.with_repeats:,} of {size.slices:,} slices have '
+                f'fewer than {size.rois} RoIs, some of them repeated.'
+            )
     return notes

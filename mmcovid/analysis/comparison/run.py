@@ -3,6 +3,7 @@
 A system is known by its resolved config. Its folder is named after the config and a hash of what it
 resolves to. So a changed config gets another folder, and nothing that was trained is mixed or lost.
 """
+
 import fcntl
 import hashlib
 import json
@@ -50,12 +51,14 @@ class Comparison:
         ValueError: If a config cannot be read, or two are the same.
     """
 
-    def __init__(self,
-                 systems: Sequence[System],
-                 out_dir: str | Path,
-                 cfg_options: dict[str, Any] | None = None,
-                 amp: bool = False,
-                 run: Callable[[list[str], Path, Callable], int] = run_script) -> None:
+    def __init__(
+        self,
+        systems: Sequence[System],
+        out_dir: str | Path,
+        cfg_options: dict[str, Any] | None = None,
+        amp: bool = False,
+        run: Callable[[list[str], Path, Callable], int] = run_script,
+    ) -> None:
         self.out_dir = Path(out_dir)
         self.amp = amp
         self.run_script = run
@@ -71,11 +74,17 @@ class Comparison:
             cfg = Config.fromfile(system.config)
             cfg.merge_from_dict({**system.cfg_options, **cfg_options})
             # Until it is trained, the other system's folder, with its hash, stands for it.
-            cfg.merge_from_dict({option: self.jobs[name].work_dir.name
-                                 for option, name in system.checkpoint_options.items()})
+            cfg.merge_from_dict(
+                {
+                    option: self.jobs[name].work_dir.name
+                    for option, name in system.checkpoint_options.items()
+                }
+            )
         except Exception as error:  # a config is a program and may raise anything
-            raise ValueError(f'{system.name}: the config {system.config} cannot be read with its '
-                             f'options ({type(error).__name__}: {error})') from error
+            raise ValueError(
+                f'{system.name}: the config {system.config} cannot be read with its '
+                f'options ({type(error).__name__}: {error})'
+            ) from error
         text = json.dumps([cfg.to_dict(), self.amp], default=str)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
         work_dir = self.out_dir / f'{system.config.stem}-{key}'
@@ -93,8 +102,9 @@ class Comparison:
         rows = dict.fromkeys(job.system.row for job in self.jobs.values())
         unknown = [name for name in only if name not in rows]
         if unknown:
-            raise ValueError(f'there is no system {", ".join(map(repr, unknown))}; '
-                             f'there are: {", ".join(rows)}')
+            raise ValueError(
+                f'there is no system {", ".join(map(repr, unknown))}; there are: {", ".join(rows)}'
+            )
         wanted = {name for name, job in self.jobs.items() if job.system.row in (only or rows)}
         for job in reversed(self.jobs.values()):  # what a system needs stands above it
             if job.system.name in wanted:
@@ -103,8 +113,10 @@ class Comparison:
 
     def plan(self, only: Sequence[str] = ()) -> str:
         """What :meth:`run` would do, a line for each system."""
-        return '\n'.join(f'{job.system.name}: {job.next_step} ({job.system.config} in '
-                         f'{job.work_dir})' for job in self.select(only))
+        return '\n'.join(
+            f'{job.system.name}: {job.next_step} ({job.system.config} in {job.work_dir})'
+            for job in self.select(only)
+        )
 
     def run(self, only: Sequence[str] = ()) -> dict[str, str]:
         """Train and test what is not done.
@@ -137,8 +149,12 @@ class Comparison:
 
     def predictions(self, rows: Sequence[str]) -> list[str]:
         """What is dumped of these rows, a file of each training, as ``NAME=FILE``."""
-        return [f'{row}={job.predictions}' for row in rows for job in self.jobs.values()
-                if job.system.row == row and job.done]
+        return [
+            f'{row}={job.predictions}'
+            for row in rows
+            for job in self.jobs.values()
+            if job.system.row == row and job.done
+        ]
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -151,8 +167,10 @@ class Comparison:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise RuntimeError(f'another comparison works in {self.out_dir}, or a training '
-                                   'that it left behind: wait for it, or end it') from error
+                raise RuntimeError(
+                    f'another comparison works in {self.out_dir}, or a training '
+                    'that it left behind: wait for it, or end it'
+                ) from error
             os.set_inheritable(file.fileno(), True)
             yield
 
@@ -200,8 +218,15 @@ class Comparison:
     def _test(self, job: Job, title: str, left: int) -> None:
         # a folder of its own: the script writes its config, too
         test_dir = job.work_dir / 'test'
-        command = ['test', job.config, job.trained, '--work-dir', test_dir,
-                   '--out', job.predictions]
+        command = [
+            'test',
+            job.config,
+            job.trained,
+            '--work-dir',
+            test_dir,
+            '--out',
+            job.predictions,
+        ]
         self._run(job, command, title, left)
         job.result.metrics = json.loads((test_dir / 'test_results.json').read_text())
 
@@ -215,8 +240,14 @@ class Comparison:
             checkpoints[option] = str(other.trained.resolve())
         return checkpoints
 
-    def _run(self, job: Job, command: list, title: str, left: int,
-             keep_time: Callable[[float], None] = lambda seconds: None) -> None:
+    def _run(
+        self,
+        job: Job,
+        command: list,
+        title: str,
+        left: int,
+        keep_time: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         """Run a sub-command and show how far it is; the error of one that fails names its log."""
         log = job.work_dir / f'{command[0]}.log'
         offset = log.stat().st_size if log.exists() else 0
@@ -268,7 +299,8 @@ def read_iterations(checkpoint: Path) -> int:
 
 
 def estimate_rest(
-        known: Sequence[float], elapsed: float, eta: float | None, left: int) -> float | None:
+    known: Sequence[float], elapsed: float, eta: float | None, left: int
+) -> float | None:
     """Time until all systems are done, if those to come take as long as the others on average.
 
     Args:

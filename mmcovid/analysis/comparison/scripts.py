@@ -1,4 +1,5 @@
 """Run the training and the test script in a process of its own, and read its log."""
+
 import re
 import subprocess
 from collections.abc import Callable
@@ -9,8 +10,7 @@ _ETA = re.compile(r'\((?:train|test)\).*? eta: (?:(\d+) days?, )?(\d+):(\d\d):(\
 _ERROR = re.compile(r'^[\w.]+(?:Error|Exception)\b.*', re.MULTILINE)
 
 
-def run_script(
-        command: list[str], log: Path, tick: Callable[[], None], interval: float = 2) -> int:
+def run_script(command: list[str], log: Path, tick: Callable[[], None], interval: float = 2) -> int:
     """Run a command, its output appended to ``log``; end it if this process is interrupted.
 
     Args:
@@ -25,8 +25,12 @@ def run_script(
     with open(log, 'ab') as output:
         # close_fds=False: a file lock of the caller lasts as long as the process
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            close_fds=False)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            close_fds=False,
+        )
         try:
             while True:
                 try:

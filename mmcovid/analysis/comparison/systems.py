@@ -1,4 +1,5 @@
 """The systems of a comparison, and what is known of each."""
+
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ class System:
         row (str): What the table calls it; trainings of one row differ in their seeds. Defaults to
             the name.
     """
+
     name: str
     config: Path
     cfg_options: dict[str, Any] = field(default_factory=dict)
@@ -75,8 +77,10 @@ def read_systems(paths: Sequence[str | Path]) -> list[System]:
             raise ValueError(f'two systems are named {system.name!r}: rename one')
         for name in system.checkpoint_options.values():
             if name not in above:
-                raise ValueError(f'{system.name} needs the checkpoint of {name!r}, which must '
-                                 f'stand above it, where there is: {", ".join(above) or "nothing"}')
+                raise ValueError(
+                    f'{system.name} needs the checkpoint of {name!r}, which must '
+                    f'stand above it, where there is: {", ".join(above) or "nothing"}'
+                )
         above.append(system.name)
     return systems
 
@@ -98,19 +102,27 @@ def with_seeds(systems: Sequence[System], seeds: Sequence[int]) -> list[System]:
         raise ValueError(f'seeds {list(seeds)}: give each once')
     own = [system.name for system in systems if 'randomness.seed' in system.cfg_options]
     if own:
-        raise ValueError(f'{", ".join(own)}: sets randomness.seed itself; leave that or --seeds '
-                         'out')
+        raise ValueError(
+            f'{", ".join(own)}: sets randomness.seed itself; leave that or --seeds out'
+        )
 
     def name_of(name: str, seed: int) -> str:
         return f'{name}, seed {seed}'
 
     return [
         replace(
-            system, name=name_of(system.name, seed), row=system.name, seed=seed,
+            system,
+            name=name_of(system.name, seed),
+            row=system.name,
+            seed=seed,
             cfg_options={**system.cfg_options, 'randomness.seed': seed},
-            checkpoint_options={option: name_of(name, seed)
-                                for option, name in system.checkpoint_options.items()})
-        for seed in seeds for system in systems]
+            checkpoint_options={
+                option: name_of(name, seed) for option, name in system.checkpoint_options.items()
+            },
+        )
+        for seed in seeds
+        for system in systems
+    ]
 
 
 def _read_list(path: Path) -> Iterator[System]:
@@ -127,12 +139,15 @@ def _read_list(path: Path) -> Iterator[System]:
                 raise TypeError(f'unknown entries in {list(options)}')
             system = System(str(entry['name']), path.parent / entry['config'], **options)
         except (KeyError, TypeError) as error:
-            raise ValueError(f'{path}: {entry!r} must have a name and a config, and may have '
-                             'cfg_options and checkpoint_options') from error
+            raise ValueError(
+                f'{path}: {entry!r} must have a name and a config, and may have '
+                'cfg_options and checkpoint_options'
+            ) from error
         for options in (system.cfg_options, system.checkpoint_options):
             if not isinstance(options, dict):
-                raise ValueError(f'{path}: {system.name}: write options as "key: value", '
-                                 f'not {options!r}')
+                raise ValueError(
+                    f'{path}: {system.name}: write options as "key: value", not {options!r}'
+                )
         if not system.config.is_file():
             raise ValueError(f'{path}: {system.name}: there is no config {system.config}')
         yield system
@@ -152,6 +167,7 @@ class SystemResult:
         metrics (dict[str, Any] | None): The figures of a complete test.
         error (str | None): Why it failed, in one line.
     """
+
     train_seconds: float = 0.0
     resumed: bool = False
     checkpoint: str | None = None
@@ -186,6 +202,7 @@ class SystemResult:
 @dataclass
 class Job:
     """A system with its resolved config, its folder and its result."""
+
     system: System
     cfg: 'Config'
     work_dir: Path
@@ -235,7 +252,8 @@ class Job:
     def row(self) -> ComparisonRow:
         """What the table has of it."""
         return ComparisonRow(
-            self.system.row, self.result.status, self.system.seed, self.result.figures())
+            self.system.row, self.result.status, self.system.seed, self.result.figures()
+        )
 
     def save(self) -> None:
         """Write the result into the folder."""

@@ -1,4 +1,5 @@
 """One table of the figures of several systems, as Markdown and as CSV."""
+
 import math
 import re
 from collections import Counter
@@ -34,8 +35,13 @@ _AFTER_CLASSES = {
 _LESION_AP = re.compile(r'coco/segm_(.+)_precision')
 _SENSITIVITY = re.compile(r'image/(.+)_sensitivity')
 #: Columns are narrow: there classes have short names, in small letters within a phrase.
-_SHORT_NAMES = {'lung': 'lung', 'consolidation': 'consolidation', 'lesion': 'lesion',
-                'normal': 'normal', 'cp': 'CP'}
+_SHORT_NAMES = {
+    'lung': 'lung',
+    'consolidation': 'consolidation',
+    'lesion': 'lesion',
+    'normal': 'normal',
+    'cp': 'CP',
+}
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,12 @@ def columns_of(rows: Iterable[ComparisonRow]) -> dict[str, str]:
     lesions = _found(_LESION_AP, names, LESION_CLASSES)
     images = _found(_SENSITIVITY, names, IMAGE_CLASSES[::-1])  # diseases first
     classes = Classes.of(lesions, images, display_names=_SHORT_NAMES)
-    return _BEFORE_CLASSES | {
-        f'coco/segm_{name}_precision': f'COCO mAP, {classes.display(name)}' for name in lesions} | {
-        f'image/{name}_sensitivity': f'{classes.display(name)} sensitivity' for name in images
-    } | _AFTER_CLASSES
+    return (
+        _BEFORE_CLASSES
+        | {f'coco/segm_{name}_precision': f'COCO mAP, {classes.display(name)}' for name in lesions}
+        | {f'image/{name}_sensitivity': f'{classes.display(name)} sensitivity' for name in images}
+        | _AFTER_CLASSES
+    )
 
 
 def write_comparison(rows: Sequence[ComparisonRow], stem: Path) -> None:
@@ -81,10 +89,15 @@ def write_comparison(rows: Sequence[ComparisonRow], stem: Path) -> None:
     """
     columns = columns_of(rows)
     write_text(format_comparison(rows) + '\n', stem.with_suffix('.md'))
-    write_csv(stem.with_suffix('.csv'), ['system', 'seed', *columns, 'status'], [
-        dict(system=row.system, seed=row.seed, status=row.status) | {
-            key: _measured(row.figures[key]) if key in row.figures else '-' for key in columns}
-        for row in rows])
+    write_csv(
+        stem.with_suffix('.csv'),
+        ['system', 'seed', *columns, 'status'],
+        [
+            dict(system=row.system, seed=row.seed, status=row.status)
+            | {key: _measured(row.figures[key]) if key in row.figures else '-' for key in columns}
+            for row in rows
+        ],
+    )
 
 
 def format_comparison(rows: Sequence[ComparisonRow]) -> str:
@@ -101,14 +114,14 @@ def format_comparison(rows: Sequence[ComparisonRow]) -> str:
     for name, runs in systems.items():
         figures = [run.figures for run in runs]
         lines.append([name, *(_summary(figures, key) for key in columns), _status(runs)])
-    return '\n'.join(
-        f'| {" | ".join(cell.replace("|", "/") for cell in line)} |' for line in lines)
+    return '\n'.join(f'| {" | ".join(cell.replace("|", "/") for cell in line)} |' for line in lines)
 
 
 def _found(pattern: re.Pattern, figures: Iterable[str], first: Sequence[str]) -> list[str]:
     """Classes that figures are of: the usual ones in the order of ``first``, then the others."""
-    names = [match[1] for match in map(pattern.fullmatch, figures)
-             if match and match[1] not in MEANS]
+    names = [
+        match[1] for match in map(pattern.fullmatch, figures) if match and match[1] not in MEANS
+    ]
     return sorted(names, key=lambda name: first.index(name) if name in first else len(first))
 
 
@@ -125,8 +138,9 @@ def _summary(runs: Sequence[Mapping[str, Any]], key: str) -> str:
 def _status(runs: Sequence[ComparisonRow]) -> str:
     """Status of the trainings, those that are equal once."""
     counts = Counter(run.status for run in runs)
-    return '; '.join(status if len(runs) == 1 else f'{count} {status}'
-                     for status, count in counts.items())
+    return '; '.join(
+        status if len(runs) == 1 else f'{count} {status}' for status, count in counts.items()
+    )
 
 
 def _measured(value: float | None) -> str:

@@ -1,4 +1,5 @@
 """A report of dumped predictions for reviewers; see ``mmcovid report``."""
+
 from mmcovid.results import EvaluationSettings as Settings
 
 from .load import load_models, load_validation

@@ -6,6 +6,7 @@ Sources: G. S. Collins et al., "TRIPOD+AI statement", BMJ 2024;385:e078378; A. S
 "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update", Radiology:
 Artificial Intelligence 2024;6(4):e240300.
 """
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,11 +16,15 @@ from mmcovid.version import __version__
 
 #: How far a test run answers an item; what is open is the authors' to write.
 FILLED_IN, IN_PART, OPEN = 'filled in', 'in part', 'open'
-CLASS_MEASURES = ('Accuracy, sensitivity, specificity, PPV, NPV, F1, AUROC, AUPRC, confusion '
-                  'matrix, Brier score, ECE, coverage against accuracy; ROC, precision-recall, '
-                  'reliability and coverage plots.')
-LESION_MEASURES = ('Average precision of lesion masks as COCO defines it, and of each slice with '
-                   'all classes pooled, as a mean over slices; Dice of lesion masks.')
+CLASS_MEASURES = (
+    'Accuracy, sensitivity, specificity, PPV, NPV, F1, AUROC, AUPRC, confusion '
+    'matrix, Brier score, ECE, coverage against accuracy; ROC, precision-recall, '
+    'reliability and coverage plots.'
+)
+LESION_MEASURES = (
+    'Average precision of lesion masks as COCO defines it, and of each slice with '
+    'all classes pooled, as a mean over slices; Dice of lesion masks.'
+)
 #: Item and what it asks for, in our words.
 TRIPOD_AI = (
     ('1', 'Title: developing or evaluating a model, target population, outcome'),
@@ -73,7 +78,8 @@ TRIPOD_AI = (
     ('26', 'Limitations'),
     ('27a', 'Handling of poor or missing input in use'),
     ('27b', 'Interaction and expertise that use requires'),
-    ('27c', 'Next steps, applicability, generalisability'))
+    ('27c', 'Next steps, applicability, generalisability'),
+)
 CLAIM = (
     ('1', 'Title: AI methodology and its kind'),
     ('2', 'Structured abstract'),
@@ -118,9 +124,9 @@ CLAIM = (
     ('41', 'Implications for practice'),
     ('42', 'Protocol and further technical details'),
     ('43', 'Availability of software, model and data'),
-    ('44', 'Funding'))
-PACKAGES = ('torch', 'onedl-mmdetection', 'mmdet', 'scikit-learn', 'scipy', 'numpy',
-            'pycocotools')
+    ('44', 'Funding'),
+)
+PACKAGES = ('torch', 'onedl-mmdetection', 'mmdet', 'scikit-learn', 'scipy', 'numpy', 'pycocotools')
 
 
 #: Status and answer by item.
@@ -145,10 +151,15 @@ def spell_software() -> str:
 
 def fill_checklists(report: EvaluationReport) -> list[ChecklistItem]:
     """Both checklists, with what the figures of a report tell."""
-    checklists = (('TRIPOD+AI', TRIPOD_AI, _answer_tripod_ai(report)),
-                  ('CLAIM 2024', CLAIM, _answer_claim(report)))
-    return [ChecklistItem(checklist, item, asks, *answers.get(item, (OPEN, '')))
-            for checklist, items, answers in checklists for item, asks in items]
+    checklists = (
+        ('TRIPOD+AI', TRIPOD_AI, _answer_tripod_ai(report)),
+        ('CLAIM 2024', CLAIM, _answer_claim(report)),
+    )
+    return [
+        ChecklistItem(checklist, item, asks, *answers.get(item, (OPEN, '')))
+        for checklist, items, answers in checklists
+        for item, asks in items
+    ]
 
 
 def _answer_tripod_ai(report: EvaluationReport) -> Answers:
@@ -160,18 +171,21 @@ def _answer_tripod_ai(report: EvaluationReport) -> Answers:
         '18f': (IN_PART, f'Figures by mmcovid {__version__}, mmcovid report.'),
         '20a': (IN_PART, sizes),
         '21': (IN_PART, f'Evaluation: {sizes}'),
-        '23a': (IN_PART, 'Tables of this report, figures.csv. No subgroups were asked for.')}
+        '23a': (IN_PART, 'Tables of this report, figures.csv. No subgroups were asked for.'),
+    }
     if output:
         answers['15'] = (IN_PART, output)
     if report.subgroups:
         columns = ', '.join(report.subgroups)
         answers['14'] = (IN_PART, f'Performance examined by {columns}.')
-        answers['23a'] = (
-            FILLED_IN, f'Tables of this report, figures.csv. Subgroups by {columns}.')
+        answers['23a'] = (FILLED_IN, f'Tables of this report, figures.csv. Subgroups by {columns}.')
     fits = '; '.join(_spell_fits(report))
     if fits:
-        answers['12f'] = (FILLED_IN, 'Temperature scaling of the logits, fitted on validation '
-                          'slices that share no patient with the test set.')
+        answers['12f'] = (
+            FILLED_IN,
+            'Temperature scaling of the logits, fitted on validation '
+            'slices that share no patient with the test set.',
+        )
         answers['24'] = (FILLED_IN, f'{fits}.')
     return answers
 
@@ -186,15 +200,18 @@ def _answer_claim(report: EvaluationReport) -> Answers:
         '28': (FILLED_IN, measures),
         '29': (FILLED_IN, _spell_intervals(report)),
         '35': (IN_PART, f'Included: {sizes}'),
-        '37': (IN_PART,
-               f'Tables of this report, figures.csv (test partition).{subgroups}'),
+        '37': (IN_PART, f'Tables of this report, figures.csv (test partition).{subgroups}'),
         '38': (FILLED_IN, 'Tables of this report, with 95 % intervals.'),
-        '43': (IN_PART, 'Software: mmcovid, Apache 2.0.')}
+        '43': (IN_PART, 'Software: mmcovid, Apache 2.0.'),
+    }
     if failures := ', '.join(_name_failures(report)):
         answers['39'] = (IN_PART, f'{failures[0].upper()}{failures[1:]}.')
     if _spell_fits(report):
-        answers['20'] = (IN_PART, 'The validation set of the temperature and the test set share '
-                         'no slice and no known patient (checked).')
+        answers['20'] = (
+            IN_PART,
+            'The validation set of the temperature and the test set share '
+            'no slice and no known patient (checked).',
+        )
     return answers
 
 
@@ -214,17 +231,21 @@ def _spell_missing(report: EvaluationReport) -> str:
 
 
 def _spell_measures(report: EvaluationReport) -> str:
-    return ' '.join([CLASS_MEASURES] * report.is_classified
-                    + [LESION_MEASURES] * ('lesion' in report.figures))
+    return ' '.join(
+        [CLASS_MEASURES] * report.is_classified + [LESION_MEASURES] * ('lesion' in report.figures)
+    )
 
 
 def _spell_intervals(report: EvaluationReport) -> str:
     settings = report.settings
-    comparison = (' Models are compared on the same resamples (paired).' if report.is_compared
-                  else '')
-    return ('95 % intervals: t intervals (on the logit scale for figures in 0 to 1), standard '
-            f'errors of {settings.rounds} resamples of patients with all their slices '
-            f'(seed {settings.seed}), degrees of freedom by Satterthwaite.{comparison}')
+    comparison = (
+        ' Models are compared on the same resamples (paired).' if report.is_compared else ''
+    )
+    return (
+        '95 % intervals: t intervals (on the logit scale for figures in 0 to 1), standard '
+        f'errors of {settings.rounds} resamples of patients with all their slices '
+        f'(seed {settings.seed}), degrees of freedom by Satterthwaite.{comparison}'
+    )
 
 
 def _spell_output(report: EvaluationReport) -> str:
@@ -232,23 +253,30 @@ def _spell_output(report: EvaluationReport) -> str:
     if not report.is_classified:
         return ''
     settings = report.settings
-    return ('Class scores: sigmoids of the image logits normalised to sum to 1; the class is the '
-            f'highest. By {settings.unit}: {settings.aggregate} over the slices.')
+    return (
+        'Class scores: sigmoids of the image logits normalised to sum to 1; the class is the '
+        f'highest. By {settings.unit}: {settings.aggregate} over the slices.'
+    )
 
 
 def _spell_fits(report: EvaluationReport) -> list[str]:
     """Temperatures that were fitted, each with what it was fitted on."""
-    return [f'T = {run.temperature:.4g} ({name}, fitted on {run.slices} slices of {run.file})'
-            for name, runs in report.calibration.items() for run in runs
-            if run.is_scaled and not run.note]
+    return [
+        f'T = {run.temperature:.4g} ({name}, fitted on {run.slices} slices of {run.file})'
+        for name, runs in report.calibration.items()
+        for run in runs
+        if run.is_scaled and not run.note
+    ]
 
 
 def _spell_sizes(report: EvaluationReport) -> str:
     """Sizes of the test sets, in a sentence."""
     parts = []
     for level, size in report.sets.items():
-        counts = ', '.join(f'{count} {named.display_name}' for count, named in
-                           zip(size.per_class, report.classes_of(level)))
+        counts = ', '.join(
+            f'{count} {named.display_name}'
+            for count, named in zip(size.per_class, report.classes_of(level))
+        )
         what = 'slices with lesion masks' if level == 'lesion' else f'{level}s'
         of = '' if level == 'patient' else f' of {size.patients} patients'
         parts.append(f'{size.cases} {what}{of} ({counts})')

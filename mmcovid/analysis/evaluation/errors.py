@@ -1,4 +1,5 @@
 """The worst errors: which slices a model was surest of and wrong, and which it segmented worst."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,14 +46,22 @@ def surest_errors(cases: Cases, paths: dict[str, str], number: int) -> list[Clas
     every = np.arange(len(cases))
     score, true_score = cases.scores[every, cases.pred], cases.scores[every, cases.truth]
     chosen = worst(score - true_score, cases.pred != cases.truth, cases.cluster, number)
-    return [ClassError(
-        id=str(cases.ids[i]), path=paths[cases.ids[i]], truth=int(cases.truth[i]),
-        pred=int(cases.pred[i]), score=float(score[i]), true_score=float(true_score[i]))
-        for i in chosen]
+    return [
+        ClassError(
+            id=str(cases.ids[i]),
+            path=paths[cases.ids[i]],
+            truth=int(cases.truth[i]),
+            pred=int(cases.pred[i]),
+            score=float(score[i]),
+            true_score=float(true_score[i]),
+        )
+        for i in chosen
+    ]
 
 
-def worst_segmented(lesions: Sequence[dict], classes: Classes, score_thr: float,
-                    number: int) -> list[LesionError]:
+def worst_segmented(
+    lesions: Sequence[dict], classes: Classes, score_thr: float, number: int
+) -> list[LesionError]:
     """The slices whose lesions were segmented worst, by the mean Dice of the classes there.
 
     Args:
@@ -70,7 +79,11 @@ def worst_segmented(lesions: Sequence[dict], classes: Classes, score_thr: float,
     present = found + true > 0
     dice = np.divide(2 * both, found + true, out=np.zeros_like(both), where=present)
     missed = np.where(present, 1 - dice, 0).sum(1) / np.maximum(present.sum(1), 1)
-    return [LesionError(
-        id=str(lesions[i]['img_id']), path=lesions[i].get('img_path') or '',
-        dice={name: float(dice[i, k]) for k, name in enumerate(names) if present[i, k]})
-        for i in worst(missed, missed > 0, cluster_names(lesions)[0], number)]
+    return [
+        LesionError(
+            id=str(lesions[i]['img_id']),
+            path=lesions[i].get('img_path') or '',
+            dice={name: float(dice[i, k]) for k, name in enumerate(names) if present[i, k]},
+        )
+        for i in worst(missed, missed > 0, cluster_names(lesions)[0], number)
+    ]

@@ -1,4 +1,5 @@
 """The worst errors, as pictures."""
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,12 @@ class Gallery:
     @property
     def unread(self) -> int:
         """Number of images that cannot be read."""
-        return sum(uri is None for kind in (self.errors, self.lesion_errors)
-                   for pictures in kind.values() for uri in pictures)
+        return sum(
+            uri is None
+            for kind in (self.errors, self.lesion_errors)
+            for pictures in kind.values()
+            for uri in pictures
+        )
 
 
 def draw_gallery(report: EvaluationReport, models: Models) -> Gallery:
@@ -49,12 +54,21 @@ def draw_gallery(report: EvaluationReport, models: Models) -> Gallery:
     """
     settings = report.settings
     return Gallery(
-        errors={name: draw_class_errors(errors, settings.image_root)
-                for name, errors in report.errors.items()},
+        errors={
+            name: draw_class_errors(errors, settings.image_root)
+            for name, errors in report.errors.items()
+        },
         lesion_errors={
-            name: draw_lesion_errors(errors, models[name][0].lesions, models[name][0].classes,
-                                     settings.score_thr, settings.image_root)
-            for name, errors in report.lesion_errors.items()})
+            name: draw_lesion_errors(
+                errors,
+                models[name][0].lesions,
+                models[name][0].classes,
+                settings.score_thr,
+                settings.image_root,
+            )
+            for name, errors in report.lesion_errors.items()
+        },
+    )
 
 
 def draw_class_errors(errors: Iterable[ClassError], image_root: str | Path = '') -> Pictures:
@@ -72,8 +86,13 @@ def draw_class_errors(errors: Iterable[ClassError], image_root: str | Path = '')
     return [None if image is None else picture_uri(image) for image in images]
 
 
-def draw_lesion_errors(errors: Iterable[LesionError], lesions: Iterable[dict], classes: Classes,
-                       score_thr: float, image_root: str | Path = '') -> Pictures:
+def draw_lesion_errors(
+    errors: Iterable[LesionError],
+    lesions: Iterable[dict],
+    classes: Classes,
+    score_thr: float,
+    image_root: str | Path = '',
+) -> Pictures:
     """Each slice with its true beside that with its predicted lesions.
 
     Args:
@@ -90,8 +109,11 @@ def draw_lesion_errors(errors: Iterable[LesionError], lesions: Iterable[dict], c
     entries, pictures = {str(entry['img_id']): entry for entry in lesions}, []
     for error in errors:
         image = read_thumbnail(Path(image_root, error.path))
-        pictures.append(None if image is None else picture_uri(
-            _truth_beside_prediction(image, entries[error.id], classes, score_thr)))
+        pictures.append(
+            None
+            if image is None
+            else picture_uri(_truth_beside_prediction(image, entries[error.id], classes, score_thr))
+        )
     return pictures
 
 
@@ -108,20 +130,26 @@ def read_thumbnail(path: str | Path) -> np.ndarray | None:
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def _truth_beside_prediction(image: np.ndarray, entry: dict, classes: Classes,
-                             score_thr: float) -> np.ndarray:
+def _truth_beside_prediction(
+    image: np.ndarray, entry: dict, classes: Classes, score_thr: float
+) -> np.ndarray:
     """A slice twice, with true and with predicted lesions, (h, 2 w + 4, 3)."""
     pred = entry['pred_instances']
     true = [(item['bbox_label'], item['mask']) for item in entry['instances']]
-    found = [(int(label), mask) for label, score, mask in
-             zip(pred['labels'], pred['scores'], pred['masks']) if score >= score_thr]
+    found = [
+        (int(label), mask)
+        for label, score, mask in zip(pred['labels'], pred['scores'], pred['masks'])
+        if score >= score_thr
+    ]
     gap = np.full((len(image), _GAP, 3), 255, np.uint8)
-    return np.hstack([_with_lesions(image, true, classes), gap,
-                      _with_lesions(image, found, classes)])
+    return np.hstack(
+        [_with_lesions(image, true, classes), gap, _with_lesions(image, found, classes)]
+    )
 
 
-def _with_lesions(image: np.ndarray, instances: Sequence[tuple[int, dict]],
-                  classes: Classes) -> np.ndarray:
+def _with_lesions(
+    image: np.ndarray, instances: Sequence[tuple[int, dict]], classes: Classes
+) -> np.ndarray:
     """A copy of a slice with masks, (label, run-length encoding): lungs outlined, below the rest.
 
     A tinted lung would hide the lesions in it.

@@ -1,4 +1,5 @@
 """Dumped predictions, read and checked."""
+
 import hashlib
 import io
 import pickle
@@ -41,8 +42,10 @@ class Dump:
         """Image logits of the class-labelled slices, (n, K)."""
         lacking = [entry['img_id'] for entry in self.slices if entry.get('pred_logits') is None]
         if lacking:
-            raise ValueError(f'{self.path}: slices without pred_logits, {name_some(lacking)}. '
-                             f'{AGAIN}; the model must give them')
+            raise ValueError(
+                f'{self.path}: slices without pred_logits, {name_some(lacking)}. '
+                f'{AGAIN}; the model must give them'
+            )
         return np.array([_numbers(entry['pred_logits']) for entry in self.slices])
 
     def truth(self) -> np.ndarray:
@@ -58,12 +61,21 @@ class _Unpickler(pickle.Unpickler):
     """Reads tensors, arrays and plain values; a pickle that could run code is refused."""
 
     ALLOWED = {
-        ('collections', 'OrderedDict'), ('torch._utils', '_rebuild_tensor_v2'),
-        ('torch._utils', '_rebuild_parameter'), ('torch', 'Size'), ('torch', 'device'),
-        ('numpy', 'dtype'), ('numpy', 'ndarray'), ('_codecs', 'encode'),
-        *((f'numpy.{core}.multiarray', name) for core in ('core', '_core')
-          for name in ('_reconstruct', 'scalar')),
-        *((f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core'))}
+        ('collections', 'OrderedDict'),
+        ('torch._utils', '_rebuild_tensor_v2'),
+        ('torch._utils', '_rebuild_parameter'),
+        ('torch', 'Size'),
+        ('torch', 'device'),
+        ('numpy', 'dtype'),
+        ('numpy', 'ndarray'),
+        ('_codecs', 'encode'),
+        *(
+            (f'numpy.{core}.multiarray', name)
+            for core in ('core', '_core')
+            for name in ('_reconstruct', 'scalar')
+        ),
+        *((f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core')),
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('torch.storage', '_load_from_bytes'):
@@ -112,12 +124,17 @@ def load_dump(path: str | Path) -> Dump:
         elif 'instances' in entry and 'pred_instances' in entry:
             lesions.append(entry)
         else:
-            reason = ('slices of the lesion set without their true lesions'
-                      if entry.get('task') == 'seg' else 'slices without class label or score')
+            reason = (
+                'slices of the lesion set without their true lesions'
+                if entry.get('task') == 'seg'
+                else 'slices without class label or score'
+            )
             left_out[reason] = left_out.get(reason, 0) + 1
     if not slices and not lesions:
-        raise ValueError(f'{path}: not one of its {len(entries)} predictions has a truth to '
-                         f'compare with. {AGAIN}')
+        raise ValueError(
+            f'{path}: not one of its {len(entries)} predictions has a truth to '
+            f'compare with. {AGAIN}'
+        )
     classes = _read_classes((slices or lesions)[0], path)
     dump = Dump(str(path), hashlib.sha256(data).hexdigest(), classes, slices, lesions, left_out)
     for entry in slices:
@@ -130,10 +147,13 @@ def load_dump(path: str | Path) -> Dump:
 def _read_classes(entry: dict, path: Path) -> Classes:
     """Classes that a dumped slice tells; what it does not tell is as usual."""
     try:
-        return Classes.from_meta(dict(
-            classes=entry.get('lesion_classes') or None,
-            image_classes=entry.get('image_classes') or None,
-            **{key: entry.get(key) for key in ('palette', 'display_names', 'roles')}))
+        return Classes.from_meta(
+            dict(
+                classes=entry.get('lesion_classes') or None,
+                image_classes=entry.get('image_classes') or None,
+                **{key: entry.get(key) for key in ('palette', 'display_names', 'roles')},
+            )
+        )
     except ValueError as error:
         raise ValueError(f'{path}: {error}. {AGAIN}') from error
 
@@ -143,8 +163,7 @@ def _check_slice(entry: dict, dump: Dump) -> None:
     place = f'{dump.path}: {entry.get("img_path", entry.get("img_id"))}'
     names = dump.classes.image_names
     if len(scores) != len(names):
-        raise ValueError(f'{place} has {len(scores)} scores for the classes {names}. '
-                         f'{AGAIN}')
+        raise ValueError(f'{place} has {len(scores)} scores for the classes {names}. {AGAIN}')
     if not np.isfinite(scores).all():
         raise ValueError(f'{place}: its scores are not finite: the weights have probably diverged')
     for key in ('gt_label', 'pred_label'):
@@ -178,8 +197,9 @@ def load_models(items: Sequence[str]) -> Models:
         if not equals or Path(item).is_file():
             name, path = Path(item).stem, item
             if name in unnamed or name in models:
-                raise ValueError(f'{item}: there is a file named {name} already. Name the models: '
-                                 'NAME=FILE')
+                raise ValueError(
+                    f'{item}: there is a file named {name} already. Name the models: NAME=FILE'
+                )
             unnamed.add(name)
         models.setdefault(name, []).append(load_dump(path))
     return models
@@ -193,8 +213,10 @@ def load_validation(models: Models, paths: Sequence[str]) -> Models:
     """
     runs = [name for name, dumps in models.items() for _ in dumps]
     if len(paths) != len(runs):
-        raise ValueError(f'{len(paths)} validation files for {len(runs)} files of predictions: '
-                         f'give one for each, in the order {", ".join(runs)}')
+        raise ValueError(
+            f'{len(paths)} validation files for {len(runs)} files of predictions: '
+            f'give one for each, in the order {", ".join(runs)}'
+        )
     validation: Models = {name: [] for name in models}
     for name, path in zip(runs, paths):
         validation[name].append(load_dump(path))
@@ -216,16 +238,22 @@ def check_same_slices(dumps: Sequence[Dump]) -> None:
         for dump in dumps[1:]:
             other = {str(e['img_id']): _truth_of(e, kind) for e in getattr(dump, kind)}
             if _names(dump.classes) != _names(reference.classes):
-                raise ValueError(f'{dump.path} has other classes than {reference.path}: give '
-                                 'predictions of the same test set')
+                raise ValueError(
+                    f'{dump.path} has other classes than {reference.path}: give '
+                    'predictions of the same test set'
+                )
             apart = sorted(truth.keys() ^ other.keys())
             if apart:
-                raise ValueError(f'slices that only one of {reference.path} and {dump.path} has, '
-                                 f'{name_some(apart)}: give predictions of the same test set')
+                raise ValueError(
+                    f'slices that only one of {reference.path} and {dump.path} has, '
+                    f'{name_some(apart)}: give predictions of the same test set'
+                )
             differing = sorted(name for name in truth if truth[name] != other[name])
             if differing:
-                raise ValueError(f'{reference.path} and {dump.path} disagree on the truth of '
-                                 f'{name_some(differing)}: test both on the same labels')
+                raise ValueError(
+                    f'{reference.path} and {dump.path} disagree on the truth of '
+                    f'{name_some(differing)}: test both on the same labels'
+                )
 
 
 def _names(classes: Classes) -> tuple[tuple[str, ...], ...]:
@@ -257,7 +285,8 @@ def slice_cases(dump: Dump, order: dict[str, int], clusters: dict[str, int]) -> 
         truth=np.array([_label(entry['gt_label']) for entry in entries]),
         pred=np.array([_label(entry['pred_label']) for entry in entries]),
         scores=np.array([_numbers(entry['pred_score']) for entry in entries]),
-        cluster=np.array([clusters[name] for name in names]))
+        cluster=np.array([clusters[name] for name in names]),
+    )
 
 
 def check_apart(validation: Dump, test: Dump) -> None:
@@ -272,8 +301,10 @@ def check_apart(validation: Dump, test: Dump) -> None:
         patients = [{name for name in cluster_names(dump.slices)[0]} for dump in (validation, test)]
         shared, what = sorted(patients[0] & patients[1]), 'patients'
     if shared:
-        raise ValueError(f'{validation.path} and {test.path} share {what}, {name_some(shared)}: '
-                         'calibrate on a validation set with other patients')
+        raise ValueError(
+            f'{validation.path} and {test.path} share {what}, {name_some(shared)}: '
+            'calibrate on a validation set with other patients'
+        )
 
 
 def _numbers(value: Any) -> np.ndarray:

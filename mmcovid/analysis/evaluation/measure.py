@@ -1,31 +1,21 @@
 """All figures of a report."""
+
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mmcovid.results import Estimate, EvaluationReport, EvaluationSettings
+from mmcovid.results import EvaluationReport, EvaluationSettings
 from mmcovid.results.evaluation import (
-    AbstentionRow,
-    CalibrationFigures,
-    CalibrationRun,
     Figures,
     InputFile,
     SetSize,
     Subgroup,
 )
-from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted_sums
-from mmcovid.statistics.calibration import (
-    coverage_curve,
-    fit_temperature,
-    image_scores,
-    reliability,
-)
-from mmcovid.statistics.class_scores import is_decided
+from mmcovid.statistics.bootstrap import Resamples
 from mmcovid.statistics.classification import (
     Cases,
-    calibration_figures,
     classification_figures,
     confusion_counts,
     patients_behind,
@@ -34,14 +24,11 @@ from mmcovid.statistics.classification import (
 from mmcovid.statistics.clusters import cluster_names, unit_names
 from mmcovid.statistics.lesions import lesion_figures
 
+from .confidence import Runs, measure_abstention, measure_calibration
 from .errors import surest_errors, worst_segmented
-from .load import Dump, Models, check_apart, check_same_slices, slice_cases
+from .load import Dump, Models, check_same_slices, slice_cases
 from .subgroups import group_slices, read_metadata
 
-COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7)
-
-#: Cases of a model's training runs, by model.
-Runs = dict[str, list[Cases]]
 #: Figures of each run in every resample, (1 + R + G,) each, by model.
 Replicates = dict[str, list[dict[str, np.ndarray]]]
 
@@ -72,12 +59,18 @@ class PatientSample:
         names, without_patient = cluster_names(entries)
         order = {name: i for i, name in enumerate(sorted(str(e['img_id']) for e in entries))}
         patients = {name: i for i, name in enumerate(sorted(set(names)))}
-        return cls(sorted(entries, key=lambda entry: order[str(entry['img_id'])]), order, patients,
-                   without_patient, Resamples(len(patients), settings.rounds, settings.seed))
+        return cls(
+            sorted(entries, key=lambda entry: order[str(entry['img_id'])]),
+            order,
+            patients,
+            without_patient,
+            Resamples(len(patients), settings.rounds, settings.seed),
+        )
 
 
-def compute(models: Models, settings: EvaluationSettings,
-            validation: Models | None = None) -> Results:
+def compute(
+    models: Models, settings: EvaluationSettings, validation: Models | None = None
+) -> Results:
     """Compute the figures of one or more models.
 
     Args:
@@ -97,22 +90,33 @@ def compute(models: Models, settings: EvaluationSettings,
     check_same_slices(dumps)
     reference = dumps[0]
     report = EvaluationReport(
-        settings=settings, classes=reference.classes, reference=next(iter(models)),
-        inputs=[_describe(name, dump) for name, runs in models.items() for dump in runs])
+        settings=settings,
+        classes=reference.classes,
+        reference=next(iter(models)),
+        inputs=[_describe(name, dump) for name, runs in models.items() for dump in runs],
+    )
     results = Results(report)
     if reference.slices:
         measure_classes(results, models, validation)
     if reference.lesions:
         measure_lesions(report, models)
-    report.notes += [f'{item.file} ({item.model}): {count} {reason}, not scored.'
-                     for item in report.inputs for reason, count in item.left_out.items()]
+    report.notes += [
+        f'{item.file} ({item.model}): {count} {reason}, not scored.'
+        for item in report.inputs
+        for reason, count in item.left_out.items()
+    ]
     return results
 
 
 def _describe(name: str, dump: Dump) -> InputFile:
-    return InputFile(model=name, file=Path(dump.path).name, sha256=dump.sha256,
-                     slices=len(dump.slices), lesion_slices=len(dump.lesions),
-                     left_out=dump.left_out)
+    return InputFile(
+        model=name,
+        file=Path(dump.path).name,
+        sha256=dump.sha256,
+        slices=len(dump.slices),
+        lesion_slices=len(dump.lesions),
+        left_out=dump.left_out,
+    )
 
 
 def measure_classes(results: Results, models: Models, validation: Models | None) -> None:
@@ -129,30 +133,47 @@ def measure_classes(results: Results, models: Models, validation: Models | None)
         report.notes.append(
             f'{sample.without_patient} of {len(sample.entries)} slices tell no patient: each scan, '
             'or else each slice, counts as a patient of its own, and the intervals are too narrow '
-            'if patients have several.')
-    slices = {name: [slice_cases(dump, sample.order, sample.patients) for dump in runs]
-              for name, runs in models.items()}
+            'if patients have several.'
+        )
+    slices = {
+        name: [slice_cases(dump, sample.order, sample.patients) for dump in runs]
+        for name, runs in models.items()
+    }
     units = unit_names(sample.entries, settings.unit)
     for level, cases in (('slice', slices), (settings.unit, _group(report, slices, units))):
         _measure_level(report, level, cases, sample)
         results.cases[level] = _first_runs(cases)
 
-    report.calibration, decided_by = _calibrate(models, slices, sample.resamples, validation)
-    report.notes += [f'{run.file} ({name}): {run.note}.'
-                     for name, runs in report.calibration.items() for run in runs if run.note]
+    report.calibration, decided_by = measure_calibration(
+        models, slices, sample.resamples, validation
+    )
+    report.notes += [
+        f'{run.file} ({name}): {run.note}.'
+        for name, runs in report.calibration.items()
+        for run in runs
+        if run.note
+    ]
     results.deciding = {
         'slice': decided_by,
-        settings.unit: {name: unit_cases(cases, units, settings.aggregate)[0]
-                        for name, cases in decided_by.items()}}
+        settings.unit: {
+            name: unit_cases(cases, units, settings.aggregate)[0]
+            for name, cases in decided_by.items()
+        },
+    }
     report.abstention = {
-        level: {name: _abstention(run, sample.resamples, settings.abstain_below)
-                for name, run in cases.items()} for level, cases in results.deciding.items()}
+        level: {
+            name: measure_abstention(run, sample.resamples, settings.abstain_below)
+            for name, run in cases.items()
+        }
+        for level, cases in results.deciding.items()
+    }
     if settings.metadata:
         report.subgroups = _measure_subgroups(report, settings.metadata, slices, sample)
     if settings.gallery:
         report.errors = {
             name: surest_errors(cases, models[name][0].paths(), settings.gallery)
-            for name, cases in results.cases['slice'].items()}
+            for name, cases in results.cases['slice'].items()
+        }
 
 
 def measure_lesions(report: EvaluationReport, models: Models) -> None:
@@ -167,24 +188,32 @@ def measure_lesions(report: EvaluationReport, models: Models) -> None:
     if sample.without_patient:
         report.notes.append(
             f'{sample.without_patient} of {len(sample.entries)} slices with lesion masks tell no '
-            'patient: each counts as a patient of its own.')
+            'patient: each counts as a patient of its own.'
+        )
     report.sets['lesion'] = SetSize(
-        cases=len(sample.entries), patients=len(sample.patients),
-        per_class=[sum(item['bbox_label'] == k for entry in sample.entries
-                       for item in entry['instances']) for k in range(len(names))])
+        cases=len(sample.entries),
+        patients=len(sample.patients),
+        per_class=[
+            sum(item['bbox_label'] == k for entry in sample.entries for item in entry['instances'])
+            for k in range(len(names))
+        ],
+    )
     replicates: Replicates = {name: [] for name in models}
     for name, runs in models.items():
         for dump in runs:
             own = sorted(dump.lesions, key=lambda entry: sample.order[str(entry['img_id'])])
             cluster = np.array([sample.patients[patient] for patient in cluster_names(own)[0]])
-            replicates[name].append(lesion_figures(
-                own, names, cluster, sample.resamples.weights, settings.score_thr))
+            replicates[name].append(
+                lesion_figures(own, names, cluster, sample.resamples.weights, settings.score_thr)
+            )
     _add_figures(report, 'lesion', replicates, sample.resamples, {name: {} for name in models})
     if settings.gallery:
         report.lesion_errors = {
-            name: worst_segmented(first.lesions, first.classes, settings.score_thr,
-                                  settings.gallery)
-            for name, (first, *_) in models.items()}
+            name: worst_segmented(
+                first.lesions, first.classes, settings.score_thr, settings.gallery
+            )
+            for name, (first, *_) in models.items()
+        }
 
 
 def _group(report: EvaluationReport, slices: Runs, units: np.ndarray) -> Runs:
@@ -199,29 +228,45 @@ def _group(report: EvaluationReport, slices: Runs, units: np.ndarray) -> Runs:
     if mixed:
         report.notes.append(
             f'{mixed} {settings.unit}s have slices of different classes: the highest label among '
-            'them is taken as theirs.')
+            'them is taken as theirs.'
+        )
     return grouped
 
 
-def _measure_level(report: EvaluationReport, level: str, cases: Runs,
-                   sample: PatientSample) -> None:
+def _measure_level(
+    report: EvaluationReport, level: str, cases: Runs, sample: PatientSample
+) -> None:
     """Add size, figures and confusion matrices of slices, patients or scans."""
     names, weights = report.classes.image_names, sample.resamples.weights
     first = next(iter(cases.values()))[0]
     size = report.sets[level] = SetSize(
-        cases=len(first), patients=len(sample.patients), per_class=_count_classes(first, names))
-    absent = [named.display_name for named, count in zip(report.classes.images, size.per_class)
-              if not count]
+        cases=len(first), patients=len(sample.patients), per_class=_count_classes(first, names)
+    )
+    absent = [
+        named.display_name
+        for named, count in zip(report.classes.images, size.per_class)
+        if not count
+    ]
     if absent and level == 'slice':
-        report.notes.append(f'The set has no slice of {", ".join(absent)}: macro figures are means '
-                            'over the other classes.')
-    replicates = {name: [classification_figures(run, weights, names) for run in runs]
-                  for name, runs in cases.items()}
-    _add_figures(report, level, replicates, sample.resamples,
-                 {name: _fewest_patients(runs, names) for name, runs in cases.items()})
+        report.notes.append(
+            f'The set has no slice of {", ".join(absent)}: macro figures are means '
+            'over the other classes.'
+        )
+    replicates = {
+        name: [classification_figures(run, weights, names) for run in runs]
+        for name, runs in cases.items()
+    }
+    _add_figures(
+        report,
+        level,
+        replicates,
+        sample.resamples,
+        {name: _fewest_patients(runs, names) for name, runs in cases.items()},
+    )
     report.confusion[level] = {
         name: confusion_counts(run, weights[:1])[0].astype(int).tolist()
-        for name, run in _first_runs(cases).items()}
+        for name, run in _first_runs(cases).items()
+    }
 
 
 def _first_runs(cases: Runs) -> dict[str, Cases]:
@@ -232,20 +277,34 @@ def _count_classes(cases: Cases, names: Sequence[str]) -> list[int]:
     return np.bincount(cases.truth, minlength=len(names)).tolist()
 
 
-def _add_figures(report: EvaluationReport, level: str, replicates: Replicates,
-                 resamples: Resamples, patients: Mapping[str, Mapping[str, float]]) -> None:
+def _add_figures(
+    report: EvaluationReport,
+    level: str,
+    replicates: Replicates,
+    resamples: Resamples,
+    patients: Mapping[str, Mapping[str, float]],
+) -> None:
     """Estimates of each model, means over its runs, and differences from the first model."""
     means = {name: _mean_over_runs(runs) for name, runs in replicates.items()}
     report.figures[level] = {
-        name: {key: replace(resamples.estimate(values, patients=patients[name].get(key)),
-                            sd_of_runs=_sd_of_runs(replicates[name], key))
-               for key, values in figures.items()}
-        for name, figures in means.items()}
+        name: {
+            key: replace(
+                resamples.estimate(values, patients=patients[name].get(key)),
+                sd_of_runs=_sd_of_runs(replicates[name], key),
+            )
+            for key, values in figures.items()
+        }
+        for name, figures in means.items()
+    }
     reference = means[report.reference]
     report.differences[level] = {
-        name: {key: resamples.estimate(values - reference[key], scale='linear')
-               for key, values in figures.items()}
-        for name, figures in means.items() if name != report.reference}
+        name: {
+            key: resamples.estimate(values - reference[key], scale='linear')
+            for key, values in figures.items()
+        }
+        for name, figures in means.items()
+        if name != report.reference
+    }
 
 
 def _mean_over_runs(runs: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -263,71 +322,9 @@ def _fewest_patients(runs: Sequence[Cases], names: tuple[str, ...]) -> dict[str,
     return {key: min(count[key] for count in counts) for key in counts[0]}
 
 
-def _calibrate(models: Models, slices: Runs, resamples: Resamples, validation: Models | None,
-               ) -> tuple[dict[str, list[CalibrationRun]], dict[str, Cases]]:
-    """Calibration of the slices' scores, and temperatures if there is a validation set.
-
-    Beside it, the slices of each model's first run, with calibrated scores if there are such.
-    """
-    calibration: dict[str, list[CalibrationRun]] = {name: [] for name in slices}
-    deciding: dict[str, Cases] = {}
-    for name, runs in slices.items():
-        for i, cases in enumerate(runs):
-            run = CalibrationRun(_calibration(cases, resamples), reliability(cases))
-            if validation:
-                run, cases = _scale(run, cases, models[name][i], validation[name][i], resamples)
-            calibration[name].append(run)
-            deciding.setdefault(name, cases)
-    return calibration, deciding
-
-
-def _scale(run: CalibrationRun, cases: Cases, test: Dump, held_out: Dump,
-           resamples: Resamples) -> tuple[CalibrationRun, Cases]:
-    """The run with a temperature fitted on held-out slices, and the cases with its scores."""
-    check_apart(held_out, test)
-    fit = fit_temperature(held_out.logits(), held_out.truth())
-    logits = dict(zip(test.ids(), test.logits()))
-    cases = cases.with_scores(
-        image_scores(np.array([logits[name] for name in cases.ids]), fit.temperature))
-    run = replace(
-        run, **asdict(fit), file=Path(held_out.path).name, slices=len(held_out.slices),
-        after=_calibration(cases, resamples), bins_after=reliability(cases))
-    return run, cases
-
-
-def _calibration(cases: Cases, resamples: Resamples) -> CalibrationFigures:
-    figures = {key: resamples.estimate(values, scale='log')
-               for key, values in calibration_figures(cases, resamples.weights).items()}
-    figures['ece'] = Estimate(figures['ece'].value, float('nan'), float('nan'))
-    return CalibrationFigures(**figures)
-
-
-def _abstention(cases: Cases, resamples: Resamples,
-                abstain_below: float | None) -> list[AbstentionRow]:
-    """Coverage and accuracy at thresholds of the confidence."""
-    curve = coverage_curve(cases)
-    thresholds = [curve.threshold_at(coverage) for coverage in COVERAGES]
-    if abstain_below is not None:
-        thresholds.append(abstain_below)
-    return [_abstain(cases, resamples, threshold, threshold == abstain_below)
-            for threshold in dict.fromkeys(thresholds)]
-
-
-def _abstain(cases: Cases, resamples: Resamples, threshold: float, chosen: bool) -> AbstentionRow:
-    kept = is_decided(cases.scores, threshold)
-    right = kept & (cases.pred == cases.truth)
-    sums = weighted_sums(
-        np.column_stack([np.ones(len(cases)), kept, right]), cases.cluster, resamples.weights)
-    with np.errstate(invalid='ignore'):
-        coverage, accuracy = sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 1]
-    return AbstentionRow(
-        threshold=threshold, chosen=chosen, kept=int(kept.sum()),
-        coverage=resamples.estimate(coverage, patients=effective_clusters(cases.cluster)),
-        accuracy=resamples.estimate(accuracy, patients=effective_clusters(cases.cluster[kept])))
-
-
-def _measure_subgroups(report: EvaluationReport, metadata: str, slices: Runs,
-                       sample: PatientSample) -> dict[str, dict[str, Subgroup]]:
+def _measure_subgroups(
+    report: EvaluationReport, metadata: str, slices: Runs, sample: PatientSample
+) -> dict[str, dict[str, Subgroup]]:
     """Figures of the slices by each column of the metadata."""
     settings, names = report.settings, report.classes.image_names
     key, rows = read_metadata(metadata, settings.subgroups)
@@ -336,25 +333,29 @@ def _measure_subgroups(report: EvaluationReport, metadata: str, slices: Runs,
         groups = group_slices(sample.entries, key, rows, column)
         table[column] = {
             str(group): _measure_subgroup(slices, groups == group, names, sample.resamples)
-            for group in sorted(set(groups))}
+            for group in sorted(set(groups))
+        }
     return table
 
 
-def _measure_subgroup(slices: Runs, chosen: np.ndarray, names: tuple[str, ...],
-                      resamples: Resamples) -> Subgroup:
+def _measure_subgroup(
+    slices: Runs, chosen: np.ndarray, names: tuple[str, ...], resamples: Resamples
+) -> Subgroup:
     """Figures of the chosen slices, (n,) bool."""
     parts = {name: [run.take(chosen) for run in runs] for name, runs in slices.items()}
     first = next(iter(parts.values()))[0]
     return Subgroup(
-        slices=len(first), patients=len(set(first.cluster)),
+        slices=len(first),
+        patients=len(set(first.cluster)),
         per_class=_count_classes(first, names),
-        figures={name: _estimate_runs(runs, names, resamples) for name, runs in parts.items()})
+        figures={name: _estimate_runs(runs, names, resamples) for name, runs in parts.items()},
+    )
 
 
 def _estimate_runs(runs: Sequence[Cases], names: tuple[str, ...], resamples: Resamples) -> Figures:
     """Estimates of the means over runs."""
-    means = _mean_over_runs([classification_figures(run, resamples.weights, names)
-                             for run in runs])
+    means = _mean_over_runs([classification_figures(run, resamples.weights, names) for run in runs])
     patients = _fewest_patients(runs, names)
-    return {key: resamples.estimate(values, patients=patients[key])
-            for key, values in means.items()}
+    return {
+        key: resamples.estimate(values, patients=patients[key]) for key, values in means.items()
+    }

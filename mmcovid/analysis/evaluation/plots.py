@@ -1,4 +1,5 @@
 """Curves of a report, as matplotlib figures."""
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,8 +19,16 @@ _TICKS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def _unit_square(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set(title=title, xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02),
-             xticks=_TICKS, yticks=_TICKS, aspect='equal')
+    axes.set(
+        title=title,
+        xlabel=x,
+        ylabel=y,
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        xticks=_TICKS,
+        yticks=_TICKS,
+        aspect='equal',
+    )
 
 
 def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +48,9 @@ def draw_roc(cases: dict[str, dict[str, Cases]], classes: Classes) -> Figure:
                 if 0 < positive.sum() < len(own):
                     fpr, tpr, _ = roc_curve(positive, own.scores[:, k])
                     axes.step(*_thin(fpr, tpr), where='post', color=color, lw=1.6, label=model)
-            _unit_square(axes, f'{named.display_name}, {level} level', '1 − specificity',
-                         'sensitivity')
+            _unit_square(
+                axes, f'{named.display_name}, {level} level', '1 − specificity', 'sensitivity'
+            )
     _legend(grid[0, 0])
     return figure
 
@@ -55,10 +65,15 @@ def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Classes) 
                 if positive.any():
                     axes.axhline(positive.mean(), color=FAINT, lw=1, ls='--')
                     precision, recall, _ = precision_recall_curve(positive, own.scores[:, k])
-                    axes.step(*_thin(recall, precision), where='pre', color=color, lw=1.6,
-                              label=model)
-            _unit_square(axes, f'{named.display_name}, {level} level', 'sensitivity (recall)',
-                         'PPV (precision)')
+                    axes.step(
+                        *_thin(recall, precision), where='pre', color=color, lw=1.6, label=model
+                    )
+            _unit_square(
+                axes,
+                f'{named.display_name}, {level} level',
+                'sensitivity (recall)',
+                'PPV (precision)',
+            )
     _legend(grid[0, 0])
     return figure
 
@@ -66,15 +81,19 @@ def draw_precision_recall(cases: dict[str, dict[str, Cases]], classes: Classes) 
 def draw_reliability(calibration: dict[str, list[CalibrationRun]]) -> Figure:
     """Confidence against accuracy of each model's first run, and how many slices are where."""
     figure = Figure(figsize=(3.1 * len(calibration) + 0.3, 3.9), layout='constrained')
-    grid = figure.subplots(2, len(calibration), squeeze=False, sharex='col',
-                           height_ratios=(3, 1))
+    grid = figure.subplots(2, len(calibration), squeeze=False, sharex='col', height_ratios=(3, 1))
     for (model, (first, *_)), axes, counts in zip(calibration.items(), *grid):
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls='--')
         _draw_bins(axes, first.bins, color=COLORS[0], marker='o', label='as predicted')
         _draw_counts(counts, first.bins, color=COLORS[0], fill=True)
         if first.bins_after:
-            _draw_bins(axes, first.bins_after, color=COLORS[1], marker='s',
-                       label=f'T = {first.temperature:.3g}')
+            _draw_bins(
+                axes,
+                first.bins_after,
+                color=COLORS[1],
+                marker='s',
+                label=f'T = {first.temperature:.3g}',
+            )
             _draw_counts(counts, first.bins_after, color=COLORS[1], fill=False)
         axes.set(title=model, ylabel='accuracy', xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         counts.set(xlabel='confidence', ylabel='slices')
@@ -84,8 +103,15 @@ def draw_reliability(calibration: dict[str, list[CalibrationRun]]) -> Figure:
 
 def _draw_bins(axes: Axes, bins: ReliabilityBins, color: str, marker: str, label: str) -> None:
     full = np.array(bins.count) > 0
-    axes.plot(np.array(bins.confidence)[full], np.array(bins.accuracy)[full], lw=1.4, ms=4,
-              color=color, marker=marker, label=label)
+    axes.plot(
+        np.array(bins.confidence)[full],
+        np.array(bins.accuracy)[full],
+        lw=1.4,
+        ms=4,
+        color=color,
+        marker=marker,
+        label=label,
+    )
 
 
 def _draw_counts(axes: Axes, bins: ReliabilityBins, color: str, fill: bool) -> None:
@@ -100,8 +126,12 @@ def draw_coverage(cases: dict[str, dict[str, Cases]]) -> Figure:
         for color, (model, own) in zip(colors_of(models), models.items()):
             curve = coverage_curve(own)
             axes.plot(*_thin(curve.coverage, curve.accuracy), color=color, lw=1.6, label=model)
-        axes.set(title=f'{level} level', xlabel='coverage (share that is decided)',
-                 ylabel='accuracy on these', xlim=(0, 1.02))
+        axes.set(
+            title=f'{level} level',
+            xlabel='coverage (share that is decided)',
+            ylabel='accuracy on these',
+            xlim=(0, 1.02),
+        )
     _legend(grid[0, 0], 'lower left')
     return figure
 
@@ -128,4 +158,5 @@ def draw_all(results: Results) -> dict[str, Figure]:
             roc=draw_roc(results.cases, report.classes),
             precision_recall=draw_precision_recall(results.cases, report.classes),
             reliability=draw_reliability(report.calibration),
-            coverage_accuracy=draw_coverage(results.deciding))
+            coverage_accuracy=draw_coverage(results.deciding),
+        )

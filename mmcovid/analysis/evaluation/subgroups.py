@@ -1,4 +1,5 @@
 """Groups of slices by a column of a metadata table."""
+
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +37,10 @@ def read_metadata(path: str | Path, columns: Sequence[str]) -> tuple[str, dict[s
         header = reader.fieldnames or []
         key = next((name for name in KEYS if name in header), None)
         if key is None:
-            raise ValueError(f'{path}: its header {header} has none of {", ".join(KEYS)}. Add one '
-                             'of these columns, with the values of the predictions')
+            raise ValueError(
+                f'{path}: its header {header} has none of {", ".join(KEYS)}. Add one '
+                'of these columns, with the values of the predictions'
+            )
         lacking = [name for name in columns if name not in header]
         if lacking:
             raise ValueError(f'{path} has no column {name_some(lacking)}; it has {header}')
@@ -46,13 +49,16 @@ def read_metadata(path: str | Path, columns: Sequence[str]) -> tuple[str, dict[s
             known = rows.setdefault(row[key], row)
             differing = [name for name in columns if known[name] != row[name]]
             if differing:
-                raise ValueError(f'{path}, line {number}: {key} {row[key]} had another '
-                                 f'{differing[0]} before. Keep one of the rows')
+                raise ValueError(
+                    f'{path}, line {number}: {key} {row[key]} had another '
+                    f'{differing[0]} before. Keep one of the rows'
+                )
     return key, rows
 
 
-def group_slices(entries: Sequence[dict], key: str, rows: dict[str, dict],
-                 column: str) -> np.ndarray:
+def group_slices(
+    entries: Sequence[dict], key: str, rows: dict[str, dict], column: str
+) -> np.ndarray:
     """The group of every slice.
 
     Args:
@@ -71,12 +77,17 @@ def group_slices(entries: Sequence[dict], key: str, rows: dict[str, dict],
     found = [rows.get(str(entry.get(key))) for entry in entries]
     if not any(found):
         example = entries[0].get(key)
-        raise ValueError(f'no slice of the predictions is in the metadata: its {key} must be such '
-                         f'as {example!r}')
+        raise ValueError(
+            f'no slice of the predictions is in the metadata: its {key} must be such as {example!r}'
+        )
     values = [None if row is None else row[column].strip() for row in found]
     bins = _quartiles([value for value in values if value])
-    return np.array([UNLISTED if value is None else EMPTY if not value else bins.get(value, value)
-                     for value in values])
+    return np.array(
+        [
+            UNLISTED if value is None else EMPTY if not value else bins.get(value, value)
+            for value in values
+        ]
+    )
 
 
 def _quartiles(values: Sequence[str]) -> dict[str, str]:
@@ -91,6 +102,7 @@ def _quartiles(values: Sequence[str]) -> dict[str, str]:
     edges = np.unique(np.percentile(numbers, (0, 25, 50, 75, 100)))
     names = [f'{low:g} to below {high:g}' for low, high in zip(edges[:-1], edges[1:])]
     names[-1] = f'{edges[-2]:g} to {edges[-1]:g}'
-    places = {value: int(np.searchsorted(edges, float(value), side='right')) - 1
-              for value in distinct}
+    places = {
+        value: int(np.searchsorted(edges, float(value), side='right')) - 1 for value in distinct
+    }
     return {value: names[min(place, len(names) - 1)] for value, place in places.items()}

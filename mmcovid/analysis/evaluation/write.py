@@ -1,4 +1,5 @@
 """Write a report: page, tables, figures."""
+
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,8 +21,9 @@ _INTERVAL = ('value', 'low', 'high')
 _TEMPERATURE = ('temperature', 'nll_before', 'nll_after', 'note', 'file', 'slices')
 
 
-def write_report(models: Models, out: str | Path, settings: EvaluationSettings,
-                 validation: Models | None = None) -> Results:
+def write_report(
+    models: Models, out: str | Path, settings: EvaluationSettings, validation: Models | None = None
+) -> Results:
     """Compute and write a report.
 
     Written are ``report.html``, ``report.json``, ``figures.csv``, ``differences.csv`` (of
@@ -48,8 +50,9 @@ def write_report(models: Models, out: str | Path, settings: EvaluationSettings,
     if validation:
         write_json(_temperatures(report), out / 'temperature.json')
     write_json(report, out / 'report.json')
-    write_text(render_report(report, gallery, plots, checklists, title_of(out)),
-               out / 'report.html')
+    write_text(
+        render_report(report, gallery, plots, checklists, title_of(out)), out / 'report.html'
+    )
     return results
 
 
@@ -65,21 +68,33 @@ def write_tables(report: EvaluationReport, checklists: list[ChecklistItem], out:
     of_runs = (*_INTERVAL, 'sd_of_runs')
     write_csv(out / 'figures.csv', (*where, *of_runs), _rows(report.figures, of_runs))
     if report.is_compared:
-        write_csv(out / 'differences.csv', (*where, *_INTERVAL, 'reference'),
-                  (row | dict(reference=report.reference)
-                   for row in _rows(report.differences, _INTERVAL)))
+        write_csv(
+            out / 'differences.csv',
+            (*where, *_INTERVAL, 'reference'),
+            (
+                row | dict(reference=report.reference)
+                for row in _rows(report.differences, _INTERVAL)
+            ),
+        )
     if report.subgroups:
-        write_csv(out / 'subgroups.csv',
-                  ('column', 'group', 'slices', 'patients', 'model', 'figure', *_INTERVAL),
-                  _subgroup_rows(report.subgroups))
-    write_csv(out / 'checklists.csv', [column.name for column in fields(ChecklistItem)],
-              map(asdict, checklists))
+        write_csv(
+            out / 'subgroups.csv',
+            ('column', 'group', 'slices', 'patients', 'model', 'figure', *_INTERVAL),
+            _subgroup_rows(report.subgroups),
+        )
+    write_csv(
+        out / 'checklists.csv',
+        [column.name for column in fields(ChecklistItem)],
+        map(asdict, checklists),
+    )
 
 
 def _temperatures(report: EvaluationReport) -> dict[str, list[dict]]:
     """The temperature of every run, with what it was fitted on."""
-    return {name: [_take(run, _TEMPERATURE) for run in runs]
-            for name, runs in report.calibration.items()}
+    return {
+        name: [_take(run, _TEMPERATURE) for run in runs]
+        for name, runs in report.calibration.items()
+    }
 
 
 def _rows(levels: dict[str, dict[str, Figures]], columns: Sequence[str]) -> Iterator[dict]:
@@ -95,9 +110,15 @@ def _subgroup_rows(columns: dict[str, dict[str, Subgroup]]) -> Iterator[dict]:
         for group, subgroup in groups.items():
             for model, figures in subgroup.figures.items():
                 for figure, estimate in figures.items():
-                    yield dict(column=column, group=group, slices=subgroup.slices,
-                               patients=subgroup.patients, model=model, figure=figure,
-                               **_take(estimate, _INTERVAL))
+                    yield dict(
+                        column=column,
+                        group=group,
+                        slices=subgroup.slices,
+                        patients=subgroup.patients,
+                        model=model,
+                        figure=figure,
+                        **_take(estimate, _INTERVAL),
+                    )
 
 
 def _take(value: Any, columns: Sequence[str]) -> dict:

@@ -1,4 +1,5 @@
 """What a converted set was made of, beside its annotations."""
+
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -27,9 +28,15 @@ LICENCES = {
 }
 
 
-def write_annotations(out_dir: str | Path, contents: Mapping[str, dict], totals: Mapping[str, dict],
-                      source: str, lists: Sequence[str | Path], options: Mapping,
-                      collections: Sequence[str]) -> None:
+def write_annotations(
+    out_dir: str | Path,
+    contents: Mapping[str, dict],
+    totals: Mapping[str, dict],
+    source: str,
+    lists: Sequence[str | Path],
+    options: Mapping,
+    collections: Sequence[str],
+) -> None:
     """Write one JSON per split and, last, the card that describes them.
 
     Args:
@@ -48,8 +55,14 @@ def write_annotations(out_dir: str | Path, contents: Mapping[str, dict], totals:
     write_card(files, totals, source, lists, options, collections)
 
 
-def write_card(files: Mapping[str, Path], totals: Mapping[str, dict], source: str,
-               lists: Sequence[str | Path], options: Mapping, collections: Sequence[str]) -> None:
+def write_card(
+    files: Mapping[str, Path],
+    totals: Mapping[str, dict],
+    source: str,
+    lists: Sequence[str | Path],
+    options: Mapping,
+    collections: Sequence[str],
+) -> None:
     """Write the card of a set beside its annotations.
 
     The card has no date and no path of this machine: the same input gives the
@@ -69,9 +82,12 @@ def write_card(files: Mapping[str, Path], totals: Mapping[str, dict], source: st
         mmcovid=__version__,
         options=options,
         lists={Path(file).name: sha256(file) for file in lists},
-        splits={name: dict(file=file.name, sha256=sha256(file), **totals[name])
-                for name, file in files.items()})
-    (folder, ) = {file.parent for file in files.values()}
+        splits={
+            name: dict(file=file.name, sha256=sha256(file), **totals[name])
+            for name, file in files.items()
+        },
+    )
+    (folder,) = {file.parent for file in files.values()}
     write_json(card, folder / CARD_NAME)
 
 

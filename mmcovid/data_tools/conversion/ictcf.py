@@ -4,6 +4,7 @@ Published as folders ``nCT`` (no sign of COVID-19), ``pCT`` (COVID-19) and ``NiC
 (slices that tell nothing), with files such as ``pCT2179.jpg``; the paper's author
 has them in one folder as ``0_nCT12.jpg`` and ``2_pCT2179.jpg``. No name tells the patient.
 """
+
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,17 +56,21 @@ def list_ictcf_slices(root: str | Path) -> tuple[list[IctcfSlice], int]:
         elif not match or label is None or match['label'] not in (None, str(label)):
             strange.append(name)
         elif match['key'] in found:
-            raise ValueError(f'{root}: {found[match["key"]].name} and {name} are of one slice. '
-                             'Remove one.')
+            raise ValueError(
+                f'{root}: {found[match["key"]].name} and {name} are of one slice. Remove one.'
+            )
         else:
             found[match['key']] = IctcfSlice(name, label, UNKNOWN, UNKNOWN)
     if strange:
         raise ValueError(
             f'{root}: images whose names tell no class, {name_some(strange)}. Names must read '
-            'nCT<n>, pCT<n> or NiCT<n>, after 0_ and 2_ if anything. Move others away.')
+            'nCT<n>, pCT<n> or NiCT<n>, after 0_ and 2_ if anything. Move others away.'
+        )
     if not found:
-        raise FileNotFoundError(f'{root}: no images such as nCT12.jpg and pCT2179.jpg below it. '
-                                'Give the folder into which iCTCF was unpacked.')
+        raise FileNotFoundError(
+            f'{root}: no images such as nCT12.jpg and pCT2179.jpg below it. '
+            'Give the folder into which iCTCF was unpacked.'
+        )
     return [found[key] for key in sorted(found, key=natural)], left_out
 
 

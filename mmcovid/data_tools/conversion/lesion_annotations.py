@@ -1,4 +1,5 @@
 """From pairs of images and masks to COCO JSON."""
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -31,17 +32,19 @@ class SplitTotals(NamedTuple):
     areas: dict  #: smallest, median and largest instance in pixels, per class
 
 
-def write_lesion_annotations(out_dir: str | Path,
-                             splits: Mapping[str, Sequence[LesionSlice]],
-                             min_area: int = 100,
-                             merge_lesions: bool = False,
-                             lists: Sequence[str | Path] = (),
-                             options: Mapping | None = None,
-                             dry_run: bool = False,
-                             workers: int = 1,
-                             show_progress: bool = True,
-                             source: str = 'CNCB-NCOV lesions',
-                             collection: str = 'CNCB') -> dict[str, SplitTotals]:
+def write_lesion_annotations(
+    out_dir: str | Path,
+    splits: Mapping[str, Sequence[LesionSlice]],
+    min_area: int = 100,
+    merge_lesions: bool = False,
+    lists: Sequence[str | Path] = (),
+    options: Mapping | None = None,
+    dry_run: bool = False,
+    workers: int = 1,
+    show_progress: bool = True,
+    source: str = 'CNCB-NCOV lesions',
+    collection: str = 'CNCB',
+) -> dict[str, SplitTotals]:
     """Write one COCO JSON per split and a card of the set, all or none.
 
     The same input gives the same bytes.
@@ -68,35 +71,49 @@ def write_lesion_annotations(out_dir: str | Path,
     """
     class_values = MERGED_CLASS_VALUES if merge_lesions else CLASS_VALUES
     # numbered over all splits, so that an id means the same slice in every JSON
-    slices = sorted({each for members in splits.values() for each in members},
-                    key=lambda each: natural(each.key))
+    slices = sorted(
+        {each for members in splits.values() for each in members},
+        key=lambda each: natural(each.key),
+    )
     read = partial(_read_slice, class_values=class_values, min_area=min_area)
     results = map_files(read, slices, 'masks', workers, show_progress)
     problems = [
-        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)]
+        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)
+    ]
     if problems:
         raise ValueError(
             f'slices that cannot be used, {name_some(problems)}. Replace the masks by the '
-            'published ones (size of the image; 0 background, 1 lung, 2 GGO, 3 consolidation).')
+            'published ones (size of the image; 0 background, 1 lung, 2 GGO, 3 consolidation).'
+        )
 
     if not slices:
         raise ValueError('the splits hold no slice.')
-    entries = {each: (dict(id=number, **image), *found)
-               for number, (each, (image, *found)) in enumerate(zip(slices, results), 1)}
+    entries = {
+        each: (dict(id=number, **image), *found)
+        for number, (each, (image, *found)) in enumerate(zip(slices, results), 1)
+    }
     info = dict(
         description='CT lesions by mmcovid',
         min_area=min_area,
         image_root=relative_root(_root_of(slices[0].image), out_dir),
-        mask_root=relative_root(_root_of(slices[0].mask), out_dir))
+        mask_root=relative_root(_root_of(slices[0].mask), out_dir),
+    )
     contents, totals = {}, {}
     for name, members in splits.items():
-        contents[name], totals[name] = _assemble([entries[each] for each in members],
-                                                 class_values, info)
+        contents[name], totals[name] = _assemble(
+            [entries[each] for each in members], class_values, info
+        )
     if not dry_run:
         options = dict(options or {}, min_area=min_area, merge_lesions=merge_lesions)
         write_annotations(
-            out_dir, contents, {name: each._asdict() for name, each in totals.items()},
-            source, lists, options, [collection])
+            out_dir,
+            contents,
+            {name: each._asdict() for name, each in totals.items()},
+            source,
+            lists,
+            options,
+            [collection],
+        )
     return totals
 
 
@@ -106,7 +123,8 @@ def format_totals(totals: Mapping[str, SplitTotals]) -> str:
     for name, total in totals.items():
         lines.append(
             f'{name}: {total.slices} slices of {total.patients} patients, '
-            f'{total.without_lesion} without a lesion, {total.empty} without lung')
+            f'{total.without_lesion} without a lesion, {total.empty} without lung'
+        )
         for cls, number in total.instances.items():
             areas = ''
             if number:
@@ -115,7 +133,8 @@ def format_totals(totals: Mapping[str, SplitTotals]) -> str:
             lines.append(
                 f'  {cls}: {number} instances in {total.slices_with[cls]} slices of '
                 f'{total.patients_with[cls]} patients{areas}; '
-                f'{total.too_small[cls]} left out as too small')
+                f'{total.too_small[cls]} left out as too small'
+            )
     return '\n'.join(lines)
 
 
@@ -137,12 +156,14 @@ def _read_slice(pair: LesionSlice, class_values: Mapping, min_area: int) -> tupl
         mask_file_name=_below_root(pair.mask),
         width=width,
         height=height,
-        patient_id=pair.patient)
+        patient_id=pair.patient,
+    )
     return image, *find_instances(mask, class_values, min_area)
 
 
-def _assemble(entries: Sequence[tuple], class_values: Mapping,
-              info: dict) -> tuple[dict, SplitTotals]:
+def _assemble(
+    entries: Sequence[tuple], class_values: Mapping, info: dict
+) -> tuple[dict, SplitTotals]:
     """Make a COCO dict and its totals of (image, annotations, too small)."""
     names = list(class_values)
     annotations: list[dict] = []
@@ -152,8 +173,7 @@ def _assemble(entries: Sequence[tuple], class_values: Mapping,
     without_lesion = empty = 0
     for image, found, small in entries:
         for annotation in found:
-            annotations.append(
-                dict(id=len(annotations) + 1, image_id=image['id'], **annotation))
+            annotations.append(dict(id=len(annotations) + 1, image_id=image['id'], **annotation))
             areas[names[annotation['category_id'] - 1]].append(annotation['area'])
         shown = {names[annotation['category_id'] - 1] for annotation in found}
         for name in shown:
@@ -166,7 +186,8 @@ def _assemble(entries: Sequence[tuple], class_values: Mapping,
         info=info,
         categories=[dict(id=number, name=name) for number, name in enumerate(names, 1)],
         images=[image for image, _, _ in entries],
-        annotations=annotations)
+        annotations=annotations,
+    )
     return coco, SplitTotals(
         slices=len(entries),
         patients=len({image['patient_id'] for image in coco['images']}),
@@ -176,8 +197,11 @@ def _assemble(entries: Sequence[tuple], class_values: Mapping,
         too_small=dict(too_small),
         slices_with=dict(slices_with),
         patients_with={name: len(found) for name, found in patients_with.items()},
-        areas={name: [min(found), float(np.median(found)), max(found)] if found else None
-               for name, found in areas.items()})
+        areas={
+            name: [min(found), float(np.median(found)), max(found)] if found else None
+            for name, found in areas.items()
+        },
+    )
 
 
 def _root_of(path: Path) -> Path:

@@ -4,6 +4,7 @@ Layouts of the CNCB-NCOV lesion set: as published, ``ROOT/image/<patient>/<n>.jp
 and ``ROOT/mask/<patient>/<n>.png``, or flat, as the paper's author has it,
 ``ROOT/image/<patient>_<n>.jpg`` and ``ROOT/mask/<patient>_<n>.png``.
 """
+
 import random
 import re
 import warnings
@@ -56,11 +57,12 @@ def pair_lesion_files(root: str | Path) -> tuple[list[LesionSlice], dict[str, li
     """
     root = Path(root)
     images = _files_by_slice(root / 'image', IMAGE_SUFFIXES)
-    masks = _files_by_slice(root / 'mask', ('.png', ))
+    masks = _files_by_slice(root / 'mask', ('.png',))
     if not images:
         raise FileNotFoundError(
             f'{root}: no images of the form image/<patient>/<n>.jpg or image/<patient>_<n>.jpg. '
-            'Give the folder that holds image/ and mask/.')
+            'Give the folder that holds image/ and mask/.'
+        )
     lonely = {
         'images without a mask': sorted(images.keys() - masks.keys(), key=natural),
         'masks without an image': sorted(masks.keys() - images.keys(), key=natural),
@@ -73,8 +75,9 @@ def pair_lesion_files(root: str | Path) -> tuple[list[LesionSlice], dict[str, li
     return slices, lonely
 
 
-def check_pairs(root: str | Path, lonely: Mapping[str, Sequence[str]],
-                only_warn: bool = False) -> None:
+def check_pairs(
+    root: str | Path, lonely: Mapping[str, Sequence[str]], only_warn: bool = False
+) -> None:
     """Make sure that no image or mask is without its counterpart.
 
     Raises:
@@ -85,13 +88,14 @@ def check_pairs(root: str | Path, lonely: Mapping[str, Sequence[str]],
             message = f'{root}: {name}, {name_some(keys)}.'
             if not only_warn:
                 raise FileNotFoundError(
-                    f'{message} Complete the copy, remove them, or pass --skip-missing.')
+                    f'{message} Complete the copy, remove them, or pass --skip-missing.'
+                )
             warnings.warn(f'{message} They are left out.', stacklevel=2)
 
 
-def read_split(file: str | Path,
-               slices: Sequence[LesionSlice],
-               passed_over: Collection[str] = ()) -> list[LesionSlice]:
+def read_split(
+    file: str | Path, slices: Sequence[LesionSlice], passed_over: Collection[str] = ()
+) -> list[LesionSlice]:
     """Pick the slices that a text file lists, one per line.
 
     Args:
@@ -106,15 +110,19 @@ def read_split(file: str | Path,
     """
     by_name = {f'{each.patient}{mark}{each.number}': each for each in slices for mark in '_/'}
     return pick_listed(
-        file, by_name, '<patient>_<n>.jpg or <patient>/<n>.jpg',
-        {key.replace('/', mark) for key in passed_over for mark in '_/'})
+        file,
+        by_name,
+        '<patient>_<n>.jpg or <patient>/<n>.jpg',
+        {key.replace('/', mark) for key in passed_over for mark in '_/'},
+    )
 
 
-def random_split(slices: Sequence[LesionSlice],
-                 val_fraction: float,
-                 seed: int,
-                 names: tuple[str, str] = ('lesions_train', 'lesions_val')
-                 ) -> dict[str, list[LesionSlice]]:
+def random_split(
+    slices: Sequence[LesionSlice],
+    val_fraction: float,
+    seed: int,
+    names: tuple[str, str] = ('lesions_train', 'lesions_val'),
+) -> dict[str, list[LesionSlice]]:
     """Split by patient in two.
 
     Args:
@@ -131,7 +139,8 @@ def random_split(slices: Sequence[LesionSlice],
     if not 0 < num_val < len(patients):
         raise ValueError(
             f'a validation fraction of {val_fraction} of {len(patients)} patients leaves one side '
-            'of the split empty. Choose another, or convert without a split.')
+            'of the split empty. Choose another, or convert without a split.'
+        )
     held_out = set(random.Random(seed).sample(patients, num_val))
     train, val = names
     return {
@@ -142,8 +151,9 @@ def random_split(slices: Sequence[LesionSlice],
 
 def natural(text: str) -> list:
     """Sort key that puts 9 before 10."""
-    return [(int(part), '') if part.isdecimal() else (-1, part)
-            for part in re.split(r'(\d+)', text)]
+    return [
+        (int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', text)
+    ]
 
 
 def _files_by_slice(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -167,5 +177,6 @@ def _files_by_slice(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     if nameless:
         raise ValueError(
             f'{folder}: file names that tell no patient, {name_some(nameless)}. Name them '
-            '<patient>_<n>, or put them into a folder of the patient.')
+            '<patient>_<n>, or put them into a folder of the patient.'
+        )
     return files

@@ -1,4 +1,5 @@
 """Read masks of lesions and cut them into instances."""
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,8 @@ from PIL import Image
 from pycocotools import mask as rle
 
 #: Mask values that make up each class; the order gives the category ids, 1, 2, ...
-CLASS_VALUES = {'lung': (1, ), 'ggo': (2, ), 'consolidation': (3, )}
-MERGED_CLASS_VALUES = {'lung': (1, ), 'lesion': (2, 3)}
+CLASS_VALUES = {'lung': (1,), 'ggo': (2,), 'consolidation': (3,)}
+MERGED_CLASS_VALUES = {'lung': (1,), 'lesion': (2, 3)}
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -37,8 +38,9 @@ def read_mask(path: str | Path) -> np.ndarray:
     return mask
 
 
-def find_instances(mask: np.ndarray, class_values: Mapping[str, Sequence[int]] = CLASS_VALUES,
-                   min_area: int = 100) -> tuple[list[dict], Counter]:
+def find_instances(
+    mask: np.ndarray, class_values: Mapping[str, Sequence[int]] = CLASS_VALUES, min_area: int = 100
+) -> tuple[list[dict], Counter]:
     """Cut a mask into instances: 8-neighbour components of each class.
 
     The class is that of the pixel value itself, whichever other values the
@@ -71,5 +73,7 @@ def find_instances(mask: np.ndarray, class_values: Mapping[str, Sequence[int]] =
                     bbox=bbox,
                     area=area,
                     segmentation=dict(size=code['size'], counts=code['counts'].decode()),
-                    iscrowd=0))
+                    iscrowd=0,
+                )
+            )
     return annotations, too_small

@@ -1,4 +1,5 @@
 """From lists of slices with classes to annotation JSON."""
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,16 +28,18 @@ class SliceTotals(NamedTuple):
     sources: dict  #: slices per collection that COVIDx-CT took them from, and class
 
 
-def write_slice_annotations(out_dir: str | Path,
-                            splits: Mapping[str, Sequence[SliceEntry]],
-                            images: str | Path,
-                            source: str = 'COVIDx-CT',
-                            crop: bool = False,
-                            lists: Sequence[str | Path] = (),
-                            options: Mapping | None = None,
-                            dry_run: bool = False,
-                            workers: int = 1,
-                            show_progress: bool = True) -> dict[str, SliceTotals]:
+def write_slice_annotations(
+    out_dir: str | Path,
+    splits: Mapping[str, Sequence[SliceEntry]],
+    images: str | Path,
+    source: str = 'COVIDx-CT',
+    crop: bool = False,
+    lists: Sequence[str | Path] = (),
+    options: Mapping | None = None,
+    dry_run: bool = False,
+    workers: int = 1,
+    show_progress: bool = True,
+) -> dict[str, SliceTotals]:
     """Write one JSON per split that ``SliceDataset`` reads, and a card of the set, all or none.
 
     The same input gives the same bytes.
@@ -67,22 +70,30 @@ def write_slice_annotations(out_dir: str | Path,
         raise ValueError(f'{images}: would be overwritten by the cut images. Choose another --out.')
     entries = list(dict.fromkeys(each for members in splits.values() for each in members))
     if crop and len({_as_png(each.name) for each in entries}) < len(entries):
-        raise ValueError('slices whose names differ in their suffix only would overwrite each '
-                         'other when cut. Rename them.')
-    read = partial(_read_slice, images=images, target=target if crop and not dry_run else None,
-                   crop=crop)
+        raise ValueError(
+            'slices whose names differ in their suffix only would overwrite each '
+            'other when cut. Rename them.'
+        )
+    read = partial(
+        _read_slice, images=images, target=target if crop and not dry_run else None, crop=crop
+    )
     results = map_files(read, entries, 'slices', workers, show_progress)
     problems = [
-        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)]
+        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)
+    ]
     if problems:
         raise ValueError(
             f'slices that cannot be used, {name_some(problems)}. Copy them again, or correct or '
-            'remove their lines.')
+            'remove their lines.'
+        )
 
     infos = dict(zip(entries, results))
     metainfo = dict(
-        classes=IMAGE_CLASSES, source=source, image_root=relative_root(target, out_dir),
-        cropped=crop)
+        classes=IMAGE_CLASSES,
+        source=source,
+        image_root=relative_root(target, out_dir),
+        cropped=crop,
+    )
     contents: dict[str, dict[str, Any]] = {
         name: dict(metainfo=metainfo, data_list=[infos[each] for each in members])
         for name, members in splits.items()
@@ -92,9 +103,14 @@ def write_slice_annotations(out_dir: str | Path,
         # the names of COVIDx-CT tell the collections that it was made of, others tell none
         found = {name for each in totals.values() for name in each.sources}
         write_annotations(
-            out_dir, contents, {name: each._asdict() for name, each in totals.items()}, source,
-            lists, dict(options or {}, crop=crop),
-            [source] if source in LICENCES else sorted(found))
+            out_dir,
+            contents,
+            {name: each._asdict() for name, each in totals.items()},
+            source,
+            lists,
+            dict(options or {}, crop=crop),
+            [source] if source in LICENCES else sorted(found),
+        )
     return totals
 
 
@@ -117,7 +133,8 @@ def count_slices(data_list: Sequence[dict]) -> SliceTotals:
         classes=dict(classes),
         patients={name: len(found) for name, found in patients.items()},
         without_patient=without_patient,
-        sources={name: dict(sorted(counts.items())) for name, counts in sorted(sources.items())})
+        sources={name: dict(sorted(counts.items())) for name, counts in sorted(sources.items())},
+    )
 
 
 def format_slice_totals(totals: Mapping[str, SliceTotals]) -> str:
@@ -125,11 +142,15 @@ def format_slice_totals(totals: Mapping[str, SliceTotals]) -> str:
     lines = []
     for name, total in totals.items():
         lines.append(f'{name}: {total.slices} slices, {total.without_patient} of unknown patients')
-        lines += [f'  {cls}: {number} slices of {total.patients[cls]} known patients'
-                  for cls, number in total.classes.items()]
+        lines += [
+            f'  {cls}: {number} slices of {total.patients[cls]} known patients'
+            for cls, number in total.classes.items()
+        ]
         if len(total.sources) > 1:  # a model can tell classes by their source
-            lines += [f'  from {source}: ' + ', '.join(f'{n} {cls}' for cls, n in counts.items())
-                      for source, counts in total.sources.items()]
+            lines += [
+                f'  from {source}: ' + ', '.join(f'{n} {cls}' for cls, n in counts.items())
+                for source, counts in total.sources.items()
+            ]
     return '\n'.join(lines)
 
 
@@ -155,11 +176,13 @@ def _read_slice(entry: SliceEntry, images: Path, target: Path | None, crop: bool
         width=width,
         height=height,
         # the box is of the image as it was
-        **{'cut_to' if crop else 'box': entry.box} if entry.box else {})
+        **{'cut_to' if crop else 'box': entry.box} if entry.box else {},
+    )
 
 
-def _check_box(box: tuple[int, int, int, int] | None, width: int,
-               height: int) -> tuple[int, int, int, int]:
+def _check_box(
+    box: tuple[int, int, int, int] | None, width: int, height: int
+) -> tuple[int, int, int, int]:
     """The box; ends are exclusive, as COVIDx-CT's own code takes them."""
     if box is None:
         raise ValueError('its line has no box to cut to')

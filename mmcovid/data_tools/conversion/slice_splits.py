@@ -1,4 +1,5 @@
 """Lists of slices: find their images, write them as the paper's author does."""
+
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ from mmcovid.utils.files import name_some, write_text
 from .splits import name_splits
 
 
-def read_slice_splits(lists: Sequence[str | Path], images: str | Path, skip_missing: bool = False
-                      ) -> tuple[dict[str, list[SliceEntry]], list[str]]:
+def read_slice_splits(
+    lists: Sequence[str | Path], images: str | Path, skip_missing: bool = False
+) -> tuple[dict[str, list[SliceEntry]], list[str]]:
     """Read lists and find their images.
 
     The author's lists can be used with the images of COVIDx-CT and the other
@@ -38,21 +40,28 @@ def read_slice_splits(lists: Sequence[str | Path], images: str | Path, skip_miss
     listed = {name: read_slices(str(file), IMAGE_CLASSES) for name, file in files.items()}
     entries = [each for members in listed.values() for each in members]
     check_unique(entries)
-    spellings = {each: [name for name in (each.name, other_spelling(each.name)) if name]
-                 for each in entries}
+    spellings = {
+        each: [name for name in (each.name, other_spelling(each.name)) if name] for each in entries
+    }
     path_of = {name: os.path.join(images, name) for names in spellings.values() for name in names}
     absent = set(find_missing(list(path_of.values())))
-    found = {each: each._replace(name=name) for each, names in spellings.items()
-             for name in reversed(names) if path_of[name] not in absent}
+    found = {
+        each: each._replace(name=name)
+        for each, names in spellings.items()
+        for name in reversed(names)
+        if path_of[name] not in absent
+    }
     missing = [each.name for each in entries if each not in found]
     if missing:
         message = f'{images}: missing images, {name_some(missing)}.'
         if not skip_missing:
             raise FileNotFoundError(
-                f'{message} Correct --images, complete the copy, or pass --skip-missing.')
+                f'{message} Correct --images, complete the copy, or pass --skip-missing.'
+            )
         warnings.warn(f'{message} They are left out.', stacklevel=2)
-    splits = {name: [found[each] for each in members if each in found]
-              for name, members in listed.items()}
+    splits = {
+        name: [found[each] for each in members if each in found] for name, members in listed.items()
+    }
     for name, file in files.items():
         if not splits[name]:
             raise ValueError(f'{file}: lists no slice.')
@@ -70,6 +79,9 @@ def write_author_list(entries: Sequence[SliceEntry], file: str | Path) -> None:
     if nameless:
         raise ValueError(
             f"{file}: names that cannot be spelt as the author's, {name_some(nameless)}. He "
-            'used slices of COVIDx-CT 1 only; leave --author-list out.')
-    write_text(''.join(
-        f'{each.label}_{Path(each.name).name.partition("_")[2]}\n' for each in entries), file)
+            'used slices of COVIDx-CT 1 only; leave --author-list out.'
+        )
+    write_text(
+        ''.join(f'{each.label}_{Path(each.name).name.partition("_")[2]}\n' for each in entries),
+        file,
+    )

@@ -1,4 +1,5 @@
 """Which slices go into which split, for every kind of set."""
+
 import os
 import warnings
 from collections import Counter
@@ -10,10 +11,9 @@ from mmcovid.data_tools.slice_names import UNKNOWN
 from mmcovid.utils.files import name_some
 
 
-def pick_listed(file: str | Path,
-                by_name: Mapping[str, Any],
-                forms: str,
-                passed_over: Collection[str] = ()) -> list:
+def pick_listed(
+    file: str | Path, by_name: Mapping[str, Any], forms: str, passed_over: Collection[str] = ()
+) -> list:
     """Pick the slices that a text file lists, one per line.
 
     Args:
@@ -36,7 +36,8 @@ def pick_listed(file: str | Path,
     if missing:
         raise FileNotFoundError(
             f'{file}: listed slices that are not in the set, {name_some(missing)}. Lines must '
-            f'read {forms}.')
+            f'read {forms}.'
+        )
     found = [by_name[stems[name]] for name in names]
     twice = [each.key for each, count in Counter(found).items() if count > 1]
     if twice:
@@ -62,14 +63,16 @@ def check_patients_apart(splits: Mapping[str, Sequence], only_warn: bool = False
         for each in members:
             places.setdefault(each.patient, {})[name] = True
     places.pop(UNKNOWN, None)
-    shared = [f'{patient} ({" and ".join(names)})' for patient, names in places.items()
-              if len(names) > 1]
+    shared = [
+        f'{patient} ({" and ".join(names)})' for patient, names in places.items() if len(names) > 1
+    ]
     if shared:
         message = f'patients in more than one split, {name_some(shared)}.'
         if not only_warn:
             raise ValueError(
                 f'{message} Results on such splits are too good; split by patient, or pass '
-                '--allow-patient-overlap.')
+                '--allow-patient-overlap.'
+            )
         warnings.warn(message, stacklevel=2)
 
 
@@ -83,10 +86,11 @@ def name_splits(files: Sequence[str | Path]) -> dict[str, Path]:
     Raises:
         ValueError: Two would write the same JSON.
     """
-    pairs = [file.rpartition('=')[::2] if isinstance(file, str) else ('', file)
-             for file in files]
+    pairs = [file.rpartition('=')[::2] if isinstance(file, str) else ('', file) for file in files]
     names = [name or Path(file).stem for name, file in pairs]
     if len(set(names)) < len(names):
-        raise ValueError(f'split files of one name would overwrite each other: {names}. Name '
-                         'them otherwise, NAME=FILE.')
+        raise ValueError(
+            f'split files of one name would overwrite each other: {names}. Name '
+            'them otherwise, NAME=FILE.'
+        )
     return {name: Path(file) for name, (_, file) in zip(names, pairs)}

@@ -3,6 +3,11 @@ from .report import report, write_leakage
 from .splits import AuditSplit, splits_of_files
 
 __all__ = [
-    'Audit', 'AuditSplit', 'Overlap', 'audit_splits', 'report', 'splits_of_files',
-    'write_leakage'
+    'Audit',
+    'AuditSplit',
+    'Overlap',
+    'audit_splits',
+    'report',
+    'splits_of_files',
+    'write_leakage',
 ]

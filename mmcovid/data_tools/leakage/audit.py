@@ -1,4 +1,5 @@
 """Find patients and slices that are in more than one split."""
+
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -54,9 +55,14 @@ class Audit(NamedTuple):
         return [overlap for overlap in self.findings if overlap.leaks]
 
 
-def audit_splits(splits: Sequence[AuditSplit], min_similarity: float = MIN_SIMILARITY,
-                 shared_ids: bool = False, allow: Sequence[str] = (),
-                 workers: int = 1, show_progress: bool = True) -> Audit:
+def audit_splits(
+    splits: Sequence[AuditSplit],
+    min_similarity: float = MIN_SIMILARITY,
+    shared_ids: bool = False,
+    allow: Sequence[str] = (),
+    workers: int = 1,
+    show_progress: bool = True,
+) -> Audit:
     """Compare each split with each other that is used for something else.
 
     Args:
@@ -78,8 +84,10 @@ def audit_splits(splits: Sequence[AuditSplit], min_similarity: float = MIN_SIMIL
     """
     for entry in allow:
         if entry.partition(':')[0] not in KINDS:
-            raise ValueError(f'{entry}: no kind of leakage, which are {", ".join(KINDS)}. Write '
-                             'KIND or KIND:PATTERN.')
+            raise ValueError(
+                f'{entry}: no kind of leakage, which are {", ".join(KINDS)}. Write '
+                'KIND or KIND:PATTERN.'
+            )
     pairs = [pair for pair in combinations(splits, 2) if len(pair[0].roles | pair[1].roles) > 1]
     if not pairs:
         raise ValueError('all slices are of one split: give two or more splits to compare.')
@@ -88,8 +96,7 @@ def audit_splits(splits: Sequence[AuditSplit], min_similarity: float = MIN_SIMIL
     for first, second in pairs:
         same_source = shared_ids or first.source == second.source
         findings += find_patients(first, second, 'patient' if same_source else 'same_id')
-        findings += find_duplicates(
-            first, second, prints, min_similarity, workers, show_progress)
+        findings += find_duplicates(first, second, prints, min_similarity, workers, show_progress)
     findings = [overlap._replace(allowed=is_allowed(overlap, allow)) for overlap in findings]
     compared = [(first.name, second.name) for first, second in pairs]
     return Audit(list(splits), compared, findings, unreadable, min_similarity)
@@ -99,16 +106,26 @@ def find_patients(first: AuditSplit, second: AuditSplit, kind: str) -> list[Over
     """Patient ids that both splits have."""
     slices, others = _by_patient(first), _by_patient(second)
     return [
-        Overlap(kind, (first.name, second.name), (patient, patient),
-                (slices[patient][0], others[patient][0]),
-                (len(slices[patient]), len(others[patient])))
-        for patient in slices if patient in others
+        Overlap(
+            kind,
+            (first.name, second.name),
+            (patient, patient),
+            (slices[patient][0], others[patient][0]),
+            (len(slices[patient]), len(others[patient])),
+        )
+        for patient in slices
+        if patient in others
     ]
 
 
-def find_duplicates(first: AuditSplit, second: AuditSplit, prints: dict[str, Fingerprint],
-                    min_similarity: float = MIN_SIMILARITY, workers: int = 1,
-                    show_progress: bool = True) -> list[Overlap]:
+def find_duplicates(
+    first: AuditSplit,
+    second: AuditSplit,
+    prints: dict[str, Fingerprint],
+    min_similarity: float = MIN_SIMILARITY,
+    workers: int = 1,
+    show_progress: bool = True,
+) -> list[Overlap]:
     """Slices of the second split that are in the first too, exactly or nearly.
 
     Args:
@@ -123,8 +140,9 @@ def find_duplicates(first: AuditSplit, second: AuditSplit, prints: dict[str, Fin
     Returns:
         list[Overlap]: At most one for each slice of the second split.
     """
-    known, others = ([info for info in split.slices if info['img_path'] in prints]
-                     for split in (first, second))
+    known, others = (
+        [info for info in split.slices if info['img_path'] in prints] for split in (first, second)
+    )
     by_digest = {prints[info['img_path']].digest: info for info in reversed(known)}
     twins, rest = {}, []
     for info in others:
@@ -132,19 +150,29 @@ def find_duplicates(first: AuditSplit, second: AuditSplit, prints: dict[str, Fin
         if twin is None:
             rest.append(info)
         else:
-            twins[info['img_path']] = 'exact', twin, 1.
+            twins[info['img_path']] = 'exact', twin, 1.0
 
     candidates = _candidates(rest, known, prints, show_progress)
     scores = map_files(
         lambda pair: similarity(*(prints[info['img_path']].thumbnail for info in pair)),
-        candidates, 'comparing', workers, show_progress)
+        candidates,
+        'comparing',
+        workers,
+        show_progress,
+    )
     for (info, other), score in zip(candidates, scores):
         if score >= max(min_similarity, twins.get(info['img_path'], (0, 0, 0))[2]):
             twins[info['img_path']] = 'near', other, score
     return [
-        Overlap(kind, (first.name, second.name), (twin['patient_id'], info['patient_id']),
-                (twin['img_path'], info['img_path']), similarity=score)
-        for info in others if info['img_path'] in twins
+        Overlap(
+            kind,
+            (first.name, second.name),
+            (twin['patient_id'], info['patient_id']),
+            (twin['img_path'], info['img_path']),
+            similarity=score,
+        )
+        for info in others
+        if info['img_path'] in twins
         for kind, twin, score in [twins[info['img_path']]]
     ]
 
@@ -166,32 +194,44 @@ def is_allowed(overlap: Overlap, allow: Sequence[str]) -> bool:
     return False
 
 
-def _read_all(splits: Sequence[AuditSplit], workers: int,
-              show_progress: bool) -> tuple[dict[str, Fingerprint], dict[str, str]]:
+def _read_all(
+    splits: Sequence[AuditSplit], workers: int, show_progress: bool
+) -> tuple[dict[str, Fingerprint], dict[str, str]]:
     """Fingerprints, and errors, of the slices of all splits, by ``img_path``."""
     infos = {info['img_path']: info for split in splits for info in split.slices}
     results = map_files(
-        take_fingerprint, list(infos.values()), 'reading slices', workers, show_progress)
-    prints = {path: result for path, result in zip(infos, results)
-              if isinstance(result, Fingerprint)}
+        take_fingerprint, list(infos.values()), 'reading slices', workers, show_progress
+    )
+    prints = {
+        path: result for path, result in zip(infos, results) if isinstance(result, Fingerprint)
+    }
     for split in splits:
         if not any(info['img_path'] in prints for info in split.slices):
             example = split.slices[0]['img_path'] if split.slices else 'it is empty'
-            raise ValueError(f'{split.name}: not one of its {len(split.slices)} slices can be '
-                             f'read ({example}). Correct the image folder.')
+            raise ValueError(
+                f'{split.name}: not one of its {len(split.slices)} slices can be '
+                f'read ({example}). Correct the image folder.'
+            )
     return prints, {
-        result.input: result.reason for result in results if isinstance(result, Failure)}
+        result.input: result.reason for result in results if isinstance(result, Failure)
+    }
 
 
-def _candidates(queries: list[dict], known: list[dict], prints: dict[str, Fingerprint],
-                show_progress: bool) -> list[tuple[dict, dict]]:
+def _candidates(
+    queries: list[dict], known: list[dict], prints: dict[str, Fingerprint], show_progress: bool
+) -> list[tuple[dict, dict]]:
     """Pairs of slices whose hashes are near, the nearest few for each query."""
     if not queries:
         return []
-    bits, known_bits = (np.stack([prints[info['img_path']].bits for info in infos])
-                        for infos in (queries, known))
-    blocks = track(nearest(bits, known_bits, NUM_CANDIDATES), total=num_blocks(len(queries)),
-                   description='searching', disable=not show_progress)
+    bits, known_bits = (
+        np.stack([prints[info['img_path']].bits for info in infos]) for infos in (queries, known)
+    )
+    blocks = track(
+        nearest(bits, known_bits, NUM_CANDIDATES),
+        total=num_blocks(len(queries)),
+        description='searching',
+        disable=not show_progress,
+    )
     pairs, query = [], iter(queries)
     for distances, rows in blocks:
         for near, row in zip(distances <= MAX_DISTANCE, rows):

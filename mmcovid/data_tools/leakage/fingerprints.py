@@ -3,6 +3,7 @@
 All CT slices of a chest look alike: a perceptual hash finds the few slices that
 may be the same, and only the fine detail of both, laid over each other, tells.
 """
+
 import hashlib
 import math
 from collections.abc import Iterator
@@ -49,8 +50,9 @@ def num_blocks(num_queries: int) -> int:
     return math.ceil(num_queries / BLOCK)
 
 
-def nearest(queries: np.ndarray, known: np.ndarray,
-            number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def nearest(
+    queries: np.ndarray, known: np.ndarray, number: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The ``number`` rows of ``known`` nearest to each query, in blocks of queries.
 
     Args:
@@ -64,10 +66,11 @@ def nearest(queries: np.ndarray, known: np.ndarray,
     """
     # between bits the squared Euclidean distance is the Hamming distance, and is much faster
     search = NearestNeighbors(
-        n_neighbors=min(number, len(known)), algorithm='brute', metric='sqeuclidean')
+        n_neighbors=min(number, len(known)), algorithm='brute', metric='sqeuclidean'
+    )
     search.fit(known.astype(np.float32))
     for start in range(0, len(queries), BLOCK):
-        yield search.kneighbors(queries[start:start + BLOCK].astype(np.float32))
+        yield search.kneighbors(queries[start : start + BLOCK].astype(np.float32))
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:
@@ -84,17 +87,19 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
     """
     warp = _find_warp(first, second)
     if warp is None:
-        return 0.
+        return 0.0
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     inside = cv2.warpAffine(np.full_like(second, 255), warp, second.shape, flags=flags) == 255
     if inside.mean() < 0.5:  # hardly on each other: no transform that a copy goes through
-        return 0.
-    second = cv2.warpAffine(second, warp, second.shape, flags=flags,
-                            borderMode=cv2.BORDER_REPLICATE)
-    details = [_detail(cv2.GaussianBlur(image, (0, 0), 0.7), 1.5)[inside]
-               for image in (first, second)]
+        return 0.0
+    second = cv2.warpAffine(
+        second, warp, second.shape, flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    details = [
+        _detail(cv2.GaussianBlur(image, (0, 0), 0.7), 1.5)[inside] for image in (first, second)
+    ]
     if min(np.ptp(detail) for detail in details) == 0:
-        return 0.
+        return 0.0
     return float(np.corrcoef(details)[0, 1])
 
 
@@ -102,12 +107,21 @@ def _find_warp(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
     """The affine transform (2, 3) from pixels of ``first`` to those of ``second``, if any."""
     scale = 2  # at half the size, larger shifts are found, and faster
     half, other_half = (
-        _detail(cv2.resize(image, None, fx=1 / scale, fy=1 / scale,
-                           interpolation=cv2.INTER_AREA), 4) for image in (first, second))
+        _detail(
+            cv2.resize(image, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA), 4
+        )
+        for image in (first, second)
+    )
     try:
         _, warp = cv2.findTransformECC(
-            half, other_half, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, _ECC,
-            np.ones(other_half.shape, np.uint8), 5)
+            half,
+            other_half,
+            np.eye(2, 3, dtype=np.float32),
+            cv2.MOTION_AFFINE,
+            _ECC,
+            np.ones(other_half.shape, np.uint8),
+            5,
+        )
     except cv2.error:  # does not converge: nothing in common
         return None
     # the centre of pixel 0 of a half lies between two pixels of the whole

@@ -1,4 +1,5 @@
 """What an audit found, as a table, a JSON file and pictures."""
+
 from collections import Counter
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from mmcovid.version import __version__
 from .audit import KINDS, Audit, Overlap
 
 _TITLES = dict(
-    patient='same patient', exact='exact duplicate', near='near duplicate',
-    same_id='same id in two sets')
+    patient='same patient',
+    exact='exact duplicate',
+    near='near duplicate',
+    same_id='same id in two sets',
+)
 _SIDE = 512  # of a slice in a picture, pixels
 
 
@@ -43,8 +47,13 @@ def make_tables(audit: Audit) -> list[Table]:
     for title in ('split', 'slices', 'patients', 'of unknown patient', 'unreadable'):
         seen.add_column(title, justify='left' if title == 'split' else 'right')
     for row in _describe_splits(audit):
-        seen.add_row(row['name'], *(str(row[key]) for key in (
-            'num_slices', 'num_patients', 'num_unknown_patient', 'num_unreadable')))
+        seen.add_row(
+            row['name'],
+            *(
+                str(row[key])
+                for key in ('num_slices', 'num_patients', 'num_unknown_patient', 'num_unreadable')
+            ),
+        )
 
     found = Table(title='in both splits', caption='duplicates: slices of the second split')
     for title in ('first', 'second'):
@@ -65,19 +74,28 @@ def verdict(audit: Audit) -> str:
     lines = []
     for kind in KINDS:
         for splits in audit.compared:
-            names = [_name(overlap) for overlap in audit.findings
-                     if (overlap.kind, overlap.splits) == (kind, splits) and not overlap.allowed]
+            names = [
+                _name(overlap)
+                for overlap in audit.findings
+                if (overlap.kind, overlap.splits) == (kind, splits) and not overlap.allowed
+            ]
             if names:
                 lines.append(f'{_TITLES[kind]} in {splits[0]} and {splits[1]}, {name_some(names)}')
     if any(overlap.kind == 'same_id' for overlap in audit.findings):
-        lines.append('an id in two sets may be the same patient or chance: look it up, and if ids '
-                     'mean the same patients in all sets, run again with --shared-ids')
+        lines.append(
+            'an id in two sets may be the same patient or chance: look it up, and if ids '
+            'mean the same patients in all sets, run again with --shared-ids'
+        )
     if audit.unreadable:
-        lines.append('slices that cannot be read, and so were not compared, '
-                     f'{name_some(list(audit.unreadable))}')
+        lines.append(
+            'slices that cannot be read, and so were not compared, '
+            f'{name_some(list(audit.unreadable))}'
+        )
     if audit.leaks:
-        lines.append(f'LEAKAGE: {len(audit.leaks)} findings. Results on such splits are too good; '
-                     'take these slices or patients out of one of the two splits.')
+        lines.append(
+            f'LEAKAGE: {len(audit.leaks)} findings. Results on such splits are too good; '
+            'take these slices or patients out of one of the two splits.'
+        )
     else:
         allowed = sum(overlap.allowed for overlap in audit.findings)
         lines.append('no leakage found' + (f' but {allowed} allowed findings' if allowed else ''))
@@ -97,8 +115,10 @@ def write_leakage(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> 
     for path in out_dir.glob('pairs/*.png'):
         path.unlink()
     for kind in KINDS:
-        worst = sorted((overlap for overlap in audit.findings if overlap.kind == kind),
-                       key=lambda overlap: (overlap.allowed, -(overlap.similarity or 0)))
+        worst = sorted(
+            (overlap for overlap in audit.findings if overlap.kind == kind),
+            key=lambda overlap: (overlap.allowed, -(overlap.similarity or 0)),
+        )
         for number, overlap in enumerate(worst[:num_pictures], 1):
             with atomic_path(out_dir / 'pairs' / f'{kind}_{number:02d}.png') as temporary:
                 cv2.imwrite(temporary, draw_pair(overlap)[..., ::-1])
@@ -109,7 +129,10 @@ def write_leakage(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> 
             min_similarity=audit.min_similarity,
             splits=_describe_splits(audit),
             findings=[overlap._asdict() for overlap in audit.findings],
-            unreadable=audit.unreadable), out_dir / 'leakage.json')
+            unreadable=audit.unreadable,
+        ),
+        out_dir / 'leakage.json',
+    )
 
 
 def draw_pair(overlap: Overlap) -> np.ndarray:
@@ -121,9 +144,15 @@ def draw_pair(overlap: Overlap) -> np.ndarray:
             picture = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         except Exception:  # of a patient whose first slice is broken: listed as unreadable
             picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
-        panels.append(np.vstack([caption_strip(f'{split}, patient {patient}', _SIDE, 14),
-                                 caption_strip(_short(path), _SIDE, 14),
-                                 picture]))
+        panels.append(
+            np.vstack(
+                [
+                    caption_strip(f'{split}, patient {patient}', _SIDE, 14),
+                    caption_strip(_short(path), _SIDE, 14),
+                    picture,
+                ]
+            )
+        )
     gap = np.full((len(panels[0]), 4, 3), 255, np.uint8)
     title = _TITLES[overlap.kind]
     if overlap.kind == 'near':
@@ -146,8 +175,9 @@ def _describe_splits(audit: Audit) -> list[dict]:
                 num_slices=len(split.slices),
                 num_patients=len(patients),
                 num_unknown_patient=unknown,
-                num_unreadable=sum(
-                    info['img_path'] in audit.unreadable for info in split.slices)))
+                num_unreadable=sum(info['img_path'] in audit.unreadable for info in split.slices),
+            )
+        )
     return described
 
 
@@ -157,8 +187,9 @@ def _spell(count: int, allowed: int) -> str:
 
 def _name(overlap: Overlap) -> str:
     """A patient, or the slice of the second split."""
-    return overlap.patients[1] if overlap.kind in ('patient', 'same_id') else _short(
-        overlap.slices[1])
+    return (
+        overlap.patients[1] if overlap.kind in ('patient', 'same_id') else _short(overlap.slices[1])
+    )
 
 
 def _short(path: str) -> str:

@@ -1,4 +1,5 @@
 """The splits that an audit compares."""
+
 import json
 import os
 from collections.abc import Sequence
@@ -39,8 +40,10 @@ def splits_of_files(files: Sequence[str], images: Sequence[str]) -> list[AuditSp
         ValueError: A file cannot be read, lists a slice twice, or one outside its folder.
     """
     if len(images) not in (1, len(files)):
-        raise ValueError(f'{len(files)} annotation files with {len(images)} image folders: give '
-                         '--images once for all, or once for each file, in their order.')
+        raise ValueError(
+            f'{len(files)} annotation files with {len(images)} image folders: give '
+            '--images once for all, or once for each file, in their order.'
+        )
     splits = []
     for entry, folder in zip(files, list(images) * len(files) if len(images) == 1 else images):
         role, _, file = entry.rpartition('=')
@@ -68,24 +71,34 @@ def _read(file: str, folder: str) -> tuple[str, list[dict]]:
     if file.endswith('.json'):
         try:
             content = json.loads(Path(file).read_text(encoding='utf-8'))
-            classes = (IMAGE_CLASSES if 'categories' in content
-                       else tuple(content['metainfo']['classes']))
+            classes = (
+                IMAGE_CLASSES if 'categories' in content else tuple(content['metainfo']['classes'])
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f'{file}: no annotations of lesions or slices ({type(error).__name__}: {error}). '
-                'Convert the set again.') from error
+                'Convert the set again.'
+            ) from error
     else:
         classes = IMAGE_CLASSES
     if 'categories' in content:
-        source, slices = LESION_SET, [
-            dict(img_path=os.path.join(folder, name), patient_id=patient)
-            for name, patient in list_images(content, file)]
+        source, slices = (
+            LESION_SET,
+            [
+                dict(img_path=os.path.join(folder, name), patient_id=patient)
+                for name, patient in list_images(content, file)
+            ],
+        )
     else:
         entries = read_slices(file, classes)
         check_unique(entries)
-        source, slices = SLICE_SET, [
-            dict(img_path=os.path.join(folder, each.name), patient_id=each.patient)
-            for each in entries]
+        source, slices = (
+            SLICE_SET,
+            [
+                dict(img_path=os.path.join(folder, each.name), patient_id=each.patient)
+                for each in entries
+            ],
+        )
     paths = [info['img_path'] for info in slices]
     check_inside(paths, folder)
     missing = find_missing(paths)

@@ -1,4 +1,5 @@
 """A set of phantom patients in the folder layouts of the real sets."""
+
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -48,14 +49,16 @@ LESION_SPLITS = dict(train=SplitSize(30, 4), val=SplitSize(4, 4), test=SplitSize
 SCANS = SplitSize(1, 40)
 
 
-def write_phantom_set(out_dir: str | Path,
-                      slice_splits: Mapping[str, SplitSize] = SLICE_SPLITS,
-                      lesion_splits: Mapping[str, SplitSize] = LESION_SPLITS,
-                      scans: SplitSize = SCANS,
-                      size: int = 256,
-                      seed: int = 0,
-                      overwrite: bool = False,
-                      show_progress: bool = True) -> tuple[dict[str, int], dict[str, SplitTotals]]:
+def write_phantom_set(
+    out_dir: str | Path,
+    slice_splits: Mapping[str, SplitSize] = SLICE_SPLITS,
+    lesion_splits: Mapping[str, SplitSize] = LESION_SPLITS,
+    scans: SplitSize = SCANS,
+    size: int = 256,
+    seed: int = 0,
+    overwrite: bool = False,
+    show_progress: bool = True,
+) -> tuple[dict[str, int], dict[str, SplitTotals]]:
     """Write phantom patients, as folders, lists and annotations of the real sets.
 
     - ``covidx_ct/2A_images/<class>_<patient>_<scan>_<slice>.png`` and
@@ -96,10 +99,12 @@ def write_phantom_set(out_dir: str | Path,
         lists: dict[str, list[str]] = {split: [] for split in slice_splits}
         scan_list = []
         for kind, split, patient, number in track(
-                jobs, description='phantom patients', disable=not show_progress):
+            jobs, description='phantom patients', disable=not show_progress
+        ):
             if kind == 'slices':
                 lists[split] += _write_slices(
-                    building, patient, number, slice_splits[split].slices, size)
+                    building, patient, number, slice_splits[split].slices, size
+                )
             elif kind == 'lesions':
                 _write_lesions(building, patient, number, lesion_splits[split].slices, size)
             else:
@@ -110,9 +115,14 @@ def write_phantom_set(out_dir: str | Path,
             _write_bytes(building / 'scans' / 'scans.txt', ''.join(scan_list).encode('ascii'))
         totals = _annotate(building, jobs, options)
         write_json(
-            dict(options, slice_splits=_plain(slice_splits),
-                 lesion_splits=_plain(lesion_splits), scans=scans._asdict()),
-            building / 'phantom.json')
+            dict(
+                options,
+                slice_splits=_plain(slice_splits),
+                lesion_splits=_plain(lesion_splits),
+                scans=scans._asdict(),
+            ),
+            building / 'phantom.json',
+        )
     return {split: len(lines) for split, lines in lists.items()}, totals
 
 
@@ -122,8 +132,9 @@ def _plain(splits: Mapping[str, SplitSize]) -> dict[str, dict]:
 
 def _check_sizes(splits: Sequence[SplitSize], scans: SplitSize, size: int) -> None:
     if size < MIN_SIZE:
-        raise ValueError(f'an image size of {size} is too small to show lesions; give at least '
-                         f'{MIN_SIZE}.')
+        raise ValueError(
+            f'an image size of {size} is too small to show lesions; give at least {MIN_SIZE}.'
+        )
     for split in splits:
         if min(split) < 1:
             raise ValueError(f'each split needs at least 1 patient and 1 slice, not {split}.')
@@ -137,24 +148,33 @@ def _check_target(out_dir: Path, overwrite: bool) -> None:
     if found and not overwrite:
         raise FileExistsError(f'{out_dir}: not empty. Choose another folder, or pass --overwrite.')
     if found and 'phantom.json' not in found:
-        raise FileExistsError(f'{out_dir}: not a phantom set (it has no phantom.json), so it is '
-                              'not overwritten. Choose another folder.')
+        raise FileExistsError(
+            f'{out_dir}: not a phantom set (it has no phantom.json), so it is '
+            'not overwritten. Choose another folder.'
+        )
 
 
-def _plan(seed: int, slice_splits: Mapping, lesion_splits: Mapping,
-          scans: SplitSize) -> list[tuple]:
+def _plan(
+    seed: int, slice_splits: Mapping, lesion_splits: Mapping, scans: SplitSize
+) -> list[tuple]:
     """List (set, split, patient, patient number), each patient once."""
     numbers = count(1)
-    return [(kind, split, draw_patient(seed, number, label), number)
-            for kind, splits, labels in (('slices', slice_splits, range(len(IMAGE_CLASSES))),
-                                         ('lesions', lesion_splits, LESION_LABELS),
-                                         ('scans', dict(scans=scans), range(len(IMAGE_CLASSES))))
-            for split, split_size in splits.items() for label in labels
-            for _, number in zip(range(split_size.patients), numbers)]
+    return [
+        (kind, split, draw_patient(seed, number, label), number)
+        for kind, splits, labels in (
+            ('slices', slice_splits, range(len(IMAGE_CLASSES))),
+            ('lesions', lesion_splits, LESION_LABELS),
+            ('scans', dict(scans=scans), range(len(IMAGE_CLASSES))),
+        )
+        for split, split_size in splits.items()
+        for label in labels
+        for _, number in zip(range(split_size.patients), numbers)
+    ]
 
 
-def _write_slices(root: Path, patient: Patient, number: int, num_slices: int,
-                  size: int) -> list[str]:
+def _write_slices(
+    root: Path, patient: Patient, number: int, num_slices: int, size: int
+) -> list[str]:
     """Write the labelled slices of a patient; return their lines for the list."""
     lines = []
     for index, level in enumerate(_levels(num_slices)):
@@ -166,8 +186,7 @@ def _write_slices(root: Path, patient: Patient, number: int, num_slices: int,
     return lines
 
 
-def _write_lesions(root: Path, patient: Patient, number: int, num_slices: int,
-                   size: int) -> None:
+def _write_lesions(root: Path, patient: Patient, number: int, num_slices: int, size: int) -> None:
     """Write images and masks of a patient, the first of several without a lesion."""
     levels = _levels(num_slices - 1)
     for index, level in enumerate([LUNG_ONLY_LEVEL, *levels] if levels else _levels(1)):
@@ -187,8 +206,10 @@ def _write_scan(root: Path, patient: Patient, number: int, num_slices: int, size
     levels = np.linspace(1, 0, num_slices)
     hu, masks = map(np.stack, zip(*(render_hu(patient, level, size) for level in levels)))
     name = f'{CLASS_NAMES[patient.label]}_{number}.nii.gz'
-    for path, array in ((root / 'scans' / name, np.rint(hu).clip(*CT_RANGE).astype(np.int16)),
-                        (root / 'scans' / 'masks' / name, masks)):
+    for path, array in (
+        (root / 'scans' / name, np.rint(hu).clip(*CT_RANGE).astype(np.int16)),
+        (root / 'scans' / 'masks' / name, masks),
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         image = sitk.GetImageFromArray(array)
         image.SetSpacing([FIELD_OF_VIEW / size, FIELD_OF_VIEW / size, HEIGHT / num_slices])
@@ -203,9 +224,12 @@ def _write_lists(folder: Path, lists: Mapping[str, list[str]], options: dict) ->
         file = folder / f'{split}_phantom.txt'
         _write_bytes(file, ''.join(lines).encode('ascii'))
         names = [line.split()[0] for line in lines]
-        counts = count_slices([
-            dict(img_path=name, gt_label=parts.label, patient_id=parts.patient_id)
-            for name, parts in zip(names, map(parse_slice_name, names))])._asdict()
+        counts = count_slices(
+            [
+                dict(img_path=name, gt_label=parts.label, patient_id=parts.patient_id)
+                for name, parts in zip(names, map(parse_slice_name, names))
+            ]
+        )._asdict()
         del counts['sources']  # the names are like CNCB's, the slices are not
         files[file.stem], totals[file.stem] = file, counts
     write_card(files, totals, PHANTOM, [], options, [PHANTOM])
@@ -218,8 +242,13 @@ def _annotate(root: Path, jobs: list[tuple], options: dict) -> dict[str, SplitTo
     for each in list_lesion_slices(root / 'ct_lesion_seg'):
         splits.setdefault(f'lesions_{split_of[each.patient]}', []).append(each)
     return write_lesion_annotations(
-        root / 'annotations', splits, options=options, show_progress=False, source=PHANTOM,
-        collection=PHANTOM)
+        root / 'annotations',
+        splits,
+        options=options,
+        show_progress=False,
+        source=PHANTOM,
+        collection=PHANTOM,
+    )
 
 
 def _levels(number: int) -> list[float]:

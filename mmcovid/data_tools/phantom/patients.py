@@ -10,6 +10,7 @@ Lengths are in units of half the image side, the origin is the image centre, u
 points to the image's right (the patient's left), v down (to the back). Levels
 run from 0 at the lung apex to 1 at its base. Densities are Hounsfield units.
 """
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,8 +87,12 @@ def draw_patient(seed: int, index: int, label: int) -> Patient:
         fat=fat,
         chest=(body[0] - wall, body[1] - wall - 0.05),
         wobble=np.stack([rng.normal(0, 0.012, 4), rng.uniform(0, 2 * np.pi, 4)], 1),
-        heart=(rng.uniform(0.06, 0.13), rng.uniform(-0.14, -0.04), rng.uniform(0.21, 0.27),
-               rng.uniform(0.21, 0.28)),
+        heart=(
+            rng.uniform(0.06, 0.13),
+            rng.uniform(-0.14, -0.04),
+            rng.uniform(0.21, 0.27),
+            rng.uniform(0.21, 0.28),
+        ),
         lung_density=rng.uniform(-900, -780),
         lung_texture=rng.uniform(15, 60),
         vessels=int(rng.integers(3, 7)),
@@ -96,11 +101,13 @@ def draw_patient(seed: int, index: int, label: int) -> Patient:
         shift=tuple(rng.normal(0, 0.025, 2)),
         window=(WINDOW_LEVEL + rng.normal(0, 60), WINDOW_WIDTH * rng.uniform(0.85, 1.2)),
         noise=rng.uniform(25, 60),
-        lesions=tuple(_draw_lesions(rng, label)))
+        lesions=tuple(_draw_lesions(rng, label)),
+    )
 
 
-def render_slice(patient: Patient, level: float, size: int = 256,
-                 with_lesions: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def render_slice(
+    patient: Patient, level: float, size: int = 256, with_lesions: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw one slice.
 
     Args:
@@ -118,8 +125,9 @@ def render_slice(patient: Patient, level: float, size: int = 256,
     return np.clip((hu - middle + width / 2) / width * 255, 0, 255).astype(np.uint8), mask
 
 
-def render_hu(patient: Patient, level: float, size: int = 256,
-              with_lesions: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def render_hu(
+    patient: Patient, level: float, size: int = 256, with_lesions: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw one slice in Hounsfield units, (size, size) float32; see :func:`render_slice`."""
     rng = np.random.default_rng((*patient.seed, round(level * 1000)))
     frame = _Frame(patient, size)
@@ -159,8 +167,13 @@ class _Frame:
         """Draw a line through ``points`` (n, 2)."""
         self.lines(image, np.asarray(points)[None], [value], [width])
 
-    def lines(self, image: np.ndarray, points: np.ndarray, values: Sequence[float],
-              widths: Sequence[float] | np.ndarray) -> None:
+    def lines(
+        self,
+        image: np.ndarray,
+        points: np.ndarray,
+        values: Sequence[float],
+        widths: Sequence[float] | np.ndarray,
+    ) -> None:
         """Draw lines through ``points`` (lines, n, 2), smooth-edged where ``image`` is uint8."""
         style = cv2.LINE_AA if image.dtype == np.uint8 else cv2.LINE_8
         scale = self.turn[0, 0] * self.size / 2
@@ -169,13 +182,13 @@ class _Frame:
 
     def ellipse(self, u: float, v: float, a: float, b: float, power: float = 2) -> np.ndarray:
         """(size, size): below 1 inside the (super-)ellipse about (u, v), 1 on it."""
-        return np.abs((self.u - u) / a)**power + np.abs((self.v - v) / b)**power
+        return np.abs((self.u - u) / a) ** power + np.abs((self.v - v) / b) ** power
 
 
 def _chest_outline(patient: Patient, angles: np.ndarray, level: float) -> np.ndarray:
     """Points (n, 2) of the chest's inside wall in the directions ``angles`` (n,)."""
-    a, b = np.array(patient.chest) * (0.74 + 0.26 * np.clip(level / 0.45, 0, 1)**0.7)
-    radius = (np.abs(np.cos(angles) / a)**2.3 + np.abs(np.sin(angles) / b)**2.3)**(-1 / 2.3)
+    a, b = np.array(patient.chest) * (0.74 + 0.26 * np.clip(level / 0.45, 0, 1) ** 0.7)
+    radius = (np.abs(np.cos(angles) / a) ** 2.3 + np.abs(np.sin(angles) / b) ** 2.3) ** (-1 / 2.3)
     for order, (amplitude, phase) in enumerate(patient.wobble, 2):
         radius = radius * (1 + amplitude * np.cos(order * angles + phase))
     return radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
@@ -184,16 +197,22 @@ def _chest_outline(patient: Patient, angles: np.ndarray, level: float) -> np.nda
 def _lungs(patient: Patient, frame: _Frame, level: float) -> np.ndarray:
     """(size, size) int8: -1 and 1 in the lungs, by side; 0 elsewhere."""
     inside = np.zeros((frame.size, frame.size), np.uint8)
-    cv2.fillPoly(inside, [frame.pixels(_chest_outline(patient, np.linspace(0, 2 * np.pi, 181),
-                                                      level))], 1, cv2.LINE_8, 4)
+    cv2.fillPoly(
+        inside,
+        [frame.pixels(_chest_outline(patient, np.linspace(0, 2 * np.pi, 181), level))],
+        1,
+        cv2.LINE_8,
+        4,
+    )
     u, v, a, b = patient.heart
     grow = np.clip(0.35 + 0.9 * level, 0.35, 1.05)
     back = patient.chest[1]
-    middle = np.abs(frame.u) < 0.055 + 0.05 * np.exp(-((frame.v - 0.05) / 0.22)**2)
+    middle = np.abs(frame.u) < 0.055 + 0.05 * np.exp(-(((frame.v - 0.05) / 0.22) ** 2))
     for organ in (
-            frame.ellipse(u * grow, v, a * grow, b * (0.6 + 0.4 * grow)),  # heart, great vessels
-            frame.ellipse(0, back - 0.02, 0.17, 0.24),  # spine
-            frame.ellipse(0.13, back - 0.24, 0.085, 0.09)):  # aorta
+        frame.ellipse(u * grow, v, a * grow, b * (0.6 + 0.4 * grow)),  # heart, great vessels
+        frame.ellipse(0, back - 0.02, 0.17, 0.24),  # spine
+        frame.ellipse(0.13, back - 0.24, 0.085, 0.09),
+    ):  # aorta
         middle |= organ < 1
     if level > 0.7:  # the liver's dome, on the image's left
         dome = (level - 0.7) / 0.3
@@ -209,7 +228,7 @@ def _torso(patient: Patient, frame: _Frame, level: float, rng: np.random.Generat
     size = frame.size
     image = np.full((size, size), AIR, np.float32)
     a, b = patient.body
-    shape = frame.ellipse(0, 0.03, a, b, 2.5)**(1 / 2.5)
+    shape = frame.ellipse(0, 0.03, a, b, 2.5) ** (1 / 2.5)
     table = np.abs(frame.v - b - 0.08 + 0.12 * frame.u**2) < 0.008
     image[table & (np.abs(frame.u) < 0.8)] = -820
     image[shape < 1] = FAT
@@ -223,8 +242,9 @@ def _torso(patient: Patient, frame: _Frame, level: float, rng: np.random.Generat
     return image
 
 
-def _draw_bones(image: np.ndarray, patient: Patient, frame: _Frame, level: float,
-                rng: np.random.Generator) -> None:
+def _draw_bones(
+    image: np.ndarray, patient: Patient, frame: _Frame, level: float, rng: np.random.Generator
+) -> None:
     """Draw ribs, breastbone, shoulder blades and a vertebra into ``image``."""
     for side in (-1, 1):
         angle = rng.uniform(-1.25, -1.05)
@@ -244,8 +264,9 @@ def _draw_bones(image: np.ndarray, patient: Patient, frame: _Frame, level: float
     image[vertebra < 1] = BONE
     image[vertebra < 0.75] = BONE - 120
     for side in (-1, 1):
-        frame.line(image, np.array([[side * 0.05, back + 0.07], [side * 0.19, back + 0.1]]), BONE,
-                   0.04)
+        frame.line(
+            image, np.array([[side * 0.05, back + 0.07], [side * 0.19, back + 0.1]]), BONE, 0.04
+        )
     frame.line(image, np.array([[0, back + 0.11], [0, back + 0.15]]), BONE, 0.035)
     image[frame.ellipse(0, back + 0.09, 0.05, 0.04) < 1] = 20  # spinal canal
 
@@ -259,8 +280,9 @@ def _draw_airways(image: np.ndarray, frame: _Frame, level: float) -> None:
             image[frame.ellipse(side * (0.3 * level - 0.06), 0.04, 0.04, 0.03) < 1] = AIR
 
 
-def _vessels(patient: Patient, frame: _Frame, lungs: np.ndarray,
-             rng: np.random.Generator) -> np.ndarray:
+def _vessels(
+    patient: Patient, frame: _Frame, lungs: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """(size, size) opacity of the vessels, trees that branch from both hila."""
     layer = np.zeros(lungs.shape, np.uint8)
     lines, opacities, widths = [], [], []
@@ -298,18 +320,29 @@ def _draw_lesions(rng: np.random.Generator, label: int) -> list[Lesion]:
     def lesion(value: int, side: int, **kwargs) -> Lesion:
         first, last = LESION_LEVELS
         return Lesion(
-            value=value, side=side, level=rng.uniform(first + 0.1, last - 0.1),
-            extent=rng.uniform(0.6, 0.8), seed=int(rng.integers(2**31)), **kwargs)
+            value=value,
+            side=side,
+            level=rng.uniform(first + 0.1, last - 0.1),
+            extent=rng.uniform(0.6, 0.8),
+            seed=int(rng.integers(2**31)),
+            **kwargs,
+        )
 
     if label == 1:
         side = int(rng.choice((-1, 1)))
         angle = rng.choice((-1, 1)) * rng.uniform(0.4, 1.2)  # a front or a back segment
         return [
             lesion(
-                CONSOLIDATION, side, angle=angle, reach=rng.uniform(0.55, 0.85),
-                length=rng.uniform(0.2, 0.36), depth=rng.uniform(0.15, 0.25),
-                density=rng.uniform(-60, 30), core=0,
-                rim=rng.uniform(0.15, 0.5) if rng.random() < 0.6 else 0)
+                CONSOLIDATION,
+                side,
+                angle=angle,
+                reach=rng.uniform(0.55, 0.85),
+                length=rng.uniform(0.2, 0.36),
+                depth=rng.uniform(0.15, 0.25),
+                density=rng.uniform(-60, 30),
+                core=0,
+                rim=rng.uniform(0.15, 0.5) if rng.random() < 0.6 else 0,
+            )
         ]
     lesions = []
     for side in (-1, 1):
@@ -319,17 +352,30 @@ def _draw_lesions(rng: np.random.Generator, label: int) -> list[Lesion]:
                 continue
             lesions.append(
                 lesion(
-                    GGO, side, angle=angle, reach=rng.uniform(0.82, 0.95),
-                    length=rng.uniform(0.15, 0.27), depth=rng.uniform(0.11, 0.17),
-                    density=rng.uniform(-600, -430), rim=0,
-                    core=rng.uniform(0.35, 0.55) if rng.random() < 0.4 else 0))
+                    GGO,
+                    side,
+                    angle=angle,
+                    reach=rng.uniform(0.82, 0.95),
+                    length=rng.uniform(0.15, 0.27),
+                    depth=rng.uniform(0.11, 0.17),
+                    density=rng.uniform(-600, -430),
+                    rim=0,
+                    core=rng.uniform(0.35, 0.55) if rng.random() < 0.4 else 0,
+                )
+            )
     return lesions
 
 
-def _add_lesion(tissue: np.ndarray, mask: np.ndarray, lung: np.ndarray, lesion: Lesion,
-                frame: _Frame, level: float) -> np.ndarray:
+def _add_lesion(
+    tissue: np.ndarray,
+    mask: np.ndarray,
+    lung: np.ndarray,
+    lesion: Lesion,
+    frame: _Frame,
+    level: float,
+) -> np.ndarray:
     """Blend a lesion into ``tissue`` (HU) and write its values into ``mask``."""
-    section = 1 - ((level - lesion.level) / lesion.extent)**2
+    section = 1 - ((level - lesion.level) / lesion.extent) ** 2
     if section <= 0 or not lung.any():
         return tissue
     rng = np.random.default_rng(lesion.seed)
@@ -371,8 +417,7 @@ def _place(lesion: Lesion, lung: np.ndarray, frame: _Frame) -> tuple[np.ndarray,
     return middle + lesion.reach * steps[within].max(initial=0) * outward, outward
 
 
-def _scan(image: np.ndarray, patient: Patient, size: int,
-          rng: np.random.Generator) -> np.ndarray:
+def _scan(image: np.ndarray, patient: Patient, size: int, rng: np.random.Generator) -> np.ndarray:
     """Blur and noise of a scanner."""
     image = cv2.GaussianBlur(image, (0, 0), 0.6 * size / 256)
     grain = cv2.GaussianBlur(rng.standard_normal((size, size), np.float32), (0, 0), 0.7)

@@ -28,8 +28,9 @@ class MultiSourceSampler(SeededIndices, _MultiSourceSampler):
         if rest or num_samples < 0:
             raise ValueError(f'{num_samples} samples are no whole batches of {self.batch_size}')
         self.source2inds = {
-            source: islice(self._indices_of_rank(len(dataset)),
-                           batches * self.num_per_source[source], None)
+            source: islice(
+                self._indices_of_rank(len(dataset)), batches * self.num_per_source[source], None
+            )
             for source, dataset in enumerate(self.dataset.datasets)
         }
         self.start = num_samples

@@ -23,10 +23,21 @@ class PackSliceInputs(PackDetInputs):
 
     def __init__(
         self,
-        meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape', 'img_shape',
-                                    'scale_factor', 'flip', 'flip_direction', 'task',
-                                    'patient_id', 'scan_id', 'window', 'spacing',
-                                    'slice_index')
+        meta_keys: Sequence[str] = (
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'task',
+            'patient_id',
+            'scan_id',
+            'window',
+            'spacing',
+            'slice_index',
+        ),
     ) -> None:
         super().__init__(meta_keys)
 

@@ -32,8 +32,12 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         ValueError: The file is empty, truncated, not an image, or larger than a slice can be.
     """
 
-    def __init__(self, *args, window: dict = dict(level=LEVEL, width=WIDTH),  # noqa: B006
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        window: dict = dict(level=LEVEL, width=WIDTH),  # noqa: B006
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.window = (float(window['level']), float(window['width']))
 
@@ -48,7 +52,8 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         except (AssertionError, cv2.error) as error:
             raise ValueError(
                 f'{path}: empty, truncated or not an image. Copy or download it '
-                'again, or take it out of the set.') from error
+                'again, or take it out of the set.'
+            ) from error
 
     def _load_ct(self, results: dict) -> dict:
         """Load a slice of a CT."""

@@ -48,7 +48,8 @@ class DumpSlices(DumpDetResults):
             dumped = self.results[i] = {
                 # what CocoMetric reads must stay tensors; arrays are read far faster
                 key: value if key == 'pred_instances' else _to_arrays(value)
-                for key, value in self.results[i].items()} | classes
+                for key, value in self.results[i].items()
+            } | classes
             if sample.get('task') == 'seg' and 'gt_instances' in sample:
                 dumped['instances'] = true_lesions(sample)
 
@@ -59,7 +60,8 @@ class DumpSlices(DumpDetResults):
         return dict(
             lesion_classes=tuple(meta.get('classes', ())),
             image_classes=tuple(meta.get('image_classes', ())),
-            **{key: described[key] for key in ('palette', 'display_names', 'roles')})
+            **{key: described[key] for key in ('palette', 'display_names', 'roles')},
+        )
 
 
 def _to_arrays(value: Any) -> Any:
@@ -89,9 +91,15 @@ def true_lesions(sample: dict) -> list[dict]:
         raise ValueError(
             f'{sample.get("img_path")}: its true masks are {masks.shape[1:]}, not of the size of '
             f'the slice, {sample["ori_shape"][:2]}: put LoadAnnotations after Resize in the test '
-            'pipeline')
+            'pipeline'
+        )
     boxes = getattr(truth['bboxes'], 'tensor', truth['bboxes']).tolist()
     return [
-        dict(bbox=box, bbox_label=label, ignore_flag=0,
-             mask=mask_utils.encode(np.asfortranarray(mask)))
-        for box, label, mask in zip(boxes, truth['labels'].tolist(), masks)]
+        dict(
+            bbox=box,
+            bbox_label=label,
+            ignore_flag=0,
+            mask=mask_utils.encode(np.asfortranarray(mask)),
+        )
+        for box, label, mask in zip(boxes, truth['labels'].tolist(), masks)
+    ]

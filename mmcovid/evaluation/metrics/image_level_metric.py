@@ -38,9 +38,15 @@ def class_figures(truth: np.ndarray, pred: np.ndarray, scores: np.ndarray) -> di
             ppv=tp / (tp + fp),
             npv=tn / (tn + fn),
             f1=2 * tp / (2 * tp + fp + fn),
-            auroc=np.array([
-                roc_auc_score(truth == k, scores[:, k]) if 0 < np.sum(truth == k) < len(truth)
-                else np.nan for k in labels]))
+            auroc=np.array(
+                [
+                    roc_auc_score(truth == k, scores[:, k])
+                    if 0 < np.sum(truth == k) < len(truth)
+                    else np.nan
+                    for k in labels
+                ]
+            ),
+        )
 
 
 @METRICS.register_module()
@@ -99,18 +105,23 @@ class ImageLevelMetric(BaseMetric):
                     raise ValueError(
                         f'{name} has no {key}: only slices with a class label, '
                         'predicted by a model with an image-level head, can be scored by '
-                        'ImageLevelMetric; mmcovid.TaskEvaluator sends it no others')
+                        'ImageLevelMetric; mmcovid.TaskEvaluator sends it no others'
+                    )
             scores = _numbers(sample['pred_score'], name, 'pred_score')
             if len(scores) != len(self.classes):
                 raise ValueError(
                     f'{name}: {len(scores)} scores for {len(self.classes)} classes '
-                    f'{self.classes}: give the metric or the dataset the classes of the model')
-            self.results.append(dict(
-                img_id=sample.get('img_id'),
-                patient_id=sample.get('patient_id'),
-                gt_label=self._label(sample['gt_label'], name, 'gt_label'),
-                pred_label=self._label(sample['pred_label'], name, 'pred_label'),
-                pred_score=scores))
+                    f'{self.classes}: give the metric or the dataset the classes of the model'
+                )
+            self.results.append(
+                dict(
+                    img_id=sample.get('img_id'),
+                    patient_id=sample.get('patient_id'),
+                    gt_label=self._label(sample['gt_label'], name, 'gt_label'),
+                    pred_label=self._label(sample['pred_label'], name, 'pred_label'),
+                    pred_score=scores,
+                )
+            )
 
     def _label(self, value: Any, name: str, key: str) -> int:
         """``value`` as one valid class label."""
@@ -118,7 +129,8 @@ class ImageLevelMetric(BaseMetric):
         if len(numbers) != 1 or numbers[0] not in range(len(self.classes)):
             raise ValueError(
                 f'{name}: {key} must be one of 0..{len(self.classes) - 1} for the classes '
-                f'{self.classes}, but is {value!r}')
+                f'{self.classes}, but is {value!r}'
+            )
         return int(numbers[0])
 
     def compute_metrics(self, results: list[dict]) -> dict:
@@ -136,7 +148,8 @@ class ImageLevelMetric(BaseMetric):
         if not results:
             raise ValueError(
                 'ImageLevelMetric has no slice to score: the test set holds no class-labelled '
-                'slice, or the evaluator passed none on')
+                'slice, or the evaluator passed none on'
+            )
         truth = np.array([result['gt_label'] for result in results])
         pred = np.array([result['pred_label'] for result in results])
         scores = np.array([result['pred_score'] for result in results])
@@ -149,7 +162,8 @@ class ImageLevelMetric(BaseMetric):
             accuracy=float(np.mean(truth == pred)),
             macro_f1=float(mean_over_classes(figures['f1'][None], support[None])[0]),
             weighted_f1=float(np.average(figures['f1'][present], weights=support[present])),
-            macro_auroc=float(mean_over_classes(figures['auroc'][None])[0]))
+            macro_auroc=float(mean_over_classes(figures['auroc'][None])[0]),
+        )
         for k, name in enumerate(self.classes):
             metrics.update({f'{name}_{key}': float(figures[key][k]) for key in CLASS_FIGURES})
         metrics['confusion_matrix'] = matrix.tolist()
@@ -167,20 +181,26 @@ class ImageLevelMetric(BaseMetric):
             confusion.append([name, *matrix[k]])
         summary = '  '.join(
             f'{key} {metrics[key]:.4f}'
-            for key in ('accuracy', 'macro_f1', 'weighted_f1', 'macro_auroc'))
+            for key in ('accuracy', 'macro_f1', 'weighted_f1', 'macro_auroc')
+        )
         tables = '\n'.join(AsciiTable(table).table for table in (per_class, confusion))
         print_log(f'Slices by class, {matrix.sum()} in all: {summary}\n{tables}', logger='current')
 
         absent = [name for name, slices in zip(self.classes, matrix.sum(axis=1)) if not slices]
         if absent:
-            print_log(f'The test set has no slice of {", ".join(absent)}: macro figures are means '
-                      'over the other classes.', logger='current')
+            print_log(
+                f'The test set has no slice of {", ".join(absent)}: macro figures are means '
+                'over the other classes.',
+                logger='current',
+            )
         undefined = [key for key, value in metrics.items() if np.any(np.isnan(value))]
         if undefined:
             print_log(
                 f'Undefined on this test set, given as nan: {", ".join(undefined)}. (A class has '
                 'no slice, or no other class has one, or it is never, or always, predicted.)',
-                logger='current', level=logging.WARNING)
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def _numbers(value: Any, name: str, key: str) -> list[float]:
@@ -190,5 +210,6 @@ def _numbers(value: Any, name: str, key: str) -> list[float]:
     numbers = np.asarray(value, dtype=float).ravel()
     if not np.isfinite(numbers).all():
         raise ValueError(
-            f'{name}: {key} is not finite ({value!r}): the weights have probably diverged')
+            f'{name}: {key} is not finite ({value!r}): the weights have probably diverged'
+        )
     return numbers.tolist()

@@ -36,7 +36,8 @@ class LesionMetric(CocoMetric):
             # An empty false positive with score 0 changes no figure, and COCO's tools, which
             # refuse an empty list, can count.
             nothing = dict(
-                results[0], bboxes=np.zeros((1, 4)), scores=np.zeros(1), labels=np.zeros(1, int))
+                results[0], bboxes=np.zeros((1, 4)), scores=np.zeros(1), labels=np.zeros(1, int)
+            )
             if 'masks' in nothing:
                 height, width = self._image_size(results[0]['img_id'])
                 empty = np.zeros((height, width), np.uint8, order='F')

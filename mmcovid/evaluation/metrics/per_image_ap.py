@@ -40,7 +40,8 @@ class PerImageAP(BaseMetric):
                 raise ValueError(
                     f'{sample.get("img_path")} lacks true or predicted lesions: PerImageAP scores '
                     'slices of the lesion set, predicted by a model that segments; '
-                    'mmcovid.TaskEvaluator sends it no others')
+                    'mmcovid.TaskEvaluator sends it no others'
+                )
             if 'instances' not in sample:
                 sample = dict(sample, instances=true_lesions(sample))
             self.results.append(slice_average_precision(sample))
@@ -58,7 +59,9 @@ class PerImageAP(BaseMetric):
             ValueError: If there is no slice to score.
         """
         if not results:
-            raise ValueError('PerImageAP has no slice to score: the test set holds no slice with '
-                             'lesion masks, or the evaluator passed none on')
+            raise ValueError(
+                'PerImageAP has no slice to score: the test set holds no slice with '
+                'lesion masks, or the evaluator passed none on'
+            )
         figures = mean_average_precision(np.mean(results, axis=0))
         return {f'segm_{name}': float(value) for name, value in figures.items()}

@@ -14,7 +14,8 @@ _INIT_CFG = dict(
     layer=['Conv2d', 'ConvTranspose2d'],
     mode='fan_out',
     distribution='normal',
-    bias=0.01)
+    bias=0.01,
+)
 
 
 class BaseAttentionHead(BaseImageHead):
@@ -46,18 +47,20 @@ class BaseAttentionHead(BaseImageHead):
         **kwargs: Arguments of :class:`BaseImageHead`.
     """
 
-    def __init__(self,
-                 num_rois: int,
-                 in_channels: int = 256,
-                 roi_size: int = 28,
-                 pooled_channels: int | None = None,
-                 num_branches: int = 1,
-                 num_refinements: int = 1,
-                 hidden_channels: int = 128,
-                 num_classes: int = 3,
-                 norm_cfg: OptConfigType = None,
-                 init_cfg: OptMultiConfig = _INIT_CFG,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        num_rois: int,
+        in_channels: int = 256,
+        roi_size: int = 28,
+        pooled_channels: int | None = None,
+        num_branches: int = 1,
+        num_refinements: int = 1,
+        hidden_channels: int = 128,
+        num_classes: int = 3,
+        norm_cfg: OptConfigType = None,
+        init_cfg: OptMultiConfig = _INIT_CFG,
+        **kwargs,
+    ) -> None:
         super().__init__(num_classes, init_cfg=init_cfg, **kwargs)
         if num_rois < 2:
             raise ValueError(f'num_rois (β) must be at least 2, got {num_rois}')
@@ -67,13 +70,19 @@ class BaseAttentionHead(BaseImageHead):
             norm_cfg = dict(type='mmcovid.PerImageBatchNorm2d', samples_per_image=num_rois)
         self.num_rois = num_rois
         self.refinement = nn.Sequential(
-            *(RoIRefinement(in_channels, norm_cfg) for _ in range(num_refinements)))
+            *(RoIRefinement(in_channels, norm_cfg) for _ in range(num_refinements))
+        )
         self.vectorization = RoIVectorization(in_channels, roi_size, norm_cfg)
         self.classifiers = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(pooled_channels or in_channels, hidden_channels), nn.ReLU(inplace=True),
-                nn.Linear(hidden_channels, hidden_channels), nn.ReLU(inplace=True),
-                nn.Linear(hidden_channels, num_classes)) for _ in range(num_branches))
+                nn.Linear(pooled_channels or in_channels, hidden_channels),
+                nn.ReLU(inplace=True),
+                nn.Linear(hidden_channels, hidden_channels),
+                nn.ReLU(inplace=True),
+                nn.Linear(hidden_channels, num_classes),
+            )
+            for _ in range(num_branches)
+        )
 
     @abstractmethod
     def pool(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:

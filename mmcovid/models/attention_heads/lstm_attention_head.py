@@ -21,21 +21,25 @@ class LSTMAttentionHead(BaseAttentionHead):
         **kwargs: Arguments of :class:`BaseAttentionHead`.
     """
 
-    def __init__(self,
-                 num_rois: int,
-                 in_channels: int = 256,
-                 num_branches: int = 2,
-                 lstm_channels: int = 256,
-                 context_filter: bool = True,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        num_rois: int,
+        in_channels: int = 256,
+        num_branches: int = 2,
+        lstm_channels: int = 256,
+        context_filter: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(
             num_rois,
             in_channels,
             pooled_channels=lstm_channels,
             num_branches=num_branches,
-            **kwargs)
+            **kwargs,
+        )
         self.branches = nn.ModuleList(
-            LSTMAttention(in_channels, lstm_channels, context_filter) for _ in range(num_branches))
+            LSTMAttention(in_channels, lstm_channels, context_filter) for _ in range(num_branches)
+        )
 
     def pool(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Pool X (B, β, C) into p (B, C*) of each branch, with weights (B, β)."""

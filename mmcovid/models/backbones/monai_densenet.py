@@ -39,14 +39,15 @@ class MonaiDenseNet(BaseModule):
         except ImportError as error:
             raise ImportError(
                 'the DenseNet backbones are those of MONAI, which is not installed; run: '
-                'pip install monai') from error
+                'pip install monai'
+            ) from error
         net = getattr(nets, f'DenseNet{depth}')(spatial_dims=2, in_channels=3, out_channels=1)
         self.features = net.features
         self.out_channels = net.class_layers.out.in_features
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Map slices (B, 3, H, W) to one feature map (B, out_channels, H / 32, W / 32)."""
-        return (relu(self.features(x)), )
+        return (relu(self.features(x)),)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         """Accept the names of torchvision's layers too; see the parent."""

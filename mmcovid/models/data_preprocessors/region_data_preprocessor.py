@@ -53,7 +53,7 @@ class RegionDataPreprocessor(SliceDataPreprocessor):
             if not found.any():
                 self.without_lungs.append(sample.img_path)
             gone = found ^ (self.region == 'lungs')
-            shown = img[:, :gone.shape[0], :gone.shape[1]]
+            shown = img[:, : gone.shape[0], : gone.shape[1]]
             rest = torch.zeros_like(shown)
             if self.fill == 'blur':
                 rest = torch.from_numpy(blur_within(shown[0].cpu().numpy(), gone)).to(img)
@@ -73,6 +73,8 @@ def blur_within(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     """
     weight = region.astype(np.float32)
     width = _BLUR * max(image.shape)
-    total, share = (cv2.GaussianBlur(values, (0, 0), width)
-                    for values in (image.astype(np.float32) * weight, weight))
+    total, share = (
+        cv2.GaussianBlur(values, (0, 0), width)
+        for values in (image.astype(np.float32) * weight, weight)
+    )
     return total / np.maximum(share, np.finfo(np.float32).eps)

@@ -41,16 +41,23 @@ class SliceDataPreprocessor(DetDataPreprocessor):
                 the statistics that the network normalises a slice by.
         """
         if len(data['inputs']) == 0:
-            raise ValueError('there is no slice of one of the sets in the batch: source_ratio of '
-                             'the sampler must be at least 1 for each')
+            raise ValueError(
+                'there is no slice of one of the sets in the batch: source_ratio of '
+                'the sampler must be at least 1 for each'
+            )
         shapes = [tuple(img.shape[-2:]) for img in data['inputs']]
         if len(set(shapes)) > 1:
             samples = data.get('data_samples') or [{}] * len(shapes)
-            listed = ', '.join(f'{sample.get("img_path", "a slice")} {height}×{width}'
-                               for sample, (height, width) in zip(samples, shapes))
-            raise ValueError(f'slices of different shapes in one batch, {listed}: put '
-                             "dict(type='Resize', scale=..., keep_ratio=False) into the pipeline, "
-                             'or use a batch of 1')
+            listed = ', '.join(
+                f'{sample.get("img_path", "a slice")} {height}×{width}'
+                for sample, (height, width) in zip(samples, shapes)
+            )
+            raise ValueError(
+                f'slices of different shapes in one batch, {listed}: put '
+                "dict(type='Resize', scale=..., keep_ratio=False) into the pipeline, "
+                'or use a batch of 1'
+            )
         data = self.cast_data(data)
         return super().forward(
-            dict(data, inputs=[standardize(img) for img in data['inputs']]), training)
+            dict(data, inputs=[standardize(img) for img in data['inputs']]), training
+        )

@@ -38,15 +38,13 @@ class CovidCTMaskNet(TwoTaskDetector):
         ValueError: If the backbone does not freeze its BatchNorm statistics.
     """
 
-    def __init__(self,
-                 *args,
-                 image_head: ConfigType,
-                 stage1: str | None = None,
-                 **kwargs) -> None:
+    def __init__(self, *args, image_head: ConfigType, stage1: str | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if not getattr(self.backbone, 'norm_eval', False):
-            raise ValueError('the BatchNorm statistics of a CovidCTMaskNet are frozen: set '
-                             'norm_eval=True in the backbone')
+            raise ValueError(
+                'the BatchNorm statistics of a CovidCTMaskNet are frozen: set '
+                'norm_eval=True in the backbone'
+            )
         self.stage1 = stage1
         self.requires_grad_(False)
         for module in self.modules():
@@ -67,7 +65,8 @@ class CovidCTMaskNet(TwoTaskDetector):
         if not os.path.isfile(self.stage1):
             raise FileNotFoundError(
                 f'{self.stage1}: no such checkpoint of the first stage. Train it first, with the '
-                'config of the same name and "stage1", or correct `model.stage1`.')
+                'config of the same name and "stage1", or correct `model.stage1`.'
+            )
         checkpoint = CheckpointLoader.load_checkpoint(self.stage1, map_location='cpu')
         loaded = checkpoint.get('state_dict', checkpoint)
         own = {k: v for k, v in self.state_dict().items() if not k.startswith('image_head.')}
@@ -77,7 +76,8 @@ class CovidCTMaskNet(TwoTaskDetector):
             raise ValueError(
                 f'{self.stage1} is not a checkpoint of this detector: missing, unknown or of '
                 f'another shape are {name_some(wrong)}. Give that of the first stage with the '
-                'same backbone, neck, heads and lesion classes.')
+                'same backbone, neck, heads and lesion classes.'
+            )
         self.load_state_dict(loaded, strict=False)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
@@ -95,14 +95,20 @@ class CovidCTMaskNet(TwoTaskDetector):
         rois = self.roi_head.rank_rois(x, proposals, batch_data_samples)
         return self.image_head.loss(rois, batch_data_samples)
 
-    def predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
-                            batch_data_samples: SampleList, rescale: bool) -> None:
+    def predict_image_class(
+        self,
+        x: tuple[Tensor],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        rescale: bool,
+    ) -> None:
         """Add the image-level results to the samples; see the parent."""
         rois = self.roi_head.rank_rois(x, proposals, batch_data_samples)
         add_image_results(batch_data_samples, self.image_head.predict(rois))
 
-    def _propose(self, batch_inputs: Tensor,
-                 batch_data_samples: SampleList) -> tuple[tuple[Tensor], InstanceList]:
+    def _propose(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList
+    ) -> tuple[tuple[Tensor], InstanceList]:
         """Feature maps, and region proposals without gradient."""
         x = self.extract_feat(batch_inputs)
         with no_grad():

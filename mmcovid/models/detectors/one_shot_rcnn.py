@@ -49,21 +49,25 @@ class OneShotRCNN(TwoTaskDetector):
         **kwargs: Arguments of :class:`TwoTaskDetector`.
     """
 
-    def __init__(self,
-                 *args,
-                 attention_head: ConfigType,
-                 update_policy: str = 'alternate',
-                 sync_policy: str = 'improved',
-                 task_weights: dict[str, float] | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        attention_head: ConfigType,
+        update_policy: str = 'alternate',
+        sync_policy: str = 'improved',
+        task_weights: dict[str, float] | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
         if update_policy not in UPDATE_POLICIES:
-            raise ValueError(f'update_policy must be one of {UPDATE_POLICIES}, '
-                             f'got {update_policy!r}')
+            raise ValueError(
+                f'update_policy must be one of {UPDATE_POLICIES}, got {update_policy!r}'
+            )
         if sync_policy not in SYNC_POLICIES:
             raise ValueError(f'sync_policy must be one of {SYNC_POLICIES}, got {sync_policy!r}')
         self.attention_head = MODELS.build(
-            dict(num_rois=self.roi_head.num_rois) | dict(attention_head))
+            dict(num_rois=self.roi_head.num_rois) | dict(attention_head)
+        )
         self.update_policy = update_policy
         self.sync_policy = sync_policy
         self.task_weights = dict(seg=1.0, cls=1.0) | dict(task_weights or {})
@@ -86,8 +90,9 @@ class OneShotRCNN(TwoTaskDetector):
         data = self.data_preprocessor(data, True)
         return self.update(self, data, optim_wrapper)
 
-    def update(self, forward: Callable, data: dict,
-               optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+    def update(
+        self, forward: Callable, data: dict, optim_wrapper: OptimWrapper
+    ) -> dict[str, Tensor]:
         """Update the weights by the update policy.
 
         With ``accumulative_counts`` N of the optimiser wrapper each branch makes its step on the
@@ -112,8 +117,9 @@ class OneShotRCNN(TwoTaskDetector):
         self._check_branches(inputs, at_least={'seg', 'cls'})
         if self.update_policy == 'joint':
             return self._backward(forward, (inputs, samples), optim_wrapper)
-        seg, cls = (({branch: inputs[branch]}, {branch: samples[branch]})
-                    for branch in ('seg', 'cls'))
+        seg, cls = (
+            ({branch: inputs[branch]}, {branch: samples[branch]}) for branch in ('seg', 'cls')
+        )
         log_vars = self._backward(forward, seg, optim_wrapper)
         self._waiting.append(cls)
         if optim_wrapper.should_update():  # the step on the detection losses is made
@@ -121,14 +127,17 @@ class OneShotRCNN(TwoTaskDetector):
             optim_wrapper._inner_count -= len(self._waiting)
             steps = [self._backward(forward, batch, optim_wrapper) for batch in self._waiting]
             self._waiting.clear()
-            means = {key: torch.stack([torch.as_tensor(step[key]) for step in steps]).mean(dim=0)
-                     for key in steps[0]}
+            means = {
+                key: torch.stack([torch.as_tensor(step[key]) for step in steps]).mean(dim=0)
+                for key in steps[0]
+            }
             # both name their sum 'loss': the log shows the sum of both
             log_vars.update(means, loss=log_vars['loss'] + means['loss'])
         return log_vars
 
-    def _backward(self, forward: Callable, batch: tuple[dict, dict],
-                  optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+    def _backward(
+        self, forward: Callable, batch: tuple[dict, dict], optim_wrapper: OptimWrapper
+    ) -> dict[str, Tensor]:
         """Gradients of a batch, with a step and a synchronisation when they are due."""
         steps = optim_wrapper.should_sync()  # whether this batch completes a step
         with optim_wrapper.optim_context(forward):
@@ -137,7 +146,8 @@ class OneShotRCNN(TwoTaskDetector):
         detects = 'seg' in batch[0]
         if detects:
             seg_loss, _ = self.parse_losses(
-                {k: v for k, v in losses.items() if k.startswith('seg_')})
+                {k: v for k, v in losses.items() if k.startswith('seg_')}
+            )
             self._seg_losses.append(seg_loss.detach().float())
         if detects and steps and self.update_policy == 'alternate':
             self._sync()
@@ -146,8 +156,9 @@ class OneShotRCNN(TwoTaskDetector):
             self._sync()  # not before: the backward pass needs the old copy
         return log_vars
 
-    def loss(self, batch_inputs: dict[str, Tensor],
-             batch_data_samples: dict[str, SampleList]) -> dict[str, Tensor]:
+    def loss(
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: dict[str, SampleList]
+    ) -> dict[str, Tensor]:
         """Losses of the branches of a batch, each name led by its branch's.
 
         Args:
@@ -198,18 +209,26 @@ class OneShotRCNN(TwoTaskDetector):
             self.roi_head.sync_classification_branch()
 
     @staticmethod
-    def _check_branches(inputs: dict[str, Tensor],
-                        at_least: set[str] | frozenset[str] = frozenset()) -> None:
+    def _check_branches(
+        inputs: dict[str, Tensor], at_least: set[str] | frozenset[str] = frozenset()
+    ) -> None:
         if not isinstance(inputs, dict) or not at_least <= set(inputs) <= {'seg', 'cls'}:
             got = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
-            raise TypeError(f'a training batch has the branches seg and cls, got {got}: end each '
-                            "train pipeline in MultiBranch(branch_field=['seg', 'cls'], ...) and "
-                            'let MultiBranchDataPreprocessor wrap the data preprocessor')
+            raise TypeError(
+                f'a training batch has the branches seg and cls, got {got}: end each '
+                "train pipeline in MultiBranch(branch_field=['seg', 'cls'], ...) and "
+                'let MultiBranchDataPreprocessor wrap the data preprocessor'
+            )
 
     # testing
 
-    def predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
-                            batch_data_samples: SampleList, rescale: bool) -> None:
+    def predict_image_class(
+        self,
+        x: tuple[Tensor],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        rescale: bool,
+    ) -> None:
         """Add the image-level results and ``roi_sequence`` to the samples.
 
         The sequence has ``bboxes`` (β, 4), ``labels`` (β,), ``scores`` (β,) and ``attention``,
@@ -223,13 +242,18 @@ class OneShotRCNN(TwoTaskDetector):
             if rescale:
                 bboxes = scale_boxes(bboxes, [1 / factor for factor in sample.scale_factor])
             sample.roi_sequence = InstanceData(
-                bboxes=bboxes, labels=sequence.labels, scores=sequence.scores,
-                attention=result['attention'])
+                bboxes=bboxes,
+                labels=sequence.labels,
+                scores=sequence.scores,
+                attention=result['attention'],
+            )
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> tuple:
         """Box and mask outputs of the segmentation branch, and image logits."""
         x = self.extract_feat(batch_inputs)
         proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
         roi_feats, _ = self.roi_head.extract_roi_sequence(x, proposals, batch_data_samples)
-        return (*self.roi_head.forward(x, proposals, batch_data_samples),
-                self.attention_head(roi_feats)[0])
+        return (
+            *self.roi_head.forward(x, proposals, batch_data_samples),
+            self.attention_head(roi_feats)[0],
+        )

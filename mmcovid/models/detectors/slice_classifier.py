@@ -21,11 +21,13 @@ class SliceClassifier(BaseDetector):
         init_cfg (dict, optional): Initialisation of the weights.
     """
 
-    def __init__(self,
-                 backbone: ConfigType,
-                 image_head: ConfigType,
-                 data_preprocessor: OptConfigType = None,
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        backbone: ConfigType,
+        image_head: ConfigType,
+        data_preprocessor: OptConfigType = None,
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.image_head = MODELS.build(image_head)
@@ -59,11 +61,12 @@ class SliceClassifier(BaseDetector):
             ``pred_logits`` (3,) and ``pred_score`` (3,).
         """
         add_image_results(
-            batch_data_samples, self.image_head.predict(self.extract_feat(batch_inputs)))
+            batch_data_samples, self.image_head.predict(self.extract_feat(batch_inputs))
+        )
         return batch_data_samples
 
-    def _forward(self,
-                 batch_inputs: Tensor,
-                 batch_data_samples: SampleList | None = None) -> Tensor:
+    def _forward(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None
+    ) -> Tensor:
         """Image logits (B, num_classes)."""
         return self.image_head(self.extract_feat(batch_inputs))

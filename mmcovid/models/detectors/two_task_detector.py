@@ -29,10 +29,9 @@ class TwoTaskDetector(TwoStageDetector):
         for module in (self.neck, self.rpn_head, self.roi_head.bbox_head):
             module.register_forward_hook(float_outputs)
 
-    def predict(self,
-                batch_inputs: Tensor,
-                batch_data_samples: SampleList,
-                rescale: bool = True) -> SampleList:
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
+    ) -> SampleList:
         """Segment the lesions of slices and classify them.
 
         Args:
@@ -55,21 +54,29 @@ class TwoTaskDetector(TwoStageDetector):
 
         detect_all = self.test_cfg.get('detect_cls_slices', False)
         chosen = [
-            i for i, sample in enumerate(batch_data_samples)
+            i
+            for i, sample in enumerate(batch_data_samples)
             if detect_all or sample.get('task') != 'cls'
         ]
         if chosen:
             samples = [batch_data_samples[i] for i in chosen]
             results = self.roi_head.predict(
-                tuple(feat[chosen] for feat in x), [proposals[i] for i in chosen],
+                tuple(feat[chosen] for feat in x),
+                [proposals[i] for i in chosen],
                 samples,
-                rescale=rescale)
+                rescale=rescale,
+            )
             self.add_pred_to_datasample(samples, results)
         return batch_data_samples
 
     @abstractmethod
-    def predict_image_class(self, x: tuple[Tensor], proposals: InstanceList,
-                            batch_data_samples: SampleList, rescale: bool) -> None:
+    def predict_image_class(
+        self,
+        x: tuple[Tensor],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        rescale: bool,
+    ) -> None:
         """Add the image-level results to the samples.
 
         Args:

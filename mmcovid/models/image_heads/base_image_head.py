@@ -24,11 +24,13 @@ class BaseImageHead(BaseModule):
         init_cfg (dict, optional): Initialisation of the weights.
     """
 
-    def __init__(self,
-                 num_classes: int = 3,
-                 loss_cls: ConfigType = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),  # noqa: B006
-                 temperature: float = 1.0,
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        num_classes: int = 3,
+        loss_cls: ConfigType = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),  # noqa: B006
+        temperature: float = 1.0,
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if not temperature > 0:
             raise ValueError(f'temperature must be greater than 0, got {temperature}')
@@ -61,8 +63,10 @@ class BaseImageHead(BaseModule):
         """
         unlabelled = [s.get('img_path') for s in batch_data_samples if 'gt_label' not in s]
         if unlabelled:
-            raise ValueError(f'no image label (gt_label) in {unlabelled}: slices of the cls branch '
-                             'come from mmcovid.SliceDataset and end in mmcovid.PackSliceInputs')
+            raise ValueError(
+                f'no image label (gt_label) in {unlabelled}: slices of the cls branch '
+                'come from mmcovid.SliceDataset and end in mmcovid.PackSliceInputs'
+            )
         labels = torch.cat([s.gt_label for s in batch_data_samples]).to(logits.device)
         accuracy = (logits.argmax(dim=1) == labels).float().mean() * 100
         return dict(loss_image=self.loss_cls(logits, labels), acc_image=accuracy)

@@ -19,16 +19,17 @@ class RegionalFeaturesHead(BaseImageHead):
         **kwargs: Arguments of :class:`BaseImageHead`.
     """
 
-    def __init__(self,
-                 num_rois: int,
-                 hidden_channels: int = 1024,
-                 num_classes: int = 3,
-                 **kwargs) -> None:
+    def __init__(
+        self, num_rois: int, hidden_channels: int = 1024, num_classes: int = 3, **kwargs
+    ) -> None:
         super().__init__(num_classes, **kwargs)
         self.classifier = nn.Sequential(
-            nn.Linear(num_rois * 5, hidden_channels), nn.ReLU(inplace=True),
-            nn.Linear(hidden_channels, hidden_channels), nn.ReLU(inplace=True),
-            nn.Linear(hidden_channels, num_classes))
+            nn.Linear(num_rois * 5, hidden_channels),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_channels, hidden_channels),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_channels, num_classes),
+        )
 
     def forward(self, rois: Tensor) -> Tensor:
         """Map the ranked RoIs of slices (B, num_rois, 5) to image logits (B, num_classes)."""

@@ -6,7 +6,15 @@ from .per_image_norm import PerImageBatchNorm2d
 from .roi_features import RoIRefinement, RoIVectorization
 
 __all__ = [
-    'ConvWithBackground', 'LSTMAttention', 'LinearWithBackground', 'PerImageBatchNorm2d',
-    'RoIAttention', 'RoIRefinement', 'RoIVectorization', 'attention_pool', 'kaiming_weights',
-    'set_biases', 'upsample_conv'
+    'ConvWithBackground',
+    'LSTMAttention',
+    'LinearWithBackground',
+    'PerImageBatchNorm2d',
+    'RoIAttention',
+    'RoIRefinement',
+    'RoIVectorization',
+    'attention_pool',
+    'kaiming_weights',
+    'set_biases',
+    'upsample_conv',
 ]

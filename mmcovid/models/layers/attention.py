@@ -56,7 +56,8 @@ class LSTMAttention(nn.Module):
         self.lstm = nn.LSTM(channels, lstm_channels, batch_first=True)
         self.query = nn.Linear(lstm_channels, lstm_channels)
         self.context_filter = (
-            nn.Linear(lstm_channels, lstm_channels) if context_filter else nn.Identity())
+            nn.Linear(lstm_channels, lstm_channels) if context_filter else nn.Identity()
+        )
         set_biases(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

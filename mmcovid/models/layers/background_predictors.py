@@ -6,6 +6,7 @@ number of parameters the published one and lets a checkpoint of the author's
 be converted there and back without losing a tensor. They stand last, where
 MMDetection has its background class.
 """
+
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -29,7 +30,7 @@ class LinearWithBackground(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, in_features) to (n, out_features)."""
-        return linear(x, self.weight[:self.num_used], self.bias[:self.num_used])
+        return linear(x, self.weight[: self.num_used], self.bias[: self.num_used])
 
 
 @MODELS.register_module()
@@ -48,4 +49,4 @@ class ConvWithBackground(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, in_channels, H, W) to (n, out_channels, H, W)."""
-        return self._conv_forward(x, self.weight[:self.num_used], self.bias[:self.num_used])
+        return self._conv_forward(x, self.weight[: self.num_used], self.bias[: self.num_used])

@@ -23,7 +23,7 @@ def upsample_conv(x: Tensor, deconv: nn.ConvTranspose2d, conv: nn.Conv2d) -> Ten
     kernel, bias = _fuse(deconv, conv)
     height, width = x.shape[-2:]
     out = F.conv2d(x, kernel, padding=1).unflatten(1, (2, 2, -1))  # (n, a, b, O, H + 1, W + 1)
-    phases = [[out[:, a, b, :, a:a + height, b:b + width] for b in (0, 1)] for a in (0, 1)]
+    phases = [[out[:, a, b, :, a : a + height, b : b + width] for b in (0, 1)] for a in (0, 1)]
     out = torch.stack([torch.stack(row, dim=-1) for row in phases], dim=-3)  # (n, O, H, a, W, b)
     out = out.reshape(len(x), -1, 2 * height, 2 * width)
     # the padding of the convolution cuts the bias of the transposed one at the border

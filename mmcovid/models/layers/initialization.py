@@ -1,4 +1,5 @@
 """Initial weights of the release where neither PyTorch's nor MMEngine's are the same."""
+
 import torch
 from torch import nn
 

@@ -35,6 +35,5 @@ class PerImageBatchNorm2d(nn.BatchNorm2d):
             return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         grouped = x.unflatten(0, (-1, self.samples_per_image)).transpose(1, 2)
         # flat: on a CPU, PyTorch's gradient is wrong for one image of shape (1, C, β, 1, 1)
-        out = F.instance_norm(
-            grouped.flatten(2), weight=self.weight, bias=self.bias, eps=self.eps)
+        out = F.instance_norm(grouped.flatten(2), weight=self.weight, bias=self.bias, eps=self.eps)
         return out.view(grouped.shape).transpose(1, 2).flatten(0, 1)

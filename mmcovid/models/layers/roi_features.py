@@ -1,4 +1,5 @@
 """From the mask features of β RoIs to the matrix X (Sec. III-B of the paper)."""
+
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -45,8 +46,10 @@ class RoIVectorization(BaseModule):
     def __init__(self, channels: int, roi_size: int, norm_cfg: dict) -> None:
         super().__init__()
         if roi_size % 4:
-            raise ValueError(f'roi_size must be a multiple of 4, got {roi_size}: the maps are '
-                             'halved twice before they become vectors')
+            raise ValueError(
+                f'roi_size must be a multiple of 4, got {roi_size}: the maps are '
+                'halved twice before they become vectors'
+            )
         self.conv1 = nn.Conv2d(channels, channels, 2, stride=2)
         self.bn1 = build_norm_layer(norm_cfg, channels)[1]
         self.conv2 = nn.Conv2d(channels, channels, 2, stride=2)

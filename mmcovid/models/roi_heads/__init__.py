@@ -5,6 +5,9 @@ from .ranking_roi_head import RankingRoIHead
 from .roi_sequence import select_roi_sequence
 
 __all__ = [
-    'ClassificationBranch', 'OneShotMaskHead', 'OneShotRoIHead', 'RankingRoIHead',
-    'select_roi_sequence'
+    'ClassificationBranch',
+    'OneShotMaskHead',
+    'OneShotRoIHead',
+    'RankingRoIHead',
+    'select_roi_sequence',
 ]

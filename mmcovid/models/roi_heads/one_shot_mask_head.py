@@ -23,19 +23,25 @@ class OneShotMaskHead(FCNMaskHead):
         """Initialise the weights; biases keep PyTorch's values."""
         kaiming_weights(self)
 
-    def get_targets(self, sampling_results: list[SamplingResult], batch_gt_instances: InstanceList,
-                    rcnn_train_cfg: ConfigType) -> Tensor:
-        """Mask targets (n, mask_size, mask_size) of the positive boxes of a batch; see the parent.
-        """
+    def get_targets(
+        self,
+        sampling_results: list[SamplingResult],
+        batch_gt_instances: InstanceList,
+        rcnn_train_cfg: ConfigType,
+    ) -> Tensor:
+        """Mask targets (n, mask_size, mask_size) of the positive boxes; see the parent."""
         size = _pair(rcnn_train_cfg.mask_size)
-        return torch.cat([
-            crop_masks(gt.masks, result.pos_priors, result.pos_assigned_gt_inds, size)
-            for result, gt in zip(sampling_results, batch_gt_instances)
-        ])
+        return torch.cat(
+            [
+                crop_masks(gt.masks, result.pos_priors, result.pos_assigned_gt_inds, size)
+                for result, gt in zip(sampling_results, batch_gt_instances)
+            ]
+        )
 
 
-def crop_masks(masks: BitmapMasks | PolygonMasks, boxes: Tensor, inds: Tensor,
-               size: tuple[int, int]) -> Tensor:
+def crop_masks(
+    masks: BitmapMasks | PolygonMasks, boxes: Tensor, inds: Tensor, size: tuple[int, int]
+) -> Tensor:
     """Average masks over the bins of boxes, by RoIAlign without the half-pixel shift.
 
     Args:

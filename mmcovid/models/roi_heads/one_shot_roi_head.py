@@ -34,8 +34,9 @@ class OneShotRoIHead(StandardRoIHead):
         super().__init__(**kwargs)
         self.roi_sequence: dict[str, Any] = dict(num_rois=16, order='distance') | dict(roi_sequence)
         if self.roi_sequence['order'] not in ORDERS:
-            raise ValueError(f'roi_sequence.order must be one of {ORDERS}, '
-                             f'got {self.roi_sequence["order"]!r}')
+            raise ValueError(
+                f'roi_sequence.order must be one of {ORDERS}, got {self.roi_sequence["order"]!r}'
+            )
         self.classification_branch = ClassificationBranch(self.bbox_head, self.mask_head)
 
     @property
@@ -65,8 +66,9 @@ class OneShotRoIHead(StandardRoIHead):
         logits = [super(OneShotRoIHead, self)._mask_forward(x, c)['mask_preds'] for c in chunks]
         return dict(mask_preds=torch.cat(logits))
 
-    def extract_roi_sequence(self, x: tuple[Tensor], rpn_results_list: InstanceList,
-                             batch_data_samples: SampleList) -> tuple[Tensor, InstanceList]:
+    def extract_roi_sequence(
+        self, x: tuple[Tensor], rpn_results_list: InstanceList, batch_data_samples: SampleList
+    ) -> tuple[Tensor, InstanceList]:
         """Mask features of the RoI sequence of every slice.
 
         Boxes are selected without gradient; the mask features pass it on to
@@ -86,24 +88,30 @@ class OneShotRoIHead(StandardRoIHead):
             the network's input, ``scores`` (β,) and ``labels`` (β,).
         """
         sequences = self._select_sequences(
-            x, rpn_results_list, [sample.metainfo for sample in batch_data_samples])
+            x, rpn_results_list, [sample.metainfo for sample in batch_data_samples]
+        )
         rois = bbox2roi([sequence.bboxes for sequence in sequences])
-        roi_feats = self.mask_roi_extractor(x[:self.mask_roi_extractor.num_inputs], rois)
+        roi_feats = self.mask_roi_extractor(x[: self.mask_roi_extractor.num_inputs], rois)
         return self.classification_branch.mask_features(roi_feats), sequences
 
     @torch.no_grad()
-    def _select_sequences(self, x: tuple[Tensor], rpn_results_list: InstanceList,
-                          batch_img_metas: list[dict]) -> InstanceList:
+    def _select_sequences(
+        self, x: tuple[Tensor], rpn_results_list: InstanceList, batch_img_metas: list[dict]
+    ) -> InstanceList:
         bbox_head = self.classification_branch.bbox_head
         proposals = [results.bboxes for results in rpn_results_list]
         counts = [len(boxes) for boxes in proposals]
         rois = bbox2roi(proposals)
-        roi_feats = self.bbox_roi_extractor(x[:self.bbox_roi_extractor.num_inputs], rois)
+        roi_feats = self.bbox_roi_extractor(x[: self.bbox_roi_extractor.num_inputs], rois)
         cls_scores, bbox_preds = bbox_head(roi_feats)
         # without a test config the head decodes and clips all boxes of all classes
         results_list = bbox_head.predict_by_feat(
-            rois.split(counts), cls_scores.split(counts), bbox_preds.split(counts),
-            batch_img_metas, rcnn_test_cfg=None)
+            rois.split(counts),
+            cls_scores.split(counts),
+            bbox_preds.split(counts),
+            batch_img_metas,
+            rcnn_test_cfg=None,
+        )
 
         # in testing the random order is the same every time
         generator = None if self.training else torch.Generator().manual_seed(0)
@@ -114,5 +122,7 @@ class OneShotRoIHead(StandardRoIHead):
                 results.scores[:, :num_classes],
                 img_meta['img_shape'],
                 generator=generator,
-                **self.roi_sequence) for results, img_meta in zip(results_list, batch_img_metas)
+                **self.roi_sequence,
+            )
+            for results, img_meta in zip(results_list, batch_img_metas)
         ]

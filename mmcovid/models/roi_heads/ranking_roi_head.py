@@ -25,16 +25,18 @@ class RankingRoIHead(StandardRoIHead):
 
     def __init__(self, roi_ranking: ConfigType | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.roi_ranking: dict[str, Any] = dict(
-            num_rois=256, iou_threshold=0.75) | dict(roi_ranking or {})
+        self.roi_ranking: dict[str, Any] = dict(num_rois=256, iou_threshold=0.75) | dict(
+            roi_ranking or {}
+        )
 
     @property
     def num_rois(self) -> int:
         """int: Number of ranked RoIs of a slice."""
         return self.roi_ranking['num_rois']
 
-    def rank_rois(self, x: tuple[Tensor], rpn_results_list: InstanceList,
-                  batch_data_samples: SampleList) -> Tensor:
+    def rank_rois(
+        self, x: tuple[Tensor], rpn_results_list: InstanceList, batch_data_samples: SampleList
+    ) -> Tensor:
         """Scores and box-regression outputs of the ranked RoIs of every slice.
 
         A RoI is a proposal taken for one lesion class. After class-wise NMS of
@@ -56,18 +58,24 @@ class RankingRoIHead(StandardRoIHead):
         proposals = [results.bboxes for results in rpn_results_list]
         counts = [len(boxes) for boxes in proposals]
         rois = bbox2roi(proposals)
-        roi_feats = self.bbox_roi_extractor(x[:self.bbox_roi_extractor.num_inputs], rois)
+        roi_feats = self.bbox_roi_extractor(x[: self.bbox_roi_extractor.num_inputs], rois)
         cls_scores, bbox_preds = self.bbox_head(roi_feats)
         cls_scores, bbox_preds = cls_scores.split(counts), bbox_preds.split(counts)
         # without a test config the head decodes and clips all boxes of all classes
         with torch.no_grad():
             decoded = self.bbox_head.predict_by_feat(
-                rois.split(counts), cls_scores, bbox_preds,
-                [sample.metainfo for sample in batch_data_samples], rcnn_test_cfg=None)
-        return torch.stack([
-            self._rank(results.bboxes, scores.softmax(dim=1), deltas)
-            for results, scores, deltas in zip(decoded, cls_scores, bbox_preds)
-        ])
+                rois.split(counts),
+                cls_scores,
+                bbox_preds,
+                [sample.metainfo for sample in batch_data_samples],
+                rcnn_test_cfg=None,
+            )
+        return torch.stack(
+            [
+                self._rank(results.bboxes, scores.softmax(dim=1), deltas)
+                for results, scores, deltas in zip(decoded, cls_scores, bbox_preds)
+            ]
+        )
 
     def _rank(self, bboxes: Tensor, scores: Tensor, deltas: Tensor) -> Tensor:
         """Ranked RoIs (num_rois, 5) of a slice with n proposals and K classes.
@@ -77,6 +85,7 @@ class RankingRoIHead(StandardRoIHead):
         """
         nms = dict(type='nms', iou_threshold=self.roi_ranking['iou_threshold'])
         *_, kept = multiclass_nms(
-            bboxes, scores.detach(), -1, nms, max_num=self.num_rois, return_inds=True)
+            bboxes, scores.detach(), -1, nms, max_num=self.num_rois, return_inds=True
+        )
         ranked = torch.cat([scores[:, :-1].reshape(-1, 1), deltas.reshape(-1, 4)], dim=1)[kept]
         return pad(ranked, (0, 0, 0, self.num_rois - len(ranked)))

@@ -6,14 +6,16 @@ from torch import Tensor
 ORDERS = ('distance', 'score', 'random')
 
 
-def select_roi_sequence(bboxes: Tensor,
-                        scores: Tensor,
-                        img_shape: tuple[int, int],
-                        num_rois: int = 16,
-                        iou_threshold: float = 0.25,
-                        min_area: float = 1e-5,
-                        order: str = 'distance',
-                        generator: torch.Generator | None = None) -> InstanceData:
+def select_roi_sequence(
+    bboxes: Tensor,
+    scores: Tensor,
+    img_shape: tuple[int, int],
+    num_rois: int = 16,
+    iou_threshold: float = 0.25,
+    min_area: float = 1e-5,
+    order: str = 'distance',
+    generator: torch.Generator | None = None,
+) -> InstanceData:
     """Select the sequence of Regions of Interest that a slice is classified from.
 
     The β best boxes by score after class-wise NMS, without a score threshold,

@@ -16,8 +16,9 @@ class GrowthLimitedBBoxCoder(DeltaXYWHBBoxCoder):
     growth, to 1000 / 16.
     """
 
-    def decode(self, bboxes: Tensor, pred_bboxes: Tensor, *args, wh_ratio_clip: float = 16 / 1000,
-               **kwargs) -> Tensor:
+    def decode(
+        self, bboxes: Tensor, pred_bboxes: Tensor, *args, wh_ratio_clip: float = 16 / 1000, **kwargs
+    ) -> Tensor:
         """Boxes (n, K · 4) from boxes (n, 4) and deltas (n, K · 4); see the parent."""
         deltas = pred_bboxes.unflatten(-1, (-1, 4))
         limit = deltas.new_tensor(self.stds).reciprocal() * -log(wh_ratio_clip)

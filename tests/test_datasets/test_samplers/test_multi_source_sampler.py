@@ -9,15 +9,26 @@ from torch.utils.data import ConcatDataset
 
 def build(seg=3, cls=5, ratio=(1, 2), rank=0, world_size=1):
     init_default_scope('mmdet')
-    sampler = DATA_SAMPLERS.build(dict(
-        type='mmcovid.MultiSourceSampler', dataset=ConcatDataset([range(seg), range(cls)]),
-        batch_size=sum(ratio), source_ratio=list(ratio), seed=7))
+    sampler = DATA_SAMPLERS.build(
+        dict(
+            type='mmcovid.MultiSourceSampler',
+            dataset=ConcatDataset([range(seg), range(cls)]),
+            batch_size=sum(ratio),
+            source_ratio=list(ratio),
+            seed=7,
+        )
+    )
     sampler.rank, sampler.world_size = rank, world_size
     return sampler
 
 
-@given(seg=st.integers(1, 7), cls=st.integers(1, 9), ratio=st.tuples(*[st.integers(1, 3)] * 2),
-       batches=st.integers(0, 12), rank=st.integers(0, 1))
+@given(
+    seg=st.integers(1, 7),
+    cls=st.integers(1, 9),
+    ratio=st.tuples(*[st.integers(1, 3)] * 2),
+    batches=st.integers(0, 12),
+    rank=st.integers(0, 1),
+)
 def test_goes_on_where_it_would_have_been(seg, cls, ratio, batches, rank):
     options = dict(seg=seg, cls=cls, ratio=ratio, rank=rank, world_size=2)
     whole, resumed = build(**options), build(**options)

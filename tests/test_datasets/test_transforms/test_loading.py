@@ -23,11 +23,11 @@ def convert(img, **keys):
     return ToThreeChannels()(dict(img=img, **keys))['img']
 
 
-@given(st.data(), dtypes, sides, sides, st.sampled_from([(), (1, ), (3, ), (4, )]))
+@given(st.data(), dtypes, sides, sides, st.sampled_from([(), (1,), (3,), (4,)]))
 def test_any_slice_becomes_three_equal_channels(data, dtype, height, width, channels):
     values = st.integers(0, 200) if dtype == 'uint8' else st.integers(0, 30000)
     grey = data.draw(hnp.arrays(dtype, (height, width), elements=values))
-    img = np.broadcast_to(grey[(..., ) + (None, ) * len(channels)], (height, width, *channels))
+    img = np.broadcast_to(grey[(...,) + (None,) * len(channels)], (height, width, *channels))
     out = convert(img)
     assert out.shape == (height, width, 3) and out.dtype == np.float32
     assert (out == out[..., :1]).all()
@@ -46,7 +46,7 @@ def test_colour_and_alpha():
     assert convert(blue)[..., 0].tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize('shape', [(0, 5), (5, 0, 3), (5, ), (5, 5, 2), (1, 5, 5, 3)])
+@pytest.mark.parametrize('shape', [(0, 5), (5, 0, 3), (5,), (5, 5, 2), (1, 5, 5, 3)])
 def test_wrong_shapes_name_the_file(shape):
     with pytest.raises(ValueError, match=r'a\.png: a slice must be'):
         convert(np.zeros(shape), img_path='a.png')
@@ -72,7 +72,7 @@ def test_broken_file_is_named(tmp_path, suffix, keep):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     content = cv2.imencode(suffix, noise)[1].tobytes()
     path = tmp_path / f'a{suffix}'
-    path.write_bytes(content[:int(keep * len(content)) if keep == 0.5 else keep])
+    path.write_bytes(content[: int(keep * len(content)) if keep == 0.5 else keep])
     load = TRANSFORMS.build(dict(type='mmcovid.LoadImageFromFile', color_type='unchanged'))
     with pytest.raises(ValueError, match=f'a{suffix}: empty, truncated or not an image'):
         load(dict(img_path=str(path)))
@@ -129,8 +129,10 @@ def test_picture_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
     path.write_bytes(content)
     monkeypatch.setattr('mmcv.imfrombytes', None)  # must not be reached
-    with pytest.raises(ValueError, match=r'a\.png: .*Nothing was decoded'), \
-            pytest.warns() if size == 10_000 else nullcontext():
+    with (
+        pytest.raises(ValueError, match=r'a\.png: .*Nothing was decoded'),
+        pytest.warns() if size == 10_000 else nullcontext(),
+    ):
         LoadImageFromFile()(dict(img_path=str(path)))
 
 

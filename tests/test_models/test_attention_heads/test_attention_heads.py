@@ -39,10 +39,12 @@ def test_reproduces_the_released_attention_layer():
     """LSTM-2 with batch statistics, without the linear layer of Eq. 16."""
     vectors = {k: torch.from_numpy(v) for k, v in np.load(DATA / 'attention_layer.npz').items()}
     head = LSTMAttentionHead(
-        16, 8, num_branches=2, lstm_channels=6, hidden_channels=5, context_filter=False).train()
+        16, 8, num_branches=2, lstm_channels=6, hidden_channels=5, context_filter=False
+    ).train()
     names = {
         target.removeprefix('attention_head.'): source.removeprefix('attn_layer.')
-        for source, target in MODULES.items() if target.startswith('attention_head.')
+        for source, target in MODULES.items()
+        if target.startswith('attention_head.')
     }
     state = {}
     for key in head.state_dict():
@@ -91,19 +93,20 @@ def test_predictions_agree_with_each_other(head):
     for result in results:
         sigmoids = result['logits'].sigmoid()
         torch.testing.assert_close(result['score'], sigmoids / sigmoids.sum())
-        assert result['label'].shape == (1, )
+        assert result['label'].shape == (1,)
         assert result['label'].item() == result['logits'].argmax().item()
         assert result['attention'].shape[0] == 4
-        torch.testing.assert_close(result['attention'].sum(0),
-                                   torch.ones(result['attention'].shape[1:]))
+        torch.testing.assert_close(
+            result['attention'].sum(0), torch.ones(result['attention'].shape[1:])
+        )
 
 
 def test_scores_of_hopeless_logits_still_sum_to_one(head):
     for classifier in head.classifiers:
         torch.nn.init.zeros_(classifier[-1].weight)
-    head.classifiers[0][-1].bias.data = torch.tensor([-300., -200., -250.])
+    head.classifiers[0][-1].bias.data = torch.tensor([-300.0, -200.0, -250.0])
     score = head.predict(torch.randn(4, 8, 8, 8))[0]['score']
-    torch.testing.assert_close(score, torch.tensor([0., 1., 0.]))
+    torch.testing.assert_close(score, torch.tensor([0.0, 1.0, 0.0]))
 
 
 def test_unlabelled_slice_is_named(head):
@@ -117,7 +120,7 @@ def test_affinities_mix_the_rois():
     vector = head.affinity_vector.weight.T  # w, A×1
     assert (matrix.shape, vector.shape) == ((4, 3), (3, 1))
     x = torch.randn(2, 4, 8)
-    (features, weights), = head.pool(x)
+    ((features, weights),) = head.pool(x)
     for each, feature in zip(x, features):
         torch.testing.assert_close(feature, ((matrix.T @ each).T @ vector).flatten())
     assert torch.equal(weights[0], weights[1])
@@ -150,15 +153,20 @@ def test_bad_options():
 
 def test_initial_weights():
     head = MODELS.build(
-        dict(type='mmcovid.LSTMAttentionHead', num_rois=4, in_channels=8, roi_size=8))
+        dict(type='mmcovid.LSTMAttentionHead', num_rois=4, in_channels=8, roi_size=8)
+    )
     head.init_weights()
     branch = head.branches[0]
-    for layer in (head.vectorization.conv1, head.vectorization.bn1, branch.query,
-                  branch.context_filter):
+    for layer in (
+        head.vectorization.conv1,
+        head.vectorization.bn1,
+        branch.query,
+        branch.context_filter,
+    ):
         assert (layer.bias == 0.01).all()
     assert (branch.lstm.bias_ih_l0 == 0.01).all() and (branch.lstm.bias_hh_l0 == 0.01).all()
     for linear in (branch.query, head.classifiers[0][0]):  # PyTorch's own
         assert linear.weight.abs().max() <= linear.in_features**-0.5
     assert head.classifiers[0][0].bias.unique().numel() > 1
     std = head.vectorization.conv3.weight.std().item()  # fan-out of 8 channels × 2 × 2
-    assert std == pytest.approx((2 / 32)**0.5, rel=0.2)
+    assert std == pytest.approx((2 / 32) ** 0.5, rel=0.2)

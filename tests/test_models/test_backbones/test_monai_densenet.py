@@ -14,7 +14,7 @@ def backbone():
 
 
 def test_one_map_at_stride_32(backbone):
-    feat, = backbone.eval()(torch.randn(1, 3, 64, 96))
+    (feat,) = backbone.eval()(torch.randn(1, 3, 64, 96))
     assert feat.shape == (1, backbone.out_channels, 2, 3) == (1, 1024, 2, 3)
     assert (feat >= 0).all()
 
@@ -23,8 +23,11 @@ def test_one_map_at_stride_32(backbone):
 def test_weights_by_the_names_of_torchvision(backbone, name, tmp_path):
     """Its file says "denselayer1.norm.1.weight", its module "denselayer1.norm1.weight"."""
     import re
-    weights = {k: torch.randn_like(v) if v.is_floating_point() else v + 1
-               for k, v in backbone.state_dict().items()}
+
+    weights = {
+        k: torch.randn_like(v) if v.is_floating_point() else v + 1
+        for k, v in backbone.state_dict().items()
+    }
     renamed = {re.sub(r'layers\.(norm|conv)(?=\d)', name, k): v for k, v in weights.items()}
     assert not any('layers.' in key for key in renamed)
     path = str(tmp_path / 'densenet.pth')

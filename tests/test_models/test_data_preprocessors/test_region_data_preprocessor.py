@@ -13,8 +13,10 @@ from mmcovid.models.data_preprocessors.region_data_preprocessor import blur_with
 def batch(*images):
     return dict(
         inputs=[torch.from_numpy(image).expand(3, -1, -1) for image in images],
-        data_samples=[DetDataSample(metainfo=dict(img_path=f'{i}.png'))
-                      for i in range(len(images))])
+        data_samples=[
+            DetDataSample(metainfo=dict(img_path=f'{i}.png')) for i in range(len(images))
+        ],
+    )
 
 
 def test_regions_make_up_the_slice():
@@ -47,7 +49,8 @@ def test_the_rest_is_blurred_by_itself():
     black = np.where(lungs.numpy(), 0, image).astype(np.float32)
     torch.testing.assert_close(
         torch.from_numpy(blur_within(black, ~lungs.numpy()))[~lungs],
-        torch.from_numpy(blur_within(image.astype(np.float32), ~lungs.numpy()))[~lungs])
+        torch.from_numpy(blur_within(image.astype(np.float32), ~lungs.numpy()))[~lungs],
+    )
 
 
 def test_slices_without_lungs_are_told():
@@ -59,7 +62,7 @@ def test_slices_without_lungs_are_told():
 
 
 def test_other_regions_and_fills():
-    with pytest.raises(ValueError, match='not \'heart\''):
+    with pytest.raises(ValueError, match="not 'heart'"):
         RegionDataPreprocessor('heart')
-    with pytest.raises(ValueError, match='not \'noise\''):
+    with pytest.raises(ValueError, match="not 'noise'"):
         RegionDataPreprocessor('lungs', fill='noise')

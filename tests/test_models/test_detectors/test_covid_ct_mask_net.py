@@ -82,8 +82,12 @@ def test_only_the_image_head_and_the_weights_of_batch_norm_train(build):
     log_vars = _train_step(model, [cls_sample(label=i % 3, seed=i) for i in range(4)])
     assert torch.isfinite(log_vars['loss_image'])
     changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
-    norms = {f'backbone.{name}.{part}' for name, module in model.backbone.named_modules()
-             if isinstance(module, torch.nn.BatchNorm2d) for part in ('weight', 'bias')}
+    norms = {
+        f'backbone.{name}.{part}'
+        for name, module in model.backbone.named_modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+        for part in ('weight', 'bias')
+    }
     head = {key for key in before if key.startswith('image_head.')}
     assert changed == norms | head
     trainable = {name for name, p in model.named_parameters() if p.requires_grad}
@@ -103,7 +107,8 @@ def test_it_segments_as_its_first_stage_does(build, stage1):
     for result, stage1_result in zip(results, expected):
         for key in ('bboxes', 'scores', 'labels', 'masks'):
             torch.testing.assert_close(
-                result.pred_instances[key], stage1_result.pred_instances[key])
+                result.pred_instances[key], stage1_result.pred_instances[key]
+            )
 
 
 def test_fields_of_a_result(build):
@@ -112,8 +117,8 @@ def test_fields_of_a_result(build):
     results = model.test_step(test_batch(copy.deepcopy(samples)))
     assert ['pred_instances' in result for result in results] == [False, True]
     for result in results:
-        assert result.pred_label.shape == (1, ) and result.pred_label.dtype == torch.int64
-        assert result.pred_logits.shape == result.pred_score.shape == (3, )
+        assert result.pred_label.shape == (1,) and result.pred_label.dtype == torch.int64
+        assert result.pred_logits.shape == result.pred_score.shape == (3,)
     model.test_cfg['detect_cls_slices'] = True
     asked = model.test_step(test_batch(samples))
     assert all('pred_instances' in result for result in asked)
@@ -125,9 +130,8 @@ def test_a_batch_gives_what_single_slices_give(build):
     together = model.test_step(test_batch([cls_sample(seed=i) for i in range(3)]))
     assert len({tuple(result.pred_logits.tolist()) for result in together}) == 3
     for i, img in enumerate(slices(3)):
-        alone, = model.test_step(dict(inputs=[img], data_samples=[cls_sample(seed=i)]))
-        torch.testing.assert_close(
-            together[i].pred_logits, alone.pred_logits, atol=1e-4, rtol=1e-3)
+        (alone,) = model.test_step(dict(inputs=[img], data_samples=[cls_sample(seed=i)]))
+        torch.testing.assert_close(together[i].pred_logits, alone.pred_logits, atol=1e-4, rtol=1e-3)
 
 
 def test_without_any_proposal(build):

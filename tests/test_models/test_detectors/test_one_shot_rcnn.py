@@ -54,10 +54,22 @@ def test_alternate_updates_every_trained_part_and_logs_both_branches(build, vari
     before = _snapshot(model)
     log_vars = model.train_step(train_batch(2, 3), _optim_wrapper(model))
     assert _prefixes(_changed(model, before)) == {
-        'backbone', 'neck', 'rpn_head', 'roi_head.bbox_head', 'roi_head.mask_head',
-        'attention_head'}
-    assert {'seg_loss_rpn_cls', 'seg_loss_rpn_bbox', 'seg_loss_cls', 'seg_loss_bbox',
-            'seg_loss_mask', 'cls_loss_image', 'loss'} <= set(log_vars)
+        'backbone',
+        'neck',
+        'rpn_head',
+        'roi_head.bbox_head',
+        'roi_head.mask_head',
+        'attention_head',
+    }
+    assert {
+        'seg_loss_rpn_cls',
+        'seg_loss_rpn_bbox',
+        'seg_loss_cls',
+        'seg_loss_bbox',
+        'seg_loss_mask',
+        'cls_loss_image',
+        'loss',
+    } <= set(log_vars)
     total = sum(v for k, v in log_vars.items() if 'loss' in k and k != 'loss')
     torch.testing.assert_close(log_vars['loss'], total)
 
@@ -87,7 +99,12 @@ def test_detection_loss_reaches_all_but_attention_head_and_copied_branch(build):
     model.parse_losses(losses)[0].backward()
     reached = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert _prefixes(reached) == {
-        'backbone', 'neck', 'rpn_head', 'roi_head.bbox_head', 'roi_head.mask_head'}
+        'backbone',
+        'neck',
+        'rpn_head',
+        'roi_head.bbox_head',
+        'roi_head.mask_head',
+    }
 
 
 def test_optimiser_steps_of_one_branch_leave_the_other_branch_alone(build):
@@ -129,10 +146,16 @@ def test_joint_update_is_one_step_on_the_weighted_sum(build):
 
 def _branch_is_in_sync(model):
     copied, roi_head = model.roi_head.classification_branch, model.roi_head
-    pairs = [(copied.bbox_head, roi_head.bbox_head), (copied.convs, roi_head.mask_head.convs),
-             (copied.upsample, roi_head.mask_head.upsample)]
-    return all(torch.equal(p, q) for a, b in pairs
-               for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    pairs = [
+        (copied.bbox_head, roi_head.bbox_head),
+        (copied.convs, roi_head.mask_head.convs),
+        (copied.upsample, roi_head.mask_head.upsample),
+    ]
+    return all(
+        torch.equal(p, q)
+        for a, b in pairs
+        for p, q in zip(a.parameters(), b.parameters(), strict=True)
+    )
 
 
 def test_branches_start_alike_but_for_one_bias(build):
@@ -143,9 +166,15 @@ def test_branches_start_alike_but_for_one_bias(build):
     assert _branch_is_in_sync(model)
 
 
-@pytest.mark.parametrize('policy,last_loss,copied', [
-    ('improved', float('inf'), True), ('improved', 0.0, False), ('always', 0.0, True),
-    ('never', float('inf'), False)])
+@pytest.mark.parametrize(
+    'policy,last_loss,copied',
+    [
+        ('improved', float('inf'), True),
+        ('improved', 0.0, False),
+        ('always', 0.0, True),
+        ('never', float('inf'), False),
+    ],
+)
 @pytest.mark.parametrize('update_policy', ['alternate', 'joint'])
 def test_sync_policy(build, policy, last_loss, copied, update_policy):
     model = build(**{'model.sync_policy': policy, 'model.update_policy': update_policy})
@@ -181,12 +210,15 @@ def test_a_batch_with_and_without_lesions_trains(build):
 
 def test_without_any_proposal(build):
     """A huge minimal size leaves none of the region proposals."""
-    options = {'model.train_cfg.rpn_proposal.min_bbox_size': 10**6,
-               'model.test_cfg.rpn.min_bbox_size': 10**6}
+    options = {
+        'model.train_cfg.rpn_proposal.min_bbox_size': 10**6,
+        'model.test_cfg.rpn.min_bbox_size': 10**6,
+    }
     model = build(**options)
     for num_lesions in (0, 2):
         log_vars = model.train_step(
-            train_batch(1, 2, num_lesions=num_lesions), _optim_wrapper(model))
+            train_batch(1, 2, num_lesions=num_lesions), _optim_wrapper(model)
+        )
         assert torch.isfinite(log_vars['loss'])
     model.eval()
     sample = model.test_step(test_batch([seg_sample()]))[0]
@@ -227,11 +259,18 @@ def test_wrong_options_are_refused(build):
 def test_gradient_clipping(build):
     model = build()
     optim_wrapper = OptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=dict(max_norm=1e-3))
+        torch.optim.SGD(model.parameters(), lr=1.0), clip_grad=dict(max_norm=1e-3)
+    )
     before = _snapshot(model)
     model.train_step(train_batch(), optim_wrapper)
-    moved = sum((p.detach() - before[n]).norm()**2 for n, p in model.named_parameters()
-                if p.requires_grad)**0.5  # the copied branch moves by its synchronisation
+    moved = (
+        sum(
+            (p.detach() - before[n]).norm() ** 2
+            for n, p in model.named_parameters()
+            if p.requires_grad
+        )
+        ** 0.5
+    )  # the copied branch moves by its synchronisation
     assert 0 < moved < 2.1e-3  # two clipped steps
 
 
@@ -241,21 +280,32 @@ def _first_boxes(self, gallery, num):
 
 
 # losses are means over the same number of boxes for every slice
-EVEN = {'model.train_cfg.rpn.sampler.num': 32, 'model.train_cfg.rcnn.sampler.num': 16,
-        'model.train_cfg.rcnn.sampler.pos_fraction': 0.125}
+EVEN = {
+    'model.train_cfg.rpn.sampler.num': 32,
+    'model.train_cfg.rcnn.sampler.num': 16,
+    'model.train_cfg.rcnn.sampler.pos_fraction': 0.125,
+}
 
 
 def _parts(batch, num):
     """A batch as so many batches of one slice of each set."""
-    return [{field: dict(seg=[values['seg'][i], None], cls=[None, values['cls'][num + i]])
-             for field, values in batch.items()} for i in range(num)]
+    return [
+        {
+            field: dict(seg=[values['seg'][i], None], cls=[None, values['cls'][num + i]])
+            for field, values in batch.items()
+        }
+        for i in range(num)
+    ]
 
 
 @pytest.mark.parametrize('update_policy', ['alternate', 'joint'])
-@pytest.mark.parametrize('num,counts,optimizer', [
-    (2, {}, torch.optim.Adam), (3, dict(init_counts=4, max_counts=7), torch.optim.SGD)])
+@pytest.mark.parametrize(
+    'num,counts,optimizer',
+    [(2, {}, torch.optim.Adam), (3, dict(init_counts=4, max_counts=7), torch.optim.SGD)],
+)
 def test_accumulated_gradients_are_those_of_one_large_batch(
-        build, monkeypatch, update_policy, num, counts, optimizer):
+    build, monkeypatch, update_policy, num, counts, optimizer
+):
     """The last three of seven batches, accumulated by four, make a step, too."""
     monkeypatch.setattr(RandomSampler, 'random_choice', _first_boxes)
     options = {**EVEN, 'model.update_policy': update_policy}
@@ -263,17 +313,21 @@ def test_accumulated_gradients_are_those_of_one_large_batch(
     large, model = build(**options), build(**options)
     before = _snapshot(model)
     expected = large.train_step(
-        copy.deepcopy(batch), OptimWrapper(optimizer(large.parameters(), lr=1e-4)))
+        copy.deepcopy(batch), OptimWrapper(optimizer(large.parameters(), lr=1e-4))
+    )
 
     optim_wrapper = OptimWrapper(
-        optimizer(model.parameters(), lr=1e-4), accumulative_counts=4 if counts else num)
+        optimizer(model.parameters(), lr=1e-4), accumulative_counts=4 if counts else num
+    )
     if counts:
         optim_wrapper.initialize_count_status(model, **counts)
     for part in _parts(batch, num):
         assert not _changed(model, before)
         log_vars = model.train_step(part, optim_wrapper)
-    moves = [torch.cat([(p.detach() - before[n]).flatten() for n, p in each.named_parameters()])
-             for each in (model, large)]
+    moves = [
+        torch.cat([(p.detach() - before[n]).flatten() for n, p in each.named_parameters()])
+        for each in (model, large)
+    ]
     assert (moves[0] - moves[1]).norm() < 1e-2 * moves[1].norm()
     torch.testing.assert_close(model.last_seg_loss, large.last_seg_loss)
     if update_policy == 'alternate':
@@ -284,13 +338,18 @@ def test_image_gradients_of_waiting_batches_do_not_enter_the_other_step(build):
     model = build(**{'model.sync_policy': 'never'})
     steps = []
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
-    optimizer.register_step_pre_hook(lambda *args: steps.append(
-        {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}))
+    optimizer.register_step_pre_hook(
+        lambda *args: steps.append(
+            {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        )
+    )
     optim_wrapper = OptimWrapper(optimizer, accumulative_counts=2)
     for part in _parts(train_batch(4, 4), 4):
         model.train_step(part, optim_wrapper)
     assert [_prefixes(reached) & {'rpn_head', 'attention_head'} for reached in steps] == [
-        {'rpn_head'}, {'attention_head'}] * 2
+        {'rpn_head'},
+        {'attention_head'},
+    ] * 2
 
 
 # testing
@@ -301,8 +360,8 @@ def test_fields_of_a_result(build):
     sample = model.test_step(test_batch([seg_sample()]))[0]
     assert {'bboxes', 'labels', 'scores', 'masks'} <= set(sample.pred_instances.keys())
     assert sample.pred_instances.masks.shape[1:] == (SIZE, SIZE)
-    assert sample.pred_label.shape == (1, ) and sample.pred_label.dtype == torch.int64
-    assert sample.pred_logits.shape == sample.pred_score.shape == (3, )
+    assert sample.pred_label.shape == (1,) and sample.pred_label.dtype == torch.int64
+    assert sample.pred_logits.shape == sample.pred_score.shape == (3,)
     assert sample.pred_label.item() == sample.pred_logits.argmax()
     assert sample.roi_sequence.bboxes.shape == (16, 4)
     assert sample.roi_sequence.attention.shape == (16, 2)
@@ -311,7 +370,7 @@ def test_fields_of_a_result(build):
     assert (distance.diff() >= 0).all()
 
 
-@pytest.mark.parametrize('variant,shape', [('attn', (16, )), ('lstm1', (16, )), ('lstm2', (16, 2))])
+@pytest.mark.parametrize('variant,shape', [('attn', (16,)), ('lstm1', (16,)), ('lstm2', (16, 2))])
 def test_attention_by_variant(build, variant, shape):
     model = build(f'one_shot/one-shot_r18_fpn_{variant}_cncb.py').eval()
     sample = model.test_step(test_batch([cls_sample()]))[0]
@@ -327,7 +386,8 @@ def test_a_batch_gives_what_single_slices_give(build, num):
         alone = model.test_step(dict(inputs=[img], data_samples=[seg_sample(size, seed=i)]))[0]
         torch.testing.assert_close(together[i].pred_logits, alone.pred_logits, atol=1e-4, rtol=0)
         torch.testing.assert_close(
-            together[i].roi_sequence.bboxes, alone.roi_sequence.bboxes, atol=1e-2, rtol=0)
+            together[i].roi_sequence.bboxes, alone.roi_sequence.bboxes, atol=1e-2, rtol=0
+        )
         assert len(together[i].pred_instances) == len(alone.pred_instances)
 
 
@@ -363,15 +423,20 @@ def test_random_order_is_reproducible_in_testing(build):
 
 
 def test_length_of_the_sequence_is_set_in_one_place(build):
-    model = build(**{'model.roi_head.roi_sequence.num_rois': 8,
-                     'model.attention_head.lstm_channels': 128}).eval()
+    model = build(
+        **{'model.roi_head.roi_sequence.num_rois': 8, 'model.attention_head.lstm_channels': 128}
+    ).eval()
     sample = model.test_step(test_batch([cls_sample()]))[0]
     assert sample.roi_sequence.attention.shape == (8, 2)
 
 
 def test_frozen_batch_norm_is_a_config_option(build):
-    model = build(**{'model.backbone.norm_cfg': dict(_delete_=True, type='BN', requires_grad=False),
-                     'model.backbone.norm_eval': True})
+    model = build(
+        **{
+            'model.backbone.norm_cfg': dict(_delete_=True, type='BN', requires_grad=False),
+            'model.backbone.norm_eval': True,
+        }
+    )
     assert type(model.backbone.bn1) is torch.nn.BatchNorm2d
     before = model.backbone.bn1.running_mean.clone()
     model.train().train_step(train_batch(), _optim_wrapper(model))

@@ -23,8 +23,9 @@ def test_all_of_it_learns(build):
     optim_wrapper = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-3))
     losses = [
         model.train_step(
-            test_batch([cls_sample(label=i % 3, seed=i) for i in range(6)]),
-            optim_wrapper)['loss_image'].item() for _ in range(6)
+            test_batch([cls_sample(label=i % 3, seed=i) for i in range(6)]), optim_wrapper
+        )['loss_image'].item()
+        for _ in range(6)
     ]
     assert losses[-1] < 0.7 * losses[0]
     assert not any(torch.equal(v, before[k]) for k, v in model.named_parameters())
@@ -38,7 +39,7 @@ def test_results(build):
         assert result.pred_label.tolist() == [result.pred_logits.argmax().item()]
         assert result.pred_score.sum().item() == pytest.approx(1)
         assert 'pred_instances' not in result
-        alone, = model.test_step(dict(inputs=[img], data_samples=[cls_sample(seed=i)]))
+        (alone,) = model.test_step(dict(inputs=[img], data_samples=[cls_sample(seed=i)]))
         torch.testing.assert_close(result.pred_logits, alone.pred_logits, atol=1e-5, rtol=1e-4)
 
 

@@ -15,6 +15,6 @@ def test_equals_both_layers_in_a_row(shape):
     torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
 
     weights = torch.randn_like(out)
-    grad, = torch.autograd.grad((out * weights).sum(), x)
-    expected, = torch.autograd.grad((expected * weights).sum(), x)
+    (grad,) = torch.autograd.grad((out * weights).sum(), x)
+    (expected,) = torch.autograd.grad((expected * weights).sum(), x)
     torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-5)

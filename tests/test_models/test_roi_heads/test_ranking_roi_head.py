@@ -12,10 +12,13 @@ NUM_ROIS, IOU = 12, 0.3
 def head(load_config):
     torch.manual_seed(0)
     config = load_config('phantom/covid-ct-mask-net_r18_fpn_phantom.py').model
-    head = MODELS.build(dict(
-        config.roi_head,
-        roi_ranking=dict(num_rois=NUM_ROIS, iou_threshold=IOU),
-        test_cfg=config.test_cfg.rcnn))
+    head = MODELS.build(
+        dict(
+            config.roi_head,
+            roi_ranking=dict(num_rois=NUM_ROIS, iou_threshold=IOU),
+            test_cfg=config.test_cfg.rcnn,
+        )
+    )
     head.bbox_head.fc_cls.weight.data.normal_()  # scores that differ
     return head
 
@@ -36,12 +39,13 @@ def all_regions(head, x, boxes):
     rois = torch.cat([torch.zeros(len(boxes), 1), boxes], dim=1)
     logits, deltas = head.bbox_head(head.bbox_roi_extractor(x, rois))
     decoded = head.bbox_head.bbox_coder.decode(
-        boxes.repeat_interleave(2, 0), deltas.view(-1, 4), max_shape=(SIZE, SIZE))
+        boxes.repeat_interleave(2, 0), deltas.view(-1, 4), max_shape=(SIZE, SIZE)
+    )
     return logits.softmax(1)[:, :-1], deltas.view(-1, 2, 4), decoded.view(-1, 2, 4)
 
 
 def test_regions_are_scores_and_raw_outputs_best_first(head):
-    x, (found, ) = features(1), proposals(20)
+    x, (found,) = features(1), proposals(20)
     ranked = head.rank_rois(x, [found], [cls_sample()])
     assert ranked.shape == (1, NUM_ROIS, 5)
     scores, deltas, boxes = all_regions(head, x, found.bboxes)
@@ -59,7 +63,7 @@ def test_regions_are_scores_and_raw_outputs_best_first(head):
 
 @pytest.mark.parametrize('count', [0, 1, 3])
 def test_missing_regions_are_zeros(head, count):
-    x, (found, ) = features(1), proposals(count)
+    x, (found,) = features(1), proposals(count)
     ranked = head.rank_rois(x, [found], [cls_sample()])[0]
     present = (ranked[:, 0] > 0).sum().item()
     assert present <= 2 * count and (present > 0) == (count > 0)
@@ -71,7 +75,7 @@ def test_slices_of_a_batch_are_ranked_by_themselves(head):
     x, found = features(3), proposals(20, 0, 2)
     together = head.rank_rois(x, found, [cls_sample()] * 3)
     for i, own in enumerate(found):
-        alone = head.rank_rois(tuple(feat[i:i + 1] for feat in x), [own], [cls_sample()])
+        alone = head.rank_rois(tuple(feat[i : i + 1] for feat in x), [own], [cls_sample()])
         torch.testing.assert_close(together[i], alone[0])
 
 

@@ -16,8 +16,11 @@ def test_reproduces_the_released_selection():
     scores = vectors['class_logits'].softmax(dim=1)[:, 1:]  # background is first there
     deltas = vectors['box_deltas'].view(-1, 4, 4)[:, 1:]
     coder = DeltaXYWHBBoxCoder(target_stds=[0.1, 0.1, 0.2, 0.2])
-    bboxes = coder.decode(vectors['proposals'].repeat_interleave(3, dim=0),
-                          deltas.reshape(-1, 4), max_shape=(512, 512)).view(-1, 3, 4)
+    bboxes = coder.decode(
+        vectors['proposals'].repeat_interleave(3, dim=0),
+        deltas.reshape(-1, 4),
+        max_shape=(512, 512),
+    ).view(-1, 3, 4)
 
     by_score = select_roi_sequence(bboxes, scores, (512, 512), order='score')
     torch.testing.assert_close(by_score.bboxes, vectors['boxes_by_score'], rtol=0, atol=1e-2)
@@ -77,6 +80,6 @@ def test_without_a_box_the_slice_is_the_region(bboxes):
 
 
 def test_empty_boxes_are_left_out():
-    bboxes = torch.tensor([[[10., 10, 10, 50]], [[20, 20, 40, 40]]])
+    bboxes = torch.tensor([[[10.0, 10, 10, 50]], [[20, 20, 40, 40]]])
     sequence = select_roi_sequence(bboxes, torch.tensor([[0.9], [0.1]]), SHAPE, num_rois=2)
     assert sequence.bboxes.tolist() == [[20, 20, 40, 40]] * 2

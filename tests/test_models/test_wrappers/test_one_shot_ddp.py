@@ -34,7 +34,8 @@ def _build(config, accumulated):
     torch.set_num_threads(1)
     model = MODELS.build(config.model)
     return model, OptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=1e-3), accumulative_counts=accumulated)
+        torch.optim.SGD(model.parameters(), lr=1e-3), accumulative_counts=accumulated
+    )
 
 
 def _train(model, optim_wrapper, iteration, share=slice(None)):
@@ -51,7 +52,8 @@ def _train(model, optim_wrapper, iteration, share=slice(None)):
 
 def _rank(rank, port, folder, config, accumulated):
     torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
+    )
     model, optim_wrapper = _build(config, accumulated)
     # as the runner wraps it
     model = MODEL_WRAPPERS.build(dict(config.model_wrapper_cfg, module=model, device_ids=[0]))
@@ -66,10 +68,12 @@ def _rank(rank, port, folder, config, accumulated):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('update_policy, accumulated', [
-    ('alternate', 1), ('joint', 1), ('alternate', 2), ('joint', 2)])
+@pytest.mark.parametrize(
+    'update_policy, accumulated', [('alternate', 1), ('joint', 1), ('alternate', 2), ('joint', 2)]
+)
 def test_two_processes_do_what_one_does_with_the_same_global_batch(
-        repo, tmp_path, update_policy, accumulated, monkeypatch):
+    repo, tmp_path, update_policy, accumulated, monkeypatch
+):
     monkeypatch.setattr(RandomSampler, 'random_choice', _first_boxes)
     config = _config(repo, update_policy)
     threads = torch.get_num_threads()
