@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 torch.set_num_threads(2)
+init_default_scope('mmdet')  # for fixtures of a module, which are made before that of a test
 REPO = Path(__file__).parents[1]
 
 

@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     return module.main(rest)
 
 
-def infer(argv: Sequence[str] | None = None) -> int | None:
+def run_infer(argv: Sequence[str] | None = None) -> int | None:
     """The command ``mmcovid-infer``."""
     return main(['infer', *(sys.argv[1:] if argv is None else argv)])
 

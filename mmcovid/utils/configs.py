@@ -59,7 +59,15 @@ def find_config(name: str) -> str:
     Raises:
         FileNotFoundError: If there is neither.
     """
-    return name if Path(name).is_file() else config_path(name)
+    if Path(name).is_file():
+        return name
+    try:
+        return config_path(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'there is no config {name}: give the path of a file, or the name of one of mmcovid '
+            '("mmcovid config" lists them)'
+        ) from error
 
 
 def register_config_prefix() -> None:

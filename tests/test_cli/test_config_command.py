@@ -65,7 +65,7 @@ def test_without_a_name_configs_are_listed(capsys):
 @pytest.mark.parametrize(
     'argv, message',
     [
-        (['no-such-config'], "no config 'no-such-config.py'"),
+        (['no-such-config'], 'there is no config no-such-config: give'),
         (['one-shot_r18_fpn_lstm1_phantom', 'modle'], 'nothing at modle; its first keys are'),
     ],
 )

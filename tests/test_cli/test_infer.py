@@ -1,5 +1,6 @@
 import importlib
 import json
+import re
 from configparser import ConfigParser
 
 import pytest
@@ -9,6 +10,7 @@ from ct_utils import chest
 from scans_utils import small_config, small_inferencer
 
 from mmcovid.cli import infer as cli
+from mmcovid.cli import run_infer
 from mmcovid.utils.files import sha256
 
 
@@ -81,7 +83,16 @@ def test_missing_weights(folder, capsys):
 def test_entry_point(repo):
     setup = ConfigParser()
     setup.read(repo / 'setup.cfg')
-    name, target = setup['options.entry_points']['console_scripts'].split('=')
-    module, function = target.strip().split(':')
-    assert name.strip() == 'mmcovid-infer'
-    assert getattr(importlib.import_module(module), function) is cli.main
+    scripts = setup['options.entry_points']['console_scripts'].strip().splitlines()
+    targets = dict(re.split(' *= *', script) for script in scripts)
+    assert set(targets) == {'mmcovid', 'mmcovid-infer'}
+    for target in targets.values():
+        module, function = target.split(':')
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_its_own_name(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, 'main', seen.append)
+    run_infer(['scan.nii.gz', '--out', 'out'])
+    assert seen == [['scan.nii.gz', '--out', 'out']]

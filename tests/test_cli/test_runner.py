@@ -34,7 +34,7 @@ def options(config):
 def test_configs_go_by_base_name():
     config = read_config(options('one-shot_r18_fpn_lstm2_phantom'))
     assert config.work_dir == 'work_dirs/one-shot_r18_fpn_lstm2_phantom'
-    with pytest.raises(FileNotFoundError, match="no config 'nothing.py'; it has: "):
+    with pytest.raises(FileNotFoundError, match='there is no config nothing: give'):
         read_config(options('nothing'))
 
 

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from tools_utils import CONFIG, TOOLS, TOY
 
+from mmcovid.checkpoints import guard
 from mmcovid.cli import runner as cli
 from mmcovid.cli import test, train
 
@@ -93,17 +94,17 @@ def test_checkpoint_with_code_is_refused(config):
     with pytest.raises(SystemExit, match='TORCH_FORCE_WEIGHTS_ONLY_LOAD=0'):
         test.main([config, 'bomb.pth'])
     assert not Path('exploded').exists()
-    assert cli.FORCE_SAFE not in os.environ
+    assert guard.FORCE_SAFE not in os.environ
 
 
 def test_trust_is_the_users_choice(monkeypatch):
-    monkeypatch.setenv(cli.FORCE_SAFE, '0')
-    with cli.safe_checkpoints():
-        assert os.environ[cli.FORCE_SAFE] == '0'
-    monkeypatch.delenv(cli.FORCE_SAFE)
-    monkeypatch.setenv(cli.FORCE_UNSAFE, '1')
-    with cli.safe_checkpoints():
-        assert cli.FORCE_SAFE not in os.environ
+    monkeypatch.setenv(guard.FORCE_SAFE, '0')
+    with guard.safe_checkpoints():
+        assert os.environ[guard.FORCE_SAFE] == '0'
+    monkeypatch.delenv(guard.FORCE_SAFE)
+    monkeypatch.setenv(guard.FORCE_UNSAFE, '1')
+    with guard.safe_checkpoints():
+        assert guard.FORCE_SAFE not in os.environ
 
 
 def test_options_reach_the_config(config):
@@ -156,7 +157,7 @@ def test_pictures_need_the_hook(config):
     test.draw_into(cfg, 'pictures')
     assert cfg.default_hooks.visualization.draw
     assert cfg.default_hooks.visualization.test_out_dir == str(Path('pictures').resolve())
-    with pytest.raises(SystemExit, match='needs default_hooks.visualization'):
+    with pytest.raises(ValueError, match='needs default_hooks.visualization'):
         test.draw_into(Config(), 'pictures')
 
 

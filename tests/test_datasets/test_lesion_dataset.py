@@ -92,7 +92,7 @@ def test_missing_annotations_and_images(root):
     with pytest.raises(FileNotFoundError, match=r'missing images, 1: .*7/1\.jpg'):
         build(root)
     (root / 'lesions.json').unlink()
-    with pytest.raises(FileNotFoundError, match=r'cncb_lesions\.py'):
+    with pytest.raises(FileNotFoundError, match='convert cncb-lesions'):
         build(root)
 
 
