@@ -100,7 +100,7 @@ def test_what_it_tells():
         'alt="Slice 0: Slice"',
         'Slices on grey have no part',
         'All of 2 with a score of 0.3 or more',
-        'background:rgb(4, 5, 6)',
+        '--color: rgb(4, 5, 6)',
         '<td>labels/ (0 background)</td>',
         'Pictures have no Hounsfield units',
     ):
