@@ -1,5 +1,6 @@
 # make demo    install everything into .venv, then generate, train, test, draw, report, read scans
-# make test    the test suite            make lint   style
+# make test    the test suite            make lint   style, types, imports
+# make coverage   the tests, and which lines they reach
 # make docs    the documentation        make clean  what was built
 #
 # Variables: PYTHON (interpreter to start from), TORCH (what pip is asked for),
@@ -16,7 +17,7 @@ MMCV := $(shell grep '^onedl-mmcv' requirements/mminstall.txt)
 # count: what was compiled for one does not fit the other.
 STAMPS := $(VENV)/.stamps-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1)
 
-.PHONY: demo demo-short test lint docs clean install stack
+.PHONY: demo demo-short test coverage lint docs clean install stack
 .DELETE_ON_ERROR:
 
 demo: install
@@ -29,6 +30,9 @@ demo-short: install
 
 test: install
 	$(BIN)/python -m pytest tests $(PYTEST_OPTS)
+
+coverage: install
+	$(BIN)/python -m pytest tests --cov --cov-report=term:skip-covered $(PYTEST_OPTS)
 
 # The same as "pre-commit run --all-files".
 lint: install

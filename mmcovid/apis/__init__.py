@@ -1,3 +1,5 @@
+"""Inference from Python."""
+
 from mmdet.apis import inference_detector, init_detector
 
 from .one_shot_inferencer import OneShotInferencer

@@ -1,3 +1,5 @@
+"""Sets of slices: with lesion masks, with classes, both, and of CT volumes."""
+
 from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.data_tools.slice_names import SliceName, parse_slice_name
 

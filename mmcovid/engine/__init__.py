@@ -1,3 +1,5 @@
+"""Hooks and optimiser wrappers."""
+
 from .bf16_optim_wrapper import BF16OptimWrapper
 from .iteration_seed_hook import IterationSeedHook
 from .model_card_hook import ModelCardHook

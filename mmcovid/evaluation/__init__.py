@@ -1,3 +1,5 @@
+"""Evaluator and metrics of both tasks."""
+
 from mmcovid.statistics.lesion_ap import per_image_ap
 
 from .metrics import DumpSlices, ImageLevelMetric, LesionMetric, PerImageAP

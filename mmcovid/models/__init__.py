@@ -1,3 +1,5 @@
+"""Detectors, heads and layers."""
+
 from mmcovid.checkpoints import pretrained  # noqa: F401  (a loader of checkpoints)
 
 from .attention_heads import *  # noqa: F401,F403

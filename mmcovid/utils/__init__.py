@@ -1,0 +1,1 @@
+"""Files, provenance, versions, and what is registered with MMEngine."""

@@ -1,3 +1,5 @@
+"""Published sets as annotations that the datasets read."""
+
 from mmcovid.data_tools.slice_lists import sample_balanced
 
 from .dataset_card import LICENCES, NOT_STATED, PHANTOM, read_card, write_card

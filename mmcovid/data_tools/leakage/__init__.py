@@ -1,3 +1,5 @@
+"""Patients and slices that are in more than one split."""
+
 from .audit import Audit, Overlap, audit_splits
 from .report import report, write_leakage
 from .splits import AuditSplit, splits_of_files

@@ -1,3 +1,5 @@
+"""Loading and packing of slices."""
+
 from .formatting import PackSliceInputs
 from .loading import LoadCTSlice, LoadImageFromFile, ToThreeChannels
 

@@ -1,3 +1,5 @@
+"""Metrics: registered parts that configs name."""
+
 from .dump_slices import DumpSlices
 from .image_level_metric import ImageLevelMetric
 from .lesion_metric import LesionMetric

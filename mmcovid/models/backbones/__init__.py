@@ -1,3 +1,5 @@
+"""Backbones that MMDetection lacks."""
+
 from .monai_densenet import MonaiDenseNet
 
 __all__ = ['MonaiDenseNet']

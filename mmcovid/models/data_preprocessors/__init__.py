@@ -1,3 +1,5 @@
+"""Standardisation of slices."""
+
 from .region_data_preprocessor import RegionDataPreprocessor
 from .slice_data_preprocessor import SliceDataPreprocessor, standardize
 

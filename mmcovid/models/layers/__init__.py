@@ -1,3 +1,5 @@
+"""Plain modules: attention, RoI features, normalisation by image."""
+
 from .attention import LSTMAttention, RoIAttention, attention_pool
 from .background_predictors import ConvWithBackground, LinearWithBackground
 from .fused_upsample import upsample_conv

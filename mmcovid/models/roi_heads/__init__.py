@@ -1,3 +1,5 @@
+"""RoI heads and the RoI sequence."""
+
 from .classification_branch import ClassificationBranch
 from .one_shot_mask_head import OneShotMaskHead
 from .one_shot_roi_head import OneShotRoIHead

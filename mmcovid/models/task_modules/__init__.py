@@ -1,3 +1,5 @@
+"""Anchors, assigners and box coders, as in the release."""
+
 from .anchor_generator import RoundedAnchorGenerator
 from .assigner import OwnBestMaxIoUAssigner
 from .bbox_coder import GrowthLimitedBBoxCoder
