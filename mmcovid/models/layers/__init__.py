@@ -2,13 +2,14 @@
 
 from .attention import LSTMAttention, RoIAttention, attention_pool
 from .background_predictors import ConvWithBackground, LinearWithBackground
-from .fused_upsample import upsample_conv
+from .fused_upsample import FusedUpsample, upsample_conv
 from .initialization import kaiming_weights, set_biases
 from .per_image_norm import PerImageBatchNorm2d
 from .roi_features import RoIRefinement, RoIVectorization
 
 __all__ = [
     'ConvWithBackground',
+    'FusedUpsample',
     'LSTMAttention',
     'LinearWithBackground',
     'PerImageBatchNorm2d',

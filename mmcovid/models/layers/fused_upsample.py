@@ -20,7 +20,30 @@ def upsample_conv(x: Tensor, deconv: nn.ConvTranspose2d, conv: nn.Conv2d) -> Ten
     Returns:
         Tensor: Output (n, O, 2H, 2W).
     """
-    kernel, bias = _fuse(deconv, conv)
+    return _upsample(x, *_fuse(deconv, conv))
+
+
+class FusedUpsample(nn.Module):
+    """:func:`upsample_conv` of layers that change no more: their kernels are fused once.
+
+    Args:
+        deconv (nn.ConvTranspose2d): 2×2 with stride 2.
+        conv (nn.Conv2d): 3×3 with padding 1.
+    """
+
+    def __init__(self, deconv: nn.ConvTranspose2d, conv: nn.Conv2d) -> None:
+        super().__init__()
+        kernel, bias = _fuse(deconv, conv)
+        self.register_buffer('kernel', kernel)
+        self.register_buffer('bias', bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, C, H, W) to (n, O, 2H, 2W)."""
+        return _upsample(x, self.kernel, self.bias)
+
+
+def _upsample(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """The fused map, by what :func:`_fuse` gives."""
     height, width = x.shape[-2:]
     out = F.conv2d(x, kernel, padding=1).unflatten(1, (2, 2, -1))  # (n, a, b, O, H + 1, W + 1)
     phases = [[out[:, a, b, :, a : a + height, b : b + width] for b in (0, 1)] for a in (0, 1)]

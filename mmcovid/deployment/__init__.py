@@ -1,0 +1,1 @@
+"""Models in one ONNX file, that need no PyTorch to run."""
