@@ -22,6 +22,7 @@ FREE_ROOMS = (
     'data_tools.leakage',
     'data_tools.phantom.dataset',
     'data_tools.verification',
+    'deployment.onnx_predictor',
     'drawing.rois',
     'reporting',
     'reporting.templating',

@@ -57,23 +57,14 @@ def publish_model(
     suffix = SUFFIX if to_folder else out.suffix
     if suffix not in (SUFFIX, '.pth'):
         raise ValueError(f'{out}: name the file .pth or {SUFFIX}, or give a folder.')
-    try:
-        with safe_checkpoints():
-            loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
-    except (EOFError, RuntimeError) as error:
-        raise ValueError(
-            f'{checkpoint}: truncated or no checkpoint ({error}). Copy it again.'
-        ) from error
-    if not isinstance(loaded, dict) or 'state_dict' not in loaded:
-        raise ValueError(f'{checkpoint}: has no state_dict. Give a checkpoint of a training.')
-
+    loaded = _load(checkpoint)
     meta = {key: value for key, value in loaded.get('meta', {}).items() if key in KEPT}
     lacks = []
     if 'dataset_meta' not in meta:
         lacks.append('it tells no classes: those of the config are taken when it is loaded')
     if 'cfg' in meta:
         cfg = Config.fromstring(meta['cfg'], '.py')
-        if card := _card_of(checkpoint, cfg, meta.pop('card', None), lacks):
+        if card := card_of(checkpoint, cfg, meta.pop('card', None), lacks):
             meta['card'] = card
         # where the training ran is no part of the model, and nobody's business
         cfg.merge_from_dict(dict(work_dir=None, load_from=None, resume=False))
@@ -96,8 +87,39 @@ def publish_model(
     return out, lacks
 
 
-def _card_of(checkpoint: Path, cfg: Config, held: dict | None, lacks: list[str]) -> dict | None:
-    """The model card of a checkpoint, with the tests of this checkpoint only."""
+def load_meta(checkpoint: str | Path) -> dict:
+    """What a checkpoint tells of itself: config, classes, model card; empty if it tells nothing.
+
+    Raises:
+        OSError, ValueError: The checkpoint cannot be read.
+        UnsafeCheckpointError: It holds more than tensors and plain values.
+    """
+    return _load(Path(checkpoint)).get('meta', {})
+
+
+def _load(checkpoint: Path) -> dict:
+    """A checkpoint with a ``state_dict``."""
+    try:
+        with safe_checkpoints():
+            loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+    except (EOFError, RuntimeError) as error:
+        raise ValueError(
+            f'{checkpoint}: truncated or no checkpoint ({error}). Copy it again.'
+        ) from error
+    if not isinstance(loaded, dict) or 'state_dict' not in loaded:
+        raise ValueError(f'{checkpoint}: has no state_dict. Give a checkpoint of a training.')
+    return loaded
+
+
+def card_of(checkpoint: Path, cfg: Config, held: dict | None, lacks: list[str]) -> dict | None:
+    """The model card of a checkpoint, with the tests of this checkpoint only.
+
+    Args:
+        checkpoint (Path): The file.
+        cfg (Config): Its config.
+        held (dict, optional): The card in it.
+        lacks (list[str]): Takes a sentence if there is no card.
+    """
     if held is not None:  # published before
         return held
     try:

@@ -33,7 +33,9 @@ COMMANDS = {
     'shortcut': Command('does a model read the lungs or the scanner?'),
     'compare': Command('train and test several systems, and write one table'),
     'publish': Command('write what inference needs of a checkpoint'),
-    'infer': Command('segment and classify whole scans'),
+    'export': Command('write a model as one ONNX file, which runs without PyTorch'),
+    # it checks the stack itself, as an exported model needs none
+    'infer': Command('segment and classify whole scans', needs_stack=False),
     'doctor': Command('examine the installation', needs_stack=False),
 }
 

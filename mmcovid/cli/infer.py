@@ -4,15 +4,18 @@ import argparse
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config, DictAction
-
-from mmcovid.apis import OneShotInferencer
-from mmcovid.cli.arguments import command, make_parser
+from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
+from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.scans.dicom_seg import check_dicom_seg
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
 from mmcovid.utils.configs import find_config
+from mmcovid.utils.versions import check_stack
+
+if TYPE_CHECKING:
+    from mmcovid.apis import OneShotInferencer
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,7 +39,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='config: its path, or the base name of one of mmcovid '
         '(default: the one saved in the weights)',
     )
-    parser.add_argument('--weights', required=True, metavar='CKPT', help='checkpoint')
+    parser.add_argument(
+        '--weights',
+        required=True,
+        metavar='CKPT',
+        help='checkpoint, or .onnx file of mmcovid export',
+    )
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument(
         '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)'
@@ -85,13 +93,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the folders of scans that exist'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change entries of the config',
-    )
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
@@ -99,21 +101,39 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f'there is no checkpoint {args.weights}')
     if args.cfg_options and not args.config:
         parser.error('--cfg-options needs --config')
+    if _is_exported(args):
+        if args.config:
+            parser.error('an exported model has its config in it: leave out --config')
+        if args.device not in (None, 'cpu'):
+            parser.error('an exported model runs on the CPU: leave out --device')
     return args
 
 
-def load_inferencer(args: argparse.Namespace) -> OneShotInferencer:
+def load_predictor(args: argparse.Namespace) -> 'OneShotInferencer | OnnxPredictor':
     """The model with its weights and its temperature."""
+    predictor = OnnxPredictor(args.weights) if _is_exported(args) else _load_inferencer(args)
+    if args.temperature is not None:
+        predictor.temperature = read_temperature(args.temperature)
+    return predictor
+
+
+def _is_exported(args: argparse.Namespace) -> bool:
+    return Path(args.weights).suffix == '.onnx'
+
+
+def _load_inferencer(args: argparse.Namespace) -> 'OneShotInferencer':
+    check_stack()
+    from mmengine.config import Config
+
+    from mmcovid.apis import OneShotInferencer
+
     config = None
     if args.config:
         config = Config.fromfile(find_config(args.config))
-        config.merge_from_dict(args.cfg_options or {})
+        config.merge_from_dict(read_cfg_options(args))
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', category=FutureWarning)
-        inferencer = OneShotInferencer(config, args.weights, device=args.device)
-    if args.temperature is not None:
-        inferencer.temperature = read_temperature(args.temperature)
-    return inferencer
+        return OneShotInferencer(config, args.weights, device=args.device)
 
 
 @command
@@ -130,10 +150,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         overwrite=args.overwrite,
     )
     check_abstain_below(args.abstain_below)
-    inferencer = load_inferencer(args)
+    predictor = load_predictor(args)
     if args.dicom_seg:
-        check_dicom_seg(inferencer.classes)
-    rows = run_scans(inferencer, args.inputs, args.out, settings)
+        check_dicom_seg(predictor.classes)
+    rows = run_scans(predictor, args.inputs, args.out, settings)
     for row in rows:
         print(tell(row))
     bad = [row for row in rows if row['status'] != 'ok']

@@ -140,9 +140,7 @@ class ExportedOneShot(nn.Module):
         labels = torch.cat([labels, labels.new_zeros(1)])
 
         number = cfg['num_rois']
-        kept, found = _select(
-            boxes, scores, labels, cfg.get('iou_threshold', 0.25), LOWEST, number
-        )
+        kept, found = _select(boxes, scores, labels, cfg.get('iou_threshold', 0.25), LOWEST, number)
         picked = kept[torch.arange(number) % found]
         if self.order == 'distance':
             distance = boxes[picked, :2].norm(dim=1)
@@ -151,9 +149,7 @@ class ExportedOneShot(nn.Module):
             picked = picked[self.shuffled]
         return boxes[picked], labels[picked], scores[picked]
 
-    def _classify(
-        self, x: tuple[Tensor, ...], boxes: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _classify(self, x: tuple[Tensor, ...], boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image logits (K,), scores (K,) and attention (β,) or (β, 2) of a RoI sequence (β, 4)."""
         branch = self.model.roi_head.classification_branch
         feats = _align(self.model.roi_head.mask_roi_extractor, x, boxes)
@@ -259,9 +255,7 @@ def _check(model: OneShotRCNN) -> None:
             cfg.nms.get('type', 'nms') != 'nms' or set(cfg.nms) > {'type', 'iou_threshold'}
             for cfg in (rpn.test_cfg, rcnn.test_cfg)
         ),
-        'no limit of boxes (max_per_img)': min(
-            rpn.test_cfg.max_per_img, rcnn.test_cfg.max_per_img
-        )
+        'no limit of boxes (max_per_img)': min(rpn.test_cfg.max_per_img, rcnn.test_cfg.max_per_img)
         < 1,
         'boxes that are the same for all classes': rcnn.bbox_head.reg_class_agnostic,
         'masks that are the same for all classes': rcnn.mask_head.class_agnostic,

@@ -1,0 +1,86 @@
+"""Write a one-shot detector as one ONNX file, which runs without PyTorch."""
+
+import argparse
+import copy
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser(
+        'export',
+        'Write a one-shot detector as one ONNX file of standard operators, which runs without '
+        'PyTorch and MMDetection: "mmcovid infer" takes it as --weights.',
+        'work_dirs/lstm2/iter_30000.pth --out lstm2.onnx',
+    )
+    parser.add_argument('checkpoint', help='checkpoint of a training, or published weights')
+    parser.add_argument(
+        '--config',
+        metavar='CFG',
+        help='config: its path, or the base name of one of mmcovid '
+        '(default: the one saved in the checkpoint)',
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='FILE', help='file to write, .onnx'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
+    add_cfg_options(parser)
+    args = parser.parse_args(argv)
+    if not Path(args.checkpoint).is_file():
+        parser.error(f'there is no checkpoint {args.checkpoint}')
+    return args
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    # not before the arguments are known to be good: these take seconds
+    from mmengine.config import Config
+
+    from mmcovid.apis import OneShotInferencer
+    from mmcovid.checkpoints.publish import card_of, load_meta
+    from mmcovid.utils.configs import find_config
+    from mmcovid.utils.files import sha256
+    from mmcovid.version import __version__
+
+    try:
+        from mmcovid.deployment.export import export_model, slice_input
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f'{error.name} is not installed; to mend it, run: pip install onnx onnxscript'
+        ) from error
+    from mmcovid.deployment.metadata import Metadata
+
+    meta = load_meta(args.checkpoint)
+    trained = Config.fromstring(meta['cfg'], '.py') if 'cfg' in meta else None
+    config = Config.fromfile(find_config(args.config)) if args.config else trained
+    if config is None:
+        raise ValueError(f'{args.checkpoint}: has no config. Give it by --config.')
+    config.merge_from_dict(read_cfg_options(args))
+    input_size, window = slice_input(config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', category=FutureWarning)
+        inferencer = OneShotInferencer(copy.deepcopy(config), args.checkpoint, device='cpu')
+    lacks: list[str] = []
+    card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks) if trained else None
+    info = inferencer.model_info
+    metadata = Metadata(
+        classes=inferencer.classes.to_meta(),
+        input_size=input_size,
+        window=window,
+        temperature=inferencer.temperature or 1.0,
+        mask_threshold=config.model.test_cfg.rcnn.mask_thr_binary,
+        config=info.name,
+        config_sha256=info.config_sha256 or '',
+        weights_sha256=sha256(args.checkpoint),
+        card=card,
+        mmcovid_version=__version__,
+    )
+    export_model(inferencer.model, metadata, args.out, args.overwrite)
+    for sentence in lacks:
+        print(sentence)
+    print(f'{args.out.stat().st_size / 1e6:.1f} MB written to {args.out}')
