@@ -82,7 +82,7 @@ class ExportedOneShot(nn.Module):
             logits = logits[0].permute(1, 2, 0).flatten()
             deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
             score = logits if isinstance(head, LogitRankedRPNHead) else logits.sigmoid()
-            if 0 < cfg.nms_pre < len(score):
+            if 0 < cfg.get('nms_pre', -1) < len(score):
                 score, best = score.topk(cfg.nms_pre)
                 deltas, anchors = deltas[best], anchors[best]
             boxes.append(self._clip(head.bbox_coder.decode(anchors, deltas)))
@@ -234,7 +234,7 @@ def _stable_argsort(values: Tensor) -> Tensor:
 def _slice_preprocessor(model: OneShotRCNN) -> SliceDataPreprocessor:
     """What preprocesses slices, also within that of two branches."""
     outer = model.data_preprocessor
-    return getattr(outer, 'data_preprocessor', outer)
+    return outer.data_preprocessor if hasattr(outer, 'data_preprocessor') else outer
 
 
 def _check(model: OneShotRCNN) -> None:

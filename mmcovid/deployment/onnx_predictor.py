@@ -79,7 +79,7 @@ class OnnxPredictor:
         Yields:
             SliceResult | Failure: One for each path, in their order.
         """
-        for path in map(os.fspath, paths):
+        for path in (os.fspath(each) for each in paths):
             try:
                 grey = to_grey(read_slice(path, self.metadata.window), path)
             except Exception as error:  # whatever a decoder raises

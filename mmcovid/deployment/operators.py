@@ -5,9 +5,11 @@ Both give results of fixed sizes, so that all shapes of an exported graph are fi
 
 import torch
 from mmcv.ops import nms, roi_align
+from onnx import TensorProto, helper
 from onnxscript import opset18 as op
 from torch import Tensor
 
+_ZERO = helper.make_tensor('zero', TensorProto.INT64, [1], [0])
 #: Scores of boxes that never count, and the threshold that all others pass.
 EXCLUDED, LOWEST = -float('inf'), -3.0e38
 
@@ -51,7 +53,7 @@ def _select_boxes_in_onnx(boxes, scores, iou_threshold, score_threshold, number)
     indices = op.Gather(selected, op.Constant(value_int=2), axis=1)
     zeros = op.ConstantOfShape(
         op.Constant(value_ints=[number]),
-        value=_int64_zero(),
+        value=_ZERO,
     )
     padded = op.Slice(
         op.Concat(indices, zeros, axis=0),
@@ -60,12 +62,6 @@ def _select_boxes_in_onnx(boxes, scores, iou_threshold, score_threshold, number)
         op.Constant(value_ints=[0]),
     )
     return padded, op.Shape(indices)
-
-
-def _int64_zero():
-    from onnx import TensorProto, helper
-
-    return helper.make_tensor('zero', TensorProto.INT64, [1], [0])
 
 
 @torch.library.custom_op('mmcovid::align_rois', mutates_args=())
@@ -102,7 +98,7 @@ def _(features, boxes, size, scale, sampling_ratio, aligned):
 def _align_rois_in_onnx(features, boxes, size, scale, sampling_ratio, aligned):
     images = op.ConstantOfShape(
         op.Shape(boxes, start=0, end=1),
-        value=_int64_zero(),
+        value=_ZERO,
     )
     return op.RoiAlign(
         features,

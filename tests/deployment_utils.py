@@ -1,0 +1,94 @@
+"""Tiny one-shot detectors to export, and what is compared of their results."""
+
+import copy
+import warnings
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from mmcovid.apis import OneShotInferencer
+from mmcovid.utils.configs import config_path
+
+SIZE = (72, 88)  # height, width: no multiples of 32
+CHANNELS = 16
+
+
+def tiny_config(name='one-shot_r18_fpn_lstm2_cncb', beta=4, **options):
+    """A config of few channels, boxes and RoIs."""
+    config = Config.fromfile(config_path(name))
+    for transform in config.test_dataloader.dataset.pipeline:
+        if transform.type == 'Resize':
+            transform.scale = SIZE[::-1]
+    backbone = config.model.backbone
+    neck_channels = [8 * 2**stage for stage in backbone.out_indices]
+    config.merge_from_dict(
+        {
+            'model.backbone.base_channels': 8,
+            'model.backbone.stem_channels': 8,
+            'model.backbone.init_cfg': None,
+            'model.neck.in_channels': neck_channels,
+            'model.neck.out_channels': CHANNELS,
+            'model.rpn_head.in_channels': CHANNELS,
+            'model.rpn_head.feat_channels': CHANNELS,
+            'model.roi_head.bbox_roi_extractor.out_channels': CHANNELS,
+            'model.roi_head.mask_roi_extractor.out_channels': CHANNELS,
+            'model.roi_head.bbox_head.in_channels': CHANNELS,
+            'model.roi_head.mask_head.in_channels': CHANNELS,
+            'model.roi_head.mask_head.conv_out_channels': CHANNELS,
+            'model.roi_head.roi_sequence.num_rois': beta,
+            'model.attention_head.in_channels': CHANNELS,
+            'model.test_cfg.rpn.nms_pre': 60,
+            'model.test_cfg.rpn.max_per_img': 30,
+            'model.test_cfg.rcnn.max_per_img': 12,
+            **options,
+        }
+    )
+    if 'lstm_channels' in config.model.attention_head:
+        config.model.attention_head.lstm_channels = CHANNELS
+    return config
+
+
+def tiny_inferencer(config, seed=0):
+    """The model with random weights that give boxes of distinct sizes and scores."""
+    torch.manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        inferencer = OneShotInferencer(copy.deepcopy(config), device='cpu', show_progress=False)
+    model = inferencer.model
+    box_head = model.roi_head.bbox_head
+    for layer, factor in (
+        (model.rpn_head.rpn_cls, 30),
+        (model.rpn_head.rpn_reg, 10),
+        (box_head.fc_cls, 10),
+        (box_head.fc_reg, 5),
+    ):
+        layer.weight.data *= factor
+    model.roi_head.sync_classification_branch()
+    return inferencer
+
+
+def assert_same_results(result, expected):
+    """Same class, RoIs and lesions; lesions of nearly equal scores may change places."""
+    np.testing.assert_allclose(result.class_logits, expected.class_logits, atol=1e-3)
+    np.testing.assert_allclose(result.class_scores, expected.class_scores, atol=1e-3)
+    assert result.class_scores.argmax() == expected.class_scores.argmax()
+    rois, expected_rois = result.roi_sequence, expected.roi_sequence
+    np.testing.assert_allclose(rois.bboxes, expected_rois.bboxes, atol=0.1)
+    np.testing.assert_array_equal(rois.labels, expected_rois.labels)
+    np.testing.assert_allclose(rois.scores, expected_rois.scores, atol=1e-3)
+    assert rois.attention.shape == expected_rois.attention.shape
+    np.testing.assert_allclose(rois.attention, expected_rois.attention, atol=1e-3)
+    found, wanted = result.lesions, expected.lesions
+    assert found.masks.shape == wanted.masks.shape
+    assert found.masks.dtype == bool
+    left = list(range(len(found.labels)))
+    for label, score, bbox, mask in zip(wanted.labels, wanted.scores, wanted.bboxes, wanted.masks):
+        same = [i for i in left if found.labels[i] == label]
+        errors = [np.abs(found.bboxes[i] - bbox).max() for i in same]
+        i = same[int(np.argmin(errors))]
+        assert min(errors) < 0.1 and abs(found.scores[i] - score) < 1e-3
+        both = found.masks[i].sum() + mask.sum()
+        assert both == 0 or 2 * (found.masks[i] & mask).sum() / both >= 0.999
+        left.remove(i)
+    assert not left
