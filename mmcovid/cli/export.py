@@ -67,15 +67,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         inferencer = OneShotInferencer(copy.deepcopy(config), args.checkpoint, device='cpu')
     lacks: list[str] = []
     card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks) if trained else None
-    info = inferencer.model_info
     metadata = Metadata(
         classes=inferencer.classes.to_meta(),
         input_size=input_size,
         window=window,
         temperature=inferencer.temperature or 1.0,
         mask_threshold=config.model.test_cfg.rcnn.mask_thr_binary,
-        config=info.name,
-        config_sha256=info.config_sha256 or '',
+        config=Path(args.config or args.checkpoint).stem,
+        config_sha256=inferencer.config_hash,
         weights_sha256=sha256(args.checkpoint),
         card=card,
         mmcovid_version=__version__,

@@ -59,7 +59,6 @@ def test_is_the_model(name):
         {'model.roi_head.roi_sequence.order': 'random'},
         {'model.attention_head.temperature': 1.7},
         {'model.test_cfg.rpn.min_bbox_size': 4},
-        {'model.rpn_head.type': 'RPNHead'},
         {
             'model.roi_head.bbox_roi_extractor.roi_layer.aligned': True,
             'model.roi_head.bbox_roi_extractor.roi_layer.sampling_ratio': 0,
@@ -70,10 +69,16 @@ def test_options(options):
     assert_as_the_model(tiny_inferencer(tiny_config(**options)).model)
 
 
+def test_proposals_ranked_by_their_scores():
+    model = tiny_inferencer(tiny_config(**{'model.rpn_head.type': 'RPNHead'})).model
+    model.rpn_head.rpn_cls.weight.data /= 10  # or many scores are 1, in no order
+    assert_as_the_model(model)
+
+
 def test_rois_are_repeated():
-    model = tiny_inferencer(tiny_config(beta=40)).model
+    model = tiny_inferencer(tiny_config(beta=100)).model
     _, sequence = assert_as_the_model(model)
-    assert len(sequence.bboxes.unique(dim=0)) < 40
+    assert len(sequence.bboxes.unique(dim=0)) < 100
 
 
 def test_rois_from_several_levels():

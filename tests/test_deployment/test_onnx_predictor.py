@@ -1,0 +1,243 @@
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from ct_utils import chest
+from deployment_utils import SIZE, assert_same_results, tiny_config, tiny_inferencer
+from no_stack import run_without_stack
+
+from mmcovid.classes import Classes
+from mmcovid.deployment.metadata import KEY, OPSET, OUTPUTS, Metadata
+from mmcovid.deployment.onnx_predictor import OnnxPredictor
+from mmcovid.results import Failure
+from mmcovid.utils.files import sha256
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+export = pytest.importorskip('mmcovid.deployment.export')
+
+
+def metadata(**changes):
+    told = dict(
+        classes=Classes.of().to_meta(),
+        input_size=SIZE,
+        window=(-500.0, 1200.0),
+        temperature=1.5,
+        mask_threshold=0.5,
+        config='tiny',
+        config_sha256='c' * 64,
+        weights_sha256='d' * 64,
+        card=dict(intended_use='tests'),
+        mmcovid_version='0.0',
+    )
+    return Metadata(**{**told, **changes})
+
+
+def export_tiny(folder, name='one-shot_r18_fpn_lstm2_cncb', change=None):
+    """A tiny model and its file."""
+    inferencer = tiny_inferencer(
+        tiny_config(name, **{'model.attention_head.temperature': 1.5}), seed=1
+    )
+    if change is not None:
+        change(inferencer.model)
+    file = folder / f'{name}.onnx'
+    export.export_model(inferencer.model, metadata(), file)
+    return inferencer, file
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """Slices of several sizes and depths."""
+    folder = tmp_path_factory.mktemp('pictures')
+    rng = np.random.default_rng(0)
+    paths = []
+    for i, (height, width) in enumerate([(72, 88), (120, 100), (50, 61), (150, 201)]):
+        coarse = rng.random((height // 8, width // 8), np.float32) * 255
+        fine = np.clip(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255)
+        pixels = (fine * 200).astype(np.uint16) if i == 1 else fine.astype(np.uint8)
+        paths.append(str(folder / f'{i}.png'))
+        cv2.imwrite(paths[-1], pixels)
+    return paths
+
+
+@pytest.fixture(scope='module')
+def lstm2(tmp_path_factory):
+    return export_tiny(tmp_path_factory.mktemp('lstm2'))
+
+
+def assert_same(inferencer, file, paths):
+    pairs = list(
+        zip(OnnxPredictor(file, threads=1).predict(paths), inferencer.predict(paths), strict=True)
+    )
+    for found, wanted in pairs:
+        assert_same_results(found, wanted)
+    return [found for found, _ in pairs]
+
+
+def test_lstm2(lstm2, pictures):
+    found = assert_same(*lstm2, pictures)
+    assert all(len(result.lesions.labels) for result in found)
+    assert all(result.window is None for result in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name',
+    [
+        'one-shot_r18_fpn_lstm1_cncb',
+        'one-shot_r18_fpn_attn_cncb',
+        'one-shot_r18_fpn-s8_lstm2_cncb',
+    ],
+)
+def test_other_models(name, pictures, tmp_path):
+    assert_same(*export_tiny(tmp_path, name), pictures)
+
+
+@pytest.mark.slow
+def test_no_lesion_and_no_roi(pictures, tmp_path):
+    def change(model):
+        model.roi_head.bbox_head.fc_cls.bias.data[-1] = 100
+        head = model.roi_head.classification_branch.bbox_head
+        head.fc_reg.weight.data.zero_()
+        head.fc_reg.bias.data.fill_(-1e4)
+
+    found = assert_same(*export_tiny(tmp_path, change=change), pictures[:2])
+    for result in found:
+        assert len(result.lesions.labels) == 0
+    assert found[1].roi_sequence.bboxes.round(3).tolist() == [[0, 0, 100, 120]] * 4
+
+
+def test_ct_is_seen_through_the_window_of_the_file(lstm2, tmp_path):
+    sitk = pytest.importorskip('SimpleITK')
+    sitk.WriteImage(sitk.GetImageFromArray(chest(2, 48)), str(tmp_path / 'scan.nii.gz'))
+    found = list(OnnxPredictor(lstm2[1]).predict([str(tmp_path / 'scan.nii.gz#001')]))
+    assert found[0].window == (-500.0, 1200.0)
+    assert found[0].lesions.masks.shape[1:] == (48, 48)
+
+
+def test_what_cannot_be_read_is_a_failure(lstm2, pictures, tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'no picture')
+    paths = [str(tmp_path / 'broken.png'), pictures[0], str(tmp_path / 'absent.png')]
+    broken, good, absent = OnnxPredictor(lstm2[1]).predict(paths, batch_size=2)
+    assert isinstance(broken, Failure) and 'not an image' in broken.reason
+    assert good.path == pictures[0]
+    assert isinstance(absent, Failure) and absent.input == paths[2]
+
+
+def test_temperature_can_be_changed(lstm2, pictures):
+    inferencer, file = lstm2
+    predictor = OnnxPredictor(file)
+    assert predictor.temperature == 1.5
+    predictor.temperature = inferencer.temperature = 0.7
+    try:
+        assert_same_results(
+            next(predictor.predict(pictures[:1])), next(inferencer.predict(pictures[:1]))
+        )
+    finally:
+        inferencer.temperature = 1.5
+
+
+def test_what_the_file_tells(lstm2):
+    file = lstm2[1]
+    predictor = OnnxPredictor(file)
+    assert predictor.metadata == metadata(classes=predictor.metadata.classes)
+    assert predictor.classes == Classes.of()
+    assert predictor.device == 'cpu'
+    info = predictor.model_info
+    assert (info.name, info.config_sha256) == ('tiny', 'c' * 64)
+    assert info.weights == str(file) and info.weights_sha256 == sha256(file)
+
+
+def test_the_file_has_standard_operators_only(lstm2, repo):
+    model = onnx.load(lstm2[1])
+    onnx.checker.check_model(model, full_check=True)
+    assert [(each.domain, each.version) for each in model.opset_import] == [('', OPSET)]
+    assert not model.functions
+    assert {node.domain for node in model.graph.node} == {''}
+    assert [each.name for each in model.graph.output] == list(OUTPUTS)
+    assert str(repo).encode() not in lstm2[1].read_bytes()  # no path of who exported it
+
+
+def rewrite(file, out, **changes):
+    """The file with other metadata; None takes it out."""
+    model = onnx.load(file)
+    told = json.loads(model.metadata_props[0].value)
+    del model.metadata_props[:]
+    if changes.get('schema_version', 1) is not None:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = KEY, json.dumps({**told, **changes})
+    onnx.save(model, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(schema_version=None), 'is no model of mmcovid'),
+        (dict(schema_version=99, mmcovid_version='9.0'), r'by mmcovid 9\.0, in schema 99'),
+        (dict(opset=11), 'is of opset 11, not 18'),
+        (dict(input_size=None), 'its metadata is broken'),
+        (dict(input_size=[64, 64]), 'its graph is not what its metadata says'),
+    ],
+)
+def test_other_files_are_refused(lstm2, tmp_path, changes, message):
+    file = rewrite(lstm2[1], tmp_path / 'other.onnx', **changes)
+    with pytest.raises(ValueError, match=message):
+        OnnxPredictor(file)
+
+
+def test_broken_files_are_refused(lstm2, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no such file'):
+        OnnxPredictor(tmp_path / 'absent.onnx')
+    (tmp_path / 'text.onnx').write_text('no model')
+    (tmp_path / 'half.onnx').write_bytes(lstm2[1].read_bytes()[:10000])
+    for name in ('text.onnx', 'half.onnx'):
+        with pytest.raises(ValueError, match=f'{name}: is no ONNX file, or a broken one'):
+            OnnxPredictor(tmp_path / name)
+
+
+def test_needs_no_pytorch(lstm2, pictures, tmp_path):
+    shutil.copy(pictures[3], tmp_path / 'slice.png')
+    done = run_without_stack(
+        'from mmcovid.cli import main\n'
+        f'main(["infer", "slice.png", "--weights", {str(lstm2[1])!r}, "--out", "out"])\n'
+        f'assert not {{"torch", "mmcv", "mmengine", "mmdet"}} & set(sys.modules)\n',
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '1 of 1 scans are complete' in done.stdout
+    results = json.loads((tmp_path / 'out' / 'slice' / 'results.json').read_text())
+    assert results['model']['name'] == 'tiny'
+    assert results['settings']['temperature'] == 1.5
+
+
+def test_existing_file_and_wrong_suffix(lstm2, tmp_path):
+    inferencer, file = lstm2
+    with pytest.raises(FileExistsError, match='is there already'):
+        export.export_model(inferencer.model, metadata(), file)
+    with pytest.raises(ValueError, match='name the file .onnx'):
+        export.export_model(inferencer.model, metadata(), tmp_path / 'model.pt')
+
+
+@pytest.mark.parametrize(
+    'step, reason',
+    [
+        (dict(type='Pad', size_divisor=32), 'it has Pad'),
+        (dict(type='Resize', scale=(64, 64), keep_ratio=True), 'it needs'),
+        (dict(type='Resize', scale=(64, 64), keep_ratio=False, backend='pillow'), 'it needs'),
+    ],
+)
+def test_other_pipelines_are_refused(step, reason):
+    config = tiny_config()
+    config.test_dataloader.dataset.pipeline.append(step)
+    with pytest.raises(ValueError, match=f'pipeline cannot be exported: {reason}'):
+        export.slice_input(config)
+
+
+def test_window_of_the_pipeline():
+    config = tiny_config()
+    assert export.slice_input(config) == (SIZE, (-600.0, 1500.0))
+    config.test_dataloader.dataset.pipeline[0].window = dict(level=-400, width=1000)
+    assert export.slice_input(config) == (SIZE, (-400.0, 1000.0))
