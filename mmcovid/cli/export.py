@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmcovid.version import __version__
 
     try:
-        from mmcovid.deployment.export import export_model, slice_input
+        from mmcovid.deployment.export import check_model, export_model, slice_input
     except ModuleNotFoundError as error:
         raise ImportError(
             f'{error.name} is not installed; to mend it, run: pip install onnx onnxscript'
@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     meta = load_meta(args.checkpoint)
     trained = Config.fromstring(meta['cfg'], '.py') if 'cfg' in meta else None
-    config = Config.fromfile(find_config(args.config)) if args.config else trained
+    # a copy: the card is that of the config as it was trained
+    config = Config.fromfile(find_config(args.config)) if args.config else copy.deepcopy(trained)
     if config is None:
         raise ValueError(f'{args.checkpoint}: has no config. Give it by --config.')
     config.merge_from_dict(read_cfg_options(args))
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', category=FutureWarning)
         inferencer = OneShotInferencer(copy.deepcopy(config), args.checkpoint, device='cpu')
+    check_model(inferencer.model)
     lacks: list[str] = []
     card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks) if trained else None
     metadata = Metadata(

@@ -11,9 +11,11 @@ from torch import nn
 from mmcovid.ct import LEVEL, WIDTH
 from mmcovid.utils.files import atomic_path
 
-from .exported_one_shot import ExportedOneShot
+from .exported_one_shot import ExportedOneShot, check_model
 from .metadata import INPUT, KEY, OPSET, OUTPUTS, Metadata
 from .operators import TRANSLATIONS
+
+__all__ = ['check_model', 'export_model', 'slice_input']
 
 #: Steps of a test pipeline that the predictor does, or that change no pixel.
 _KNOWN_STEPS = (

@@ -33,7 +33,7 @@ class ExportedOneShot(nn.Module):
 
     def __init__(self, model: OneShotRCNN, input_size: tuple[int, int]) -> None:
         super().__init__()
-        _check(model)
+        check_model(model)
         self.model = model.eval()
         self.input_size = input_size
         branch = model.roi_head.classification_branch
@@ -113,12 +113,12 @@ class ExportedOneShot(nn.Module):
         logits = head.mask_head(_align(head.mask_roi_extractor, x, boxes))
         own = labels[:, None, None, None].expand(-1, 1, *logits.shape[2:])
         masks = logits.gather(1, own).squeeze(1).sigmoid()
-        filled = torch.arange(cfg.max_per_img) < found
+        empty = torch.arange(cfg.max_per_img) >= found
         return (
-            boxes * filled[:, None],
-            labels.masked_fill(~filled, -1),
-            scores * filled,
-            masks * filled[:, None, None],
+            boxes.masked_fill(empty[:, None], 0),
+            labels.masked_fill(empty, -1),
+            scores.masked_fill(empty, 0),
+            masks.masked_fill(empty[:, None, None], 0),
             found,
         )
 
@@ -237,8 +237,11 @@ def _slice_preprocessor(model: OneShotRCNN) -> SliceDataPreprocessor:
     return outer.data_preprocessor if hasattr(outer, 'data_preprocessor') else outer
 
 
-def _check(model: OneShotRCNN) -> None:
+def check_model(model: nn.Module) -> None:
     """Refuse what :class:`ExportedOneShot` would do otherwise than the model.
+
+    Args:
+        model (nn.Module): A detector, or any other.
 
     Raises:
         ValueError: With what that is.

@@ -42,6 +42,7 @@ class OnnxPredictor:
         try:
             self.metadata = Metadata.from_json(told.get(KEY))
             _check_graph(self._session, self.metadata)
+            self._classes = Classes.from_meta(self.metadata.classes)
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
         #: What logits are divided by to become scores; it can be set.
@@ -50,7 +51,7 @@ class OnnxPredictor:
     @property
     def classes(self) -> Classes:
         """Classes of the lesions and of the slices that it knows."""
-        return Classes.from_meta(self.metadata.classes)
+        return self._classes
 
     @property
     def model_info(self) -> ModelInfo:

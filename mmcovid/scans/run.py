@@ -40,6 +40,7 @@ _PACKAGES = (
     'SimpleITK',
     'pydicom',
     'highdicom',
+    'onnxruntime',
 )
 
 

@@ -48,6 +48,15 @@ def test_command(checkpoint, tmp_path, capsys):
         export.main([str(file), '--out', str(out)])
 
 
+@pytest.mark.filterwarnings('ignore')
+def test_other_models_are_refused(load_config, tmp_path):
+    config = load_config('baselines/classifier_r18_cncb.py')
+    file = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict={}, meta=dict(cfg=config.pretty_text)), file)
+    with pytest.raises(SystemExit, match='models of type .* are not exported'):
+        export.main([str(file), '--out', str(tmp_path / 'model.onnx')])
+
+
 def test_missing_checkpoint(capsys):
     with pytest.raises(SystemExit):
         export.main(['absent.pth', '--out', 'model.onnx'])
