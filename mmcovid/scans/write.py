@@ -1,11 +1,13 @@
 """Masks and tables of a scan, and the table of all scans, as files."""
 
 import csv
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 from mmcovid.classes import Classes
@@ -105,26 +107,38 @@ def failed_line(name: str, failure: Failure) -> dict[str, Any]:
 def update_summary(out: Path, lines: Sequence[dict[str, Any]]) -> None:
     """Put lines into ``summary.csv``; those of folders that former runs wrote stay.
 
+    Several processes may write to one folder: each waits for the others.
+
     Args:
         out (Path): Folder of ``summary.csv``.
         lines (Sequence[dict]): Of :func:`summary_line` and :func:`failed_line`.
     """
-    path, kept = out / 'summary.csv', {}
-    again = {line['input'] for line in lines}
-    if path.is_file():
-        with open(path, newline='', encoding='utf-8') as file:
-            kept = {
-                (line['scan'] or line['input']): line
-                for line in csv.DictReader(file)
-                if line['status'] != 'failed' or line['input'] not in again
-            }
-    for line in lines:
-        there = line['scan'] and (out / line['scan'] / 'results.json').is_file()
-        if line['status'] != 'failed' or not there:
-            kept[line['scan'] or line['input']] = line
-    if not kept:
-        return
-    header = list(
-        dict.fromkeys(column for line in kept.values() for column in line if column != 'reason')
-    ) + ['reason']
-    write_csv(path, header, kept.values())
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / '.summary.lock'):
+        kept = _read_summary(out / 'summary.csv')
+        again = {line['input'] for line in lines}
+        kept = {
+            key: line
+            for key, line in kept.items()
+            if line['status'] != 'failed' or line['input'] not in again
+        }
+        for line in lines:
+            there = line['scan'] and (out / line['scan'] / 'results.json').is_file()
+            if line['status'] != 'failed' or not there:
+                kept[line['scan'] or line['input']] = line
+        if not kept:
+            return
+        header = list(
+            dict.fromkeys(column for line in kept.values() for column in line if column != 'reason')
+        ) + ['reason']
+        write_csv(out / 'summary.csv', header, kept.values())
+
+
+def _read_summary(path: Path) -> dict[str, dict[str, Any]]:
+    """Lines of ``summary.csv``, by scan or else by input."""
+    if not path.is_file():
+        return {}
+    # the reasons of a scan with many bad slices are longer than what csv reads by default
+    csv.field_size_limit(sys.maxsize)
+    with open(path, newline='', encoding='utf-8') as file:
+        return {(line['scan'] or line['input']): line for line in csv.DictReader(file)}

@@ -65,6 +65,11 @@ def read(folder):
     return results
 
 
+def visible(out):
+    """Names in a folder, without the lock of its summary."""
+    return sorted(path.name for path in out.iterdir() if path.name != '.summary.lock')
+
+
 def summary(out):
     with open(out / 'summary.csv', newline='') as file:
         return list(csv.DictReader(file))
@@ -81,7 +86,7 @@ def test_files_and_results(done):
     assert files['volume'] == files['series'] == sorted(masks + rest)
     assert files['pictures'] == sorted(['labels', *rest])
     assert len(list((out / 'pictures' / 'labels').iterdir())) == SLICES
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert visible(out) == [
         'pictures',
         'series',
         'summary.csv',
@@ -211,7 +216,7 @@ def test_failures_leave_nothing_and_the_others_go_on(scans, tmp_path, monkeypatc
     assert [row['status'] for row in rows] == ['failed'] * 3 + ['ok']
     assert 'no such file' in rows[0]['reason'] and 'cannot be read' in rows[1]['reason']
     assert rows[2]['reason'] == 'RuntimeError: disk on fire'
-    assert sorted(path.name for path in out.iterdir()) == ['pictures', 'summary.csv']
+    assert visible(out) == ['pictures', 'summary.csv']
     assert {row['scan'] or 'absent': row['status'] for row in summary(out)} == dict(
         absent='failed', broken='failed', volume='failed', pictures='ok'
     )
@@ -234,7 +239,7 @@ def test_overwrite_keeps_the_old_until_the_new_is_whole(scans, tmp_path, monkeyp
     assert read(out / '0')['settings']['score_thr'] == 0.05
     assert run([picture], out, overwrite=True, score_thr=0.9)[0]['status'] == 'ok'
     assert read(out / '0')['settings']['score_thr'] == 0.9
-    assert sorted(path.name for path in out.iterdir()) == ['0', 'summary.csv']
+    assert visible(out) == ['0', 'summary.csv']
     assert 'profile.svg' not in {path.name for path in (out / '0').iterdir()}  # one slice only
 
 
