@@ -51,6 +51,23 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_split_argument(parser: argparse._ActionsContainer, line: str) -> None:
+    """Add ``--split``, a list file for each JSON.
+
+    Args:
+        parser (argparse._ActionsContainer): The parser, or a group of it.
+        line (str): What a line of the file looks like.
+    """
+    parser.add_argument(
+        '--split',
+        action='append',
+        default=[],
+        metavar='[NAME=]FILE',
+        help=f'text file of slices, one {line} per line; makes NAME.json, or a JSON of the same '
+        'name; repeat for each split',
+    )
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that changes entries of a config; :func:`read_cfg_options` reads it."""
     parser.add_argument(

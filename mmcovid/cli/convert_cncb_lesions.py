@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcovid.cli.arguments import add_conversion_arguments, command, make_parser
+from mmcovid.cli.arguments import add_conversion_arguments, add_split_argument, command, make_parser
 from mmcovid.data_tools import conversion
 
 
@@ -20,14 +20,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('root', type=Path, help='folder that holds image/ and mask/')
     split = parser.add_mutually_exclusive_group()
-    split.add_argument(
-        '--split',
-        action='append',
-        default=[],
-        metavar='[NAME=]FILE',
-        help='text file of slices, one <patient>_<n>.jpg or <patient>/<n>.jpg per line; makes '
-        'NAME.json, or a JSON of the same name; repeat for each split',
-    )
+    add_split_argument(split, '<patient>_<n>.jpg or <patient>/<n>.jpg')
     split.add_argument(
         '--test-fraction',
         type=float,

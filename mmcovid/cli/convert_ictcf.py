@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.cli.arguments import add_conversion_arguments, command, make_parser
+from mmcovid.cli.arguments import add_conversion_arguments, add_split_argument, command, make_parser
 from mmcovid.data_tools import conversion
 
 
@@ -18,14 +18,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('root', type=Path, help='folder into which iCTCF was unpacked')
     split = parser.add_mutually_exclusive_group()
-    split.add_argument(
-        '--split',
-        action='append',
-        default=[],
-        metavar='[NAME=]FILE',
-        help='text file of slices, one 2_pCT<n>.jpg or pCT<n>.jpg per line; makes NAME.json, or a '
-        'JSON of the same name; repeat for each split',
-    )
+    add_split_argument(split, '2_pCT<n>.jpg or pCT<n>.jpg')
     split.add_argument(
         '--train-per-class',
         type=int,
