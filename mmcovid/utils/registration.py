@@ -1,12 +1,17 @@
-"""Make MMEngine know what only mmcovid has, without importing MMEngine for it.
+"""What has to happen when modules of the stack are loaded, without importing them for it.
 
 Two things have to be known before a config or a checkpoint is read, wherever that happens:
 ``_base_ = 'mmcovid::...'`` in configs, and checkpoints that end in ``.safetensors``. If MMEngine is
-loaded already they are registered at once, and otherwise as soon as it is.
+loaded already they are registered at once, and otherwise as soon as it is. And what MMDetection
+says, while it is loaded, of optional packages that mmcovid does not use is left out.
 """
 
+import io
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from functools import partial
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -18,6 +23,12 @@ _REGISTERED_BY = {
     'mmengine.config.config': ('mmcovid.utils.configs', 'register_config_prefix'),
     'mmengine.runner.checkpoint': ('mmcovid.checkpoints.safetensors', 'register_safetensors'),
 }
+
+
+#: Modules of MMDetection that tell each user, at each start, which optional packages are absent.
+_WITH_NOTES = ('mmdet.datasets', 'mmdet.evaluation')
+_NOTE_PRINTED = 'Could not import OneDL'
+_NOTE_WARNED = 'faster_coco_eval is not installed'
 
 
 def register_with_mmengine() -> None:
@@ -34,8 +45,34 @@ def _register(name: str) -> None:
     getattr(import_module(module), function)()
 
 
+@contextmanager
+def _registering(name: str) -> Iterator[None]:
+    yield
+    _register(name)
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    said = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(said):
+            warnings.filterwarnings('ignore', message=_NOTE_WARNED)
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            if not line.startswith(_NOTE_PRINTED):
+                print(line)
+
+
+#: What to do around the loading of a module.
+_AROUND: dict[str, Callable[[], AbstractContextManager]] = {
+    **{name: partial(_registering, name) for name in _REGISTERED_BY},
+    **dict.fromkeys(_WITH_NOTES, _without_notes),
+}
+
+
 class _Finder(MetaPathFinder):
-    """Finds the modules of MMEngine as Python does, to register once they are there."""
+    """Finds modules of the stack as Python does, to do something around their loading."""
 
     def __init__(self) -> None:
         self._searching: set[str] = set()
@@ -43,7 +80,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in _REGISTERED_BY or fullname in self._searching:
+        if fullname not in _AROUND or fullname in self._searching:
             return None
         self._searching.add(fullname)
         try:
@@ -51,15 +88,15 @@ class _Finder(MetaPathFinder):
         finally:
             self._searching.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, lambda: _register(fullname))
+            spec.loader = _Loader(spec.loader, _AROUND[fullname])
         return spec
 
 
 class _Loader(Loader):
-    """Loads a module as its own loader does, and then does something."""
+    """Loads a module as its own loader does, and does something around that."""
 
-    def __init__(self, loader: Loader, then: Callable[[], None]) -> None:
-        self._loader, self._then = loader, then
+    def __init__(self, loader: Loader, around: Callable[[], AbstractContextManager]) -> None:
+        self._loader, self._around = loader, around
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
@@ -68,5 +105,5 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        self._then()
+        with self._around():
+            self._loader.exec_module(module)

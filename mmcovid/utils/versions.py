@@ -6,10 +6,6 @@ Two sets of distributions offer the same import names: the maintained
 neither and this module checks the imported modules instead.
 """
 
-import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -41,12 +37,6 @@ INSTALL_OPENCV = (
     'apt-get install libgl1 libglib2.0-0, or: pip uninstall -y opencv-python && '
     'pip install --force-reinstall --no-deps opencv-python-headless'
 )
-
-
-# Modules that tell each user, at each start, which optional packages are absent.
-_MODULES_WITH_NOTES = ('mmdet.datasets', 'mmdet.evaluation')
-_NOTE_PRINTED = 'Could not import OneDL'
-_NOTE_WARNED = 'faster_coco_eval is not installed'
 
 
 @dataclass(frozen=True)
@@ -136,20 +126,3 @@ def check_stack() -> None:
     problems = find_problems()
     if problems:
         raise ImportError(str(problems[0]))
-    with _without_notes():
-        for module in _MODULES_WITH_NOTES:
-            import_module(module)
-
-
-@contextmanager
-def _without_notes() -> Iterator[None]:
-    """Leave out what mmdet says of optional packages that mmcovid does not use."""
-    said = io.StringIO()
-    try:
-        with warnings.catch_warnings(), redirect_stdout(said):
-            warnings.filterwarnings('ignore', message=_NOTE_WARNED)
-            yield
-    finally:
-        for line in said.getvalue().splitlines():
-            if not line.startswith(_NOTE_PRINTED):
-                print(line)
