@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from mmcovid.results import Failure
+from mmcovid.utils.files import name_some
+from mmcovid.utils.parallel import map_files
 
 from .dataset_card import relative_root, write_annotations
 from .lesion_files import LesionSlice, natural
 from .lesion_masks import CLASS_VALUES, MERGED_CLASS_VALUES, find_instances, read_mask
-from .reading import read_slices
 
 
 class SplitTotals(NamedTuple):
@@ -75,15 +76,16 @@ def write_lesion_annotations(
         key=lambda each: natural(each.key),
     )
     read = partial(_read_slice, class_values=class_values, min_area=min_area)
-    results = read_slices(
-        read,
-        slices,
-        'masks',
-        workers,
-        show_progress,
-        'Replace the masks by the published ones (size of the image; 0 background, 1 lung, 2 GGO, '
-        '3 consolidation).',
-    )
+    results = map_files(read, slices, 'masks', workers, show_progress)
+    problems = [
+        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)
+    ]
+    if problems:
+        raise ValueError(
+            f'slices that cannot be used, {name_some(problems)}. Replace the masks by the '
+            'published ones (size of the image; 0 background, 1 lung, 2 GGO, 3 consolidation).'
+        )
+
     if not slices:
         raise ValueError('the splits hold no slice.')
     entries = {

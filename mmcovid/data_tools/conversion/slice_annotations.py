@@ -12,10 +12,10 @@ from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.data_tools.slice_lists import SliceEntry
 from mmcovid.data_tools.slice_names import UNKNOWN, slice_source
 from mmcovid.results import Failure
-from mmcovid.utils.files import atomic_path
+from mmcovid.utils.files import atomic_path, name_some
+from mmcovid.utils.parallel import map_files
 
 from .dataset_card import LICENCES, relative_root, write_annotations
-from .reading import read_slices
 
 
 class SliceTotals(NamedTuple):
@@ -77,14 +77,16 @@ def write_slice_annotations(
     read = partial(
         _read_slice, images=images, target=target if crop and not dry_run else None, crop=crop
     )
-    results = read_slices(
-        read,
-        entries,
-        'slices',
-        workers,
-        show_progress,
-        'Copy them again, or correct or remove their lines.',
-    )
+    results = map_files(read, entries, 'slices', workers, show_progress)
+    problems = [
+        f'{result.input}: {result.reason}' for result in results if isinstance(result, Failure)
+    ]
+    if problems:
+        raise ValueError(
+            f'slices that cannot be used, {name_some(problems)}. Copy them again, or correct or '
+            'remove their lines.'
+        )
+
     infos = dict(zip(entries, results))
     metainfo = dict(
         classes=IMAGE_CLASSES,
