@@ -24,17 +24,19 @@ class KnownPredictor:
         self.scores = scores or [[0.2, 0.3, 0.5]] * len(self.labels)
         self.broken = broken
 
-    def predict(self, paths, batch_size=1):
+    def predict(self, paths, batch_size=1, score_thr=0.0):
         for i, path in enumerate(paths):
             if i in self.broken:
                 yield Failure(path, 'truncated')
                 continue
             masks = np.stack([self.labels[i] == k for k in (1, 2, 3, 3)])
+            scores = np.array([0.9, 0.8, 0.7, 0.1])
+            kept = scores >= score_thr
             lesions = Lesions(
-                np.array([0, 1, 2, 0]),
-                np.array([0.9, 0.8, 0.7, 0.1]),
-                np.array([[1.0, 2, 3, 4]] * 4),
-                masks,
+                np.array([0, 1, 2, 0])[kept],
+                scores[kept],
+                np.array([[1.0, 2, 3, 4]] * 4)[kept],
+                masks[kept],
             )
             rois = RoISequence(
                 np.array([[1.0, 2, 7, 8]] * 2),

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from mmengine.logging import print_log
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.classes import Classes
 from mmcovid.ct import LEVEL, WIDTH, is_ct, read_picture
-from mmcovid.results import Failure, ModelInfo, SliceResult
+from mmcovid.results import Failure, ModelInfo, SliceResult, just_below
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import sha256, write_json
@@ -164,20 +165,22 @@ class OneShotInferencer(DetInferencer):
         yield from self._predict_samples(self._begin(inputs), batch_size)
 
     def predict(
-        self, paths: Sequence[str | os.PathLike], batch_size: int = 1
+        self, paths: Sequence[str | os.PathLike], batch_size: int = 1, score_thr: float = 0.0
     ) -> Iterator[SliceResult | Failure]:
         """Predict slices one after the other, as :class:`mmcovid.scans.SlicePredictor`.
 
         Args:
             paths (Sequence[str | Path]): Pictures, DICOM files, or slices of volumes.
             batch_size (int): Slices in one pass. Defaults to 1.
+            score_thr (float): Least score of lesions; of others no mask is computed. Defaults to
+                0, which leaves the model's own threshold.
 
         Yields:
             SliceResult | Failure: One for each path, in their order.
         """
         run = RunInputs((os.fspath(path) for path in paths), map(str, paths))
         place = 0
-        for sample in self._predict_samples(run, batch_size):
+        for sample in self._predict_samples(run, batch_size, score_thr):
             while place in run.failures:  # all that come before a sample have been loaded
                 yield run.failures[place]
                 place += 1
@@ -185,10 +188,29 @@ class OneShotInferencer(DetInferencer):
             place += 1
         yield from (run.failures[i] for i in range(place, len(run)))
 
-    def _predict_samples(self, run: RunInputs, batch_size: int) -> Iterator[DetDataSample]:
+    def _predict_samples(
+        self, run: RunInputs, batch_size: int, score_thr: float = 0.0
+    ) -> Iterator[DetDataSample]:
         """Samples of the inputs that can be read."""
         for _, data in self.preprocess(run, batch_size):
-            yield from self.forward(data)
+            with self._lesions_at_least(score_thr):
+                samples = self.forward(data)
+            yield from samples
+
+    @contextmanager
+    def _lesions_at_least(self, score_thr: float) -> Iterator[None]:
+        """Let the RoI head leave out lesions of lower scores before it computes their masks."""
+        roi_head = getattr(self.model, 'roi_head', None)
+        if roi_head is None:  # it only classifies
+            yield
+            return
+        cfg = roi_head.test_cfg
+        before = cfg.score_thr
+        cfg.score_thr = max(before, float(just_below(score_thr)))
+        try:
+            yield
+        finally:
+            cfg.score_thr = before
 
     @property
     def errors(self) -> list[dict]:

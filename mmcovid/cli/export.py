@@ -1,4 +1,4 @@
-"""Write a one-shot detector as one ONNX file, which runs without PyTorch."""
+"""Write a model as one ONNX file, which runs without PyTorch."""
 
 import argparse
 import copy
@@ -12,7 +12,7 @@ from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cf
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         'export',
-        'Write a one-shot detector as one ONNX file of standard operators, which runs without '
+        'Write a model as one ONNX file of standard operators, which runs without '
         'PyTorch and MMDetection: "mmcovid infer" takes it as --weights.',
         'work_dirs/lstm2/iter_30000.pth --out lstm2.onnx',
     )
@@ -25,6 +25,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--out', type=Path, required=True, metavar='FILE', help='file to write, .onnx'
+    )
+    parser.add_argument(
+        '--class-only',
+        action='store_true',
+        help='leave out the lesions: the file only classifies, in less time',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
     add_cfg_options(parser)
@@ -48,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmcovid.version import __version__
 
     try:
-        from mmcovid.deployment.export import check_model, export_model, slice_input
+        from mmcovid.deployment.export import export_model, slice_input
     except ModuleNotFoundError as error:
         raise ImportError(
             f'{error.name} is not installed; to mend it, run: pip install onnx onnxscript'
@@ -66,22 +71,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', category=FutureWarning)
         inferencer = OneShotInferencer(copy.deepcopy(config), args.checkpoint, device='cpu')
-    check_model(inferencer.model)
     lacks: list[str] = []
     card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks) if trained else None
+    roi_head = getattr(inferencer.model, 'roi_head', None)
     metadata = Metadata(
         classes=inferencer.classes.to_meta(),
         input_size=input_size,
         window=window,
-        temperature=inferencer.temperature or 1.0,
-        mask_threshold=config.model.test_cfg.rcnn.mask_thr_binary,
+        temperature=inferencer.temperature,
+        mask_threshold=roi_head.test_cfg.mask_thr_binary if roi_head else 0.5,
         config=Path(args.config or args.checkpoint).stem,
         config_sha256=inferencer.config_hash,
         weights_sha256=sha256(args.checkpoint),
         card=card,
         mmcovid_version=__version__,
     )
-    export_model(inferencer.model, metadata, args.out, args.overwrite)
+    export_model(inferencer.model, metadata, args.out, args.overwrite, args.class_only)
     for sentence in lacks:
         print(sentence)
     print(f'{args.out.stat().st_size / 1e6:.1f} MB written to {args.out}')

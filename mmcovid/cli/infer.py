@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
+from mmcovid.deployment.engines import ENGINES
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.scans.dicom_seg import check_dicom_seg
@@ -48,6 +49,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument(
         '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)'
+    )
+    parser.add_argument(
+        '--engine',
+        choices=tuple(ENGINES),
+        help='what computes an .onnx file (default: onnxruntime)',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=sorted({name for names in ENGINES.values() for name in names}),
+        help='that an .onnx file is computed in (default: fp32, which loses nothing; bf16 needs '
+        '--engine openvino and a CPU that has it)',
     )
     parser.add_argument(
         '--batch-size', type=int, default=4, metavar='N', help='slices in one pass (default: 4)'
@@ -106,12 +118,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error('an exported model has its config in it: leave out --config')
         if args.device not in (None, 'cpu'):
             parser.error('an exported model runs on the CPU: leave out --device')
+    elif args.engine or args.precision:
+        parser.error('--engine and --precision are of exported models, .onnx')
     return args
 
 
 def load_predictor(args: argparse.Namespace) -> 'OneShotInferencer | OnnxPredictor':
     """The model with its weights and its temperature."""
-    predictor = OnnxPredictor(args.weights) if _is_exported(args) else _load_inferencer(args)
+    predictor: OneShotInferencer | OnnxPredictor
+    if _is_exported(args):
+        predictor = OnnxPredictor(
+            args.weights, engine=args.engine or 'onnxruntime', precision=args.precision or 'fp32'
+        )
+    else:
+        predictor = _load_inferencer(args)
     if args.temperature is not None:
         predictor.temperature = read_temperature(args.temperature)
     return predictor

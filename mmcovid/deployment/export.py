@@ -1,22 +1,32 @@
-"""Write a one-shot detector as one ONNX file of standard operators."""
+"""Write a model as one ONNX file of standard operators."""
 
 import warnings
 from pathlib import Path
 
 import onnx
 import torch
+from mmdet.models.detectors import MaskRCNN
 from mmengine.config import Config
 from torch import nn
 
 from mmcovid.ct import LEVEL, WIDTH
+from mmcovid.models.detectors import CovidCTMaskNet, OneShotRCNN, SliceClassifier
 from mmcovid.utils.files import atomic_path
 
-from .exported_one_shot import ExportedOneShot, check_model
-from .metadata import INPUT, KEY, OPSET, OUTPUTS, Metadata
+from .exported_baselines import ExportedClassifier, ExportedCovidCTMaskNet
+from .exported_mask_rcnn import ExportedMaskRCNN
+from .exported_model import ExportedModel
+from .exported_one_shot import ExportedOneShot
+from .metadata import INPUTS, KEY, OPSET, Metadata
 from .operators import TRANSLATIONS
 
-__all__ = ['check_model', 'export_model', 'slice_input']
-
+#: What is exported of a model of a type, which must be this one: subclasses may do otherwise.
+EXPORTED = {
+    OneShotRCNN: ExportedOneShot,
+    CovidCTMaskNet: ExportedCovidCTMaskNet,
+    SliceClassifier: ExportedClassifier,
+    MaskRCNN: ExportedMaskRCNN,
+}
 #: Steps of a test pipeline that the predictor does, or that change no pixel.
 _KNOWN_STEPS = (
     'LoadImageFromFile',
@@ -29,15 +39,20 @@ _KNOWN_STEPS = (
 
 
 def export_model(
-    model: nn.Module, metadata: Metadata, out: str | Path, overwrite: bool = False
+    model: nn.Module,
+    metadata: Metadata,
+    out: str | Path,
+    overwrite: bool = False,
+    class_only: bool = False,
 ) -> None:
-    """Write a detector as one ONNX file; see ``docs/en/deploy.md``.
+    """Write a model as one ONNX file; see ``docs/en/deploy.md``.
 
     Args:
-        model (:obj:`OneShotRCNN`): The trained detector, on the CPU.
+        model (nn.Module): The trained model, on the CPU, of a type of :data:`EXPORTED`.
         metadata (Metadata): What the file is to tell of it.
         out (str | Path): File to write, ``.onnx``.
         overwrite (bool): Replace a file that is there. Defaults to False.
+        class_only (bool): Only the class of the slice is wanted, no lesions. Defaults to False.
 
     Raises:
         FileExistsError: The file is there.
@@ -48,7 +63,7 @@ def export_model(
         raise ValueError(f'{out}: name the file .onnx.')
     if out.exists() and not overwrite:
         raise FileExistsError(f'{out}: is there already. Choose another name, or --overwrite it.')
-    exported = _to_onnx(ExportedOneShot(model, metadata.input_size))
+    exported = _to_onnx(_exported(model, metadata.input_size), class_only)
     _clean(exported)
     entry = exported.metadata_props.add()
     entry.key, entry.value = KEY, metadata.to_json()
@@ -85,19 +100,42 @@ def slice_input(cfg: Config) -> tuple[tuple[int, int], tuple[float, float]]:
     return (height, width), (float(window['level']), float(window['width']))
 
 
-def _to_onnx(module: ExportedOneShot) -> onnx.ModelProto:
-    """The graph of a module, with the weights in it."""
-    example = (torch.rand(1, *module.input_size),)
+def _exported(model: nn.Module, input_size: tuple[int, int]) -> ExportedModel:
+    """What is exported of a model.
+
+    Raises:
+        ValueError: The model does what a file cannot.
+    """
+    if type(model) not in EXPORTED:
+        raise ValueError(
+            f'models of type {type(model).__name__} are not exported, only '
+            + ', '.join(each.__name__ for each in EXPORTED)
+        )
+    return EXPORTED[type(model)](model, input_size)
+
+
+def _to_onnx(module: ExportedModel, class_only: bool) -> onnx.ModelProto:
+    """The graph of a module, with the weights in it.
+
+    Raises:
+        ValueError: Only the class is wanted, of a model that does not classify.
+    """
+    segments = isinstance(module, ExportedMaskRCNN) and not class_only
+    example = (torch.rand(1, *module.input_size), torch.zeros(1))[: 1 + segments]
+    with torch.no_grad():
+        outputs = list(module.eval()(*example))
+    if not outputs:
+        raise ValueError('the model does not classify slices: there is no class to export')
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter's own dependencies, and LSTMs' views
         program = torch.onnx.export(
-            torch.export.export(module.eval(), example, strict=False),
+            torch.export.export(module, example, strict=False),
             (),
             dynamo=True,
             opset_version=OPSET,
             custom_translation_table=TRANSLATIONS,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            input_names=list(INPUTS[: len(example)]),
+            output_names=outputs,
             verbose=False,
         )
     return program.model_proto

@@ -10,18 +10,27 @@ KEY = 'mmcovid'
 SCHEMA_VERSION = 1
 #: Of the operators in the file.
 OPSET = 18
-#: The input of the graph: grey values as they are stored, (1, H, W) float32.
-INPUT = 'slices'
-#: The outputs, with D places for detections, β RoIs and K image classes. All boxes are x1, y1, x2,
-#: y2 in pixels of the input; places after the last detection are 0, their labels -1.
-OUTPUTS = (
+#: The inputs of the graph, both float32.
+INPUTS = (
+    'slices',  # grey values as they are stored, (1, H, W)
+    'score_thr',  # lesions of this score or less are left out, (1,); of a model that segments
+)
+#: The outputs of a model that segments, with D places for detections. All boxes are x1, y1, x2, y2
+#: in pixels of the input; places after the last detection are 0, their labels -1.
+LESION_OUTPUTS = (
     'boxes',  # (D, 4)
     'labels',  # (D,), int64
     'scores',  # (D,)
     'masks',  # (D, 28, 28), 0..1, within the box
     'num_detections',  # (1,), int64
+)
+#: Those of a model that classifies, with K image classes.
+IMAGE_OUTPUTS = (
     'logits',  # (K,)
     'class_scores',  # (K,)
+)
+#: Those of a model that does so by attention, with β RoIs.
+ROI_OUTPUTS = (
     'roi_boxes',  # (β, 4)
     'roi_labels',  # (β,), int64
     'roi_scores',  # (β,)
@@ -36,8 +45,8 @@ class Metadata:
     classes: dict[str, Any]  #: see :meth:`mmcovid.classes.Classes.to_meta`
     input_size: tuple[int, int]  #: height and width in pixels
     window: tuple[float, float]  #: level and width in HU, of CT slices
-    temperature: float  #: what the logits are divided by in the graph
-    mask_threshold: float  #: least value of a pixel of a lesion
+    temperature: float | None  #: what the logits are divided by in the graph, if it has any
+    mask_threshold: float  #: least value of a pixel of a lesion; without meaning if it has none
     config: str  #: name
     config_sha256: str
     weights_sha256: str  #: of the checkpoint

@@ -1,4 +1,4 @@
-"""Slices in, results out, by onnxruntime alone."""
+"""Slices in, results out, of an exported model."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,12 @@ import numpy as np
 
 from mmcovid.classes import Classes
 from mmcovid.ct import is_ct, read_slice, to_grey
-from mmcovid.results import Failure, Lesions, ModelInfo, RoISequence, SliceResult
+from mmcovid.results import Failure, Lesions, ModelInfo, RoISequence, SliceResult, just_below
 from mmcovid.utils.files import sha256
 
+from .engines import ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine
 from .masks import paste_mask
-from .metadata import INPUT, KEY, OUTPUTS, Metadata
+from .metadata import IMAGE_OUTPUTS, INPUTS, KEY, LESION_OUTPUTS, ROI_OUTPUTS, Metadata
 
 
 class OnnxPredictor:
@@ -25,26 +26,39 @@ class OnnxPredictor:
         path (str | Path): The ``.onnx`` file.
         threads (int, optional): Threads of one slice. Defaults to None: as many as there are
             cores.
+        engine (str): What computes, of :data:`~mmcovid.deployment.engines.ENGINES`. Defaults to
+            ``'onnxruntime'``, which also reads what the file tells of itself for the others.
+        precision (str): That of the engine. Defaults to ``'fp32'``, which loses nothing.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ImportError: onnxruntime is not installed.
+        ImportError: onnxruntime or the engine is not installed.
         ValueError: The file is no ONNX, no model of mmcovid, of another opset, or newer than this
-            version.
+            version; or the engine or the CPU does not compute in the precision.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        threads: int | None = None,
+        engine: str = 'onnxruntime',
+        precision: str = 'fp32',
+    ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f'{self.path}: no such file.')
-        self._session = _open_session(self.path, threads)
-        told = self._session.get_modelmeta().custom_metadata_map
+        if precision not in ENGINES[engine]:
+            raise ValueError(f'{engine} computes in {", ".join(ENGINES[engine])}, not {precision}')
+        native = engine == 'onnxruntime'
+        graph = OnnxRuntimeEngine(self.path, threads, optimize=native)
         try:
-            self.metadata = Metadata.from_json(told.get(KEY))
-            _check_graph(self._session, self.metadata)
+            self.metadata = Metadata.from_json(graph.metadata.get(KEY))
+            _check_graph(graph, self.metadata)
             self._classes = Classes.from_meta(self.metadata.classes)
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
+        self._segments = LESION_OUTPUTS[0] in graph.outputs
+        self._run: Engine = graph if native else OpenVinoEngine(self.path, threads, precision)
         #: What logits are divided by to become scores; it can be set.
         self.temperature: float | None = self.metadata.temperature
 
@@ -69,13 +83,15 @@ class OnnxPredictor:
         return 'cpu'
 
     def predict(
-        self, paths: Sequence[str | os.PathLike], batch_size: int = 1
+        self, paths: Sequence[str | os.PathLike], batch_size: int = 1, score_thr: float = 0.0
     ) -> Iterator[SliceResult | Failure]:
         """Predict slices one after the other.
 
         Args:
             paths (Sequence[str | Path]): Pictures, DICOM files, or slices of volumes.
             batch_size (int): Without effect: the graph takes one slice. Defaults to 1.
+            score_thr (float): Least score of lesions; of others no mask is computed. Defaults to
+                0, which leaves the model's own threshold.
 
         Yields:
             SliceResult | Failure: One for each path, in their order.
@@ -86,29 +102,33 @@ class OnnxPredictor:
             except Exception as error:  # whatever a decoder raises
                 yield Failure(path, f'{type(error).__name__}: {error}'.strip())
             else:
-                yield self._predict_slice(grey, path)
+                yield self._predict_slice(grey, path, score_thr)
 
-    def _predict_slice(self, grey: np.ndarray, path: str) -> SliceResult:
+    def _predict_slice(self, grey: np.ndarray, path: str, score_thr: float) -> SliceResult:
         """Predict grey values (H, W)."""
         height, width = self.metadata.input_size
         resized = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
-        arrays = self._session.run(list(OUTPUTS), {INPUT: resized[None]})
-        found = dict(zip(OUTPUTS, arrays))
+        inputs = {INPUTS[0]: resized[None]}
+        if self._segments:
+            inputs[INPUTS[1]] = np.array([just_below(score_thr)])
+        found = self._run(inputs)
         scale = np.array([width / grey.shape[1], height / grey.shape[0]] * 2, np.float32)
-        logits = found['logits'].astype(np.float64)
-        return SliceResult(
-            path=path,
-            lesions=self._lesions(found, scale, grey.shape),
-            class_scores=self._class_scores(logits, found['class_scores'].astype(np.float64)),
-            class_logits=logits,
-            roi_sequence=RoISequence(
+        result = SliceResult(path, window=self.metadata.window if is_ct(path) else None)
+        if self._segments:
+            result.lesions = self._lesions(found, scale, grey.shape)
+        if 'logits' in found:
+            result.class_logits = found['logits'].astype(np.float64)
+            result.class_scores = self._class_scores(
+                result.class_logits, found['class_scores'].astype(np.float64)
+            )
+        if 'attention' in found:
+            result.roi_sequence = RoISequence(
                 found['roi_boxes'] / scale,
                 found['roi_labels'],
                 found['roi_scores'],
                 found['attention'],
-            ),
-            window=self.metadata.window if is_ct(path) else None,
-        )
+            )
+        return result
 
     def _lesions(
         self, found: dict[str, np.ndarray], scale: np.ndarray, shape: tuple[int, ...]
@@ -131,37 +151,21 @@ class OnnxPredictor:
         return parts / parts.sum()
 
 
-def _open_session(path: Path, threads: int | None):  # noqa: ANN202, the type is onnxruntime's
-    """The graph of a file, ready to run."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            'onnxruntime is not installed; to mend it, run: pip install onnxruntime'
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        return onnxruntime.InferenceSession(
-            path, sess_options=options, providers=['CPUExecutionProvider']
-        )
-    except Exception as error:  # of many types, without a common one
-        raise ValueError(
-            f'{path}: is no ONNX file, or a broken one ({error}). Copy it again.'
-        ) from error
-
-
-def _check_graph(session, metadata: Metadata) -> None:
+def _check_graph(graph: OnnxRuntimeEngine, metadata: Metadata) -> None:
     """Make sure that inputs and outputs are what the metadata says.
 
     Raises:
         ValueError: They are not.
     """
-    inputs = {each.name: tuple(each.shape) for each in session.get_inputs()}
-    outputs = {each.name for each in session.get_outputs()}
-    if inputs != {INPUT: (1, *metadata.input_size)} or not set(OUTPUTS) <= outputs:
+    groups = {
+        group: len(set(group) & set(graph.outputs)) / len(group)
+        for group in (LESION_OUTPUTS, IMAGE_OUTPUTS, ROI_OUTPUTS)
+    }
+    expected: dict[str, tuple[int, ...]] = {INPUTS[0]: (1, *metadata.input_size)}
+    if groups[LESION_OUTPUTS]:
+        expected[INPUTS[1]] = (1,)
+    whole = all(share in (0, 1) for share in groups.values()) and any(groups.values())
+    if graph.inputs != expected or not whole:
         raise ValueError(
             'its graph is not what its metadata says. Give a file that "mmcovid export" wrote.'
         )

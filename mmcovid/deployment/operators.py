@@ -10,21 +10,21 @@ from onnxscript import opset18 as op
 from torch import Tensor
 
 _ZERO = helper.make_tensor('zero', TensorProto.INT64, [1], [0])
-#: Scores of boxes that never count, and the threshold that all others pass.
-EXCLUDED, LOWEST = -float('inf'), -3.0e38
+#: Score of boxes that never count.
+EXCLUDED = -float('inf')
 
 
 @torch.library.custom_op('mmcovid::select_boxes', mutates_args=())
 def select_boxes(
-    boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, number: int
+    boxes: Tensor, scores: Tensor, score_threshold: Tensor, iou_threshold: float, number: int
 ) -> tuple[Tensor, Tensor]:
     """Non-maximum suppression.
 
     Args:
         boxes (Tensor): (n, 4), x1, y1, x2, y2 in pixels.
         scores (Tensor): (n,).
-        iou_threshold (float): Boxes that overlap a better one more than this are left out.
-        score_threshold (float): So are boxes of this score or less.
+        score_threshold (Tensor): Boxes of this score or less are left out, (1,).
+        iou_threshold (float): So are boxes that overlap a better one more than this.
         number (int): Most boxes to select.
 
     Returns:
@@ -38,17 +38,17 @@ def select_boxes(
 
 
 @select_boxes.register_fake
-def _(boxes, scores, iou_threshold, score_threshold, number):
+def _(boxes, scores, score_threshold, iou_threshold, number):
     return boxes.new_empty(number, dtype=torch.long), boxes.new_empty(1, dtype=torch.long)
 
 
-def _select_boxes_in_onnx(boxes, scores, iou_threshold, score_threshold, number):
+def _select_boxes_in_onnx(boxes, scores, score_threshold, iou_threshold, number):
     selected = op.NonMaxSuppression(
         op.Unsqueeze(boxes, op.Constant(value_ints=[0])),
         op.Unsqueeze(scores, op.Constant(value_ints=[0, 1])),
         op.Constant(value_ints=[number]),
         op.Constant(value_floats=[iou_threshold]),
-        op.Constant(value_floats=[score_threshold]),
+        score_threshold,
     )  # (k, 3): image, class, box
     indices = op.Gather(selected, op.Constant(value_int=2), axis=1)
     zeros = op.ConstantOfShape(

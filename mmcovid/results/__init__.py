@@ -21,7 +21,7 @@ from .scan import (
     ScanSettings,
     ScanSlice,
 )
-from .slice import Lesions, RoISequence, SliceResult
+from .slice import Lesions, RoISequence, SliceResult, just_below
 
 __all__ = [
     'AttentionReport',
@@ -44,4 +44,5 @@ __all__ = [
     'ScanSettings',
     'ScanSlice',
     'SliceResult',
+    'just_below',
 ]

@@ -12,11 +12,6 @@ class Lesions:
     bboxes: np.ndarray  #: (n, 4), x1, y1, x2, y2
     masks: np.ndarray  #: (n, H, W), bool
 
-    def at_least(self, score: float) -> 'Lesions':
-        """Those of this score or more."""
-        kept = self.scores >= score
-        return Lesions(self.labels[kept], self.scores[kept], self.bboxes[kept], self.masks[kept])
-
 
 @dataclass
 class RoISequence:
@@ -38,3 +33,8 @@ class SliceResult:
     class_logits: np.ndarray | None = None  #: (K,)
     roi_sequence: RoISequence | None = None  #: None of a model without attention
     window: tuple[float, float] | None = None  #: level and width in HU, of a CT
+
+
+def just_below(score: float) -> np.float32:
+    """The threshold that lesions of this score or more are above: detectors keep what is above."""
+    return np.nextafter(np.float32(score), np.float32(-np.inf))

@@ -83,13 +83,13 @@ def predict_scan(
     paths = list(scan.pictures) or list_slices(scan.path)
     volume = None if scan.pictures else find_slice(paths[0])[0]
     prediction = Prediction([], len(paths), volume)
-    stream = zip(paths, predictor.predict(paths, batch_size), strict=True)
+    stream = zip(paths, predictor.predict(paths, batch_size, score_thr), strict=True)
     tracked = track(stream, scan.path, total=len(paths), disable=not show_progress)
     for index, (path, result) in enumerate(tracked):
         if isinstance(result, Failure):
             prediction.failures.append(result)
             continue
-        prediction.slices.append(_keep(result, index, path, score_thr, predictor.classes))
+        prediction.slices.append(_keep(result, index, path, predictor.classes))
         prediction.window = result.window
     if not prediction.slices:
         raise ValueError(
@@ -99,7 +99,7 @@ def predict_scan(
     return prediction
 
 
-def _keep(result: SliceResult, index: int, path: str, score_thr: float, classes: Classes) -> Slice:
+def _keep(result: SliceResult, index: int, path: str, classes: Classes) -> Slice:
     if result.class_scores is not None and not np.isfinite(result.class_scores).all():
         raise ValueError(
             f'{path}: its scores are not finite: the weights have probably '
@@ -107,9 +107,8 @@ def _keep(result: SliceResult, index: int, path: str, score_thr: float, classes:
         )
     kept = Slice(index, path, scores=result.class_scores, rois=result.roi_sequence)
     if result.lesions is not None:
-        lesions = result.lesions.at_least(score_thr)
-        kept.labels = paint(lesions.masks, lesions.labels, classes)
-        kept.instances = _instances(lesions)
+        kept.labels = paint(result.lesions.masks, result.lesions.labels, classes)
+        kept.instances = _instances(result.lesions)
     return kept
 
 

@@ -26,13 +26,17 @@ class SlicePredictor(Protocol):
     def temperature(self) -> float | None:
         """What its image logits are divided by; None if it does not classify."""
 
-    def predict(self, paths: Sequence[str], batch_size: int = 1) -> Iterator[SliceResult | Failure]:
+    def predict(
+        self, paths: Sequence[str], batch_size: int = 1, score_thr: float = 0.0
+    ) -> Iterator[SliceResult | Failure]:
         """Predict slices one after the other.
 
         Args:
             paths (Sequence[str]): Pictures, DICOM files, or slices of volumes
                 (``scan.nrrd#012``).
             batch_size (int): Slices in one pass. Defaults to 1.
+            score_thr (float): Least score of lesions; of others no mask is computed. Defaults to
+                0.
 
         Yields:
             SliceResult | Failure: One for each path, in their order: a failure of those that

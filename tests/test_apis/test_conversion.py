@@ -24,7 +24,7 @@ def test_everything_is_there_as_arrays():
     result = to_slice_result(sample)
     assert (result.path, result.window) == ('a#003', (40, 400))
     assert result.lesions.masks.shape == (2, 4, 5) and result.lesions.masks.dtype == bool
-    assert result.lesions.at_least(0.5).labels.tolist() == [0]
+    assert result.lesions.labels.tolist() == [0, 2]
     np.testing.assert_allclose(result.class_scores, [0.1, 0.9], rtol=1e-6)
     assert result.class_logits.tolist() == [-1, 2]
     assert result.roi_sequence.labels.tolist() == [1, 1, 2]

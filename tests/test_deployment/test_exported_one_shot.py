@@ -3,6 +3,7 @@ import torch
 from deployment_utils import SIZE, tiny_config, tiny_inferencer
 from mmdet.structures import DetDataSample
 
+from mmcovid.deployment.metadata import IMAGE_OUTPUTS, LESION_OUTPUTS, ROI_OUTPUTS
 from mmcovid.models.layers import FusedUpsample
 
 exported_one_shot = pytest.importorskip('mmcovid.deployment.exported_one_shot')
@@ -17,23 +18,25 @@ def assert_as_the_model(model, seed=0):
         metainfo=dict(img_shape=SIZE, ori_shape=SIZE, scale_factor=(1.0, 1.0), task='seg')
     )
     wanted = model.test_step(dict(inputs=[grey.expand(3, -1, -1)], data_samples=[sample]))[0]
-    boxes, labels, scores, masks, number, logits, class_scores, *rois = ExportedOneShot(
-        model, SIZE
-    )(grey)
+    exported = ExportedOneShot(model, SIZE)
+    got = exported(grey, torch.zeros(1))
+    assert tuple(got) == (*LESION_OUTPUTS, *IMAGE_OUTPUTS, *ROI_OUTPUTS)
     found = wanted.pred_instances
     close = dict(rtol=1e-4, atol=1e-4)
-    n = int(number)
+    n = int(got['num_detections'])
     assert n == len(found)
-    torch.testing.assert_close(boxes[:n], found.bboxes, **close)
-    torch.testing.assert_close(scores[:n], found.scores, **close)
-    assert labels[:n].equal(found.labels)
-    assert (labels[n:] == -1).all()
-    assert not boxes[n:].any() and not scores[n:].any() and not masks[n:].any()
-    torch.testing.assert_close(logits, wanted.pred_logits, **close)
-    torch.testing.assert_close(class_scores, wanted.pred_score, **close)
+    torch.testing.assert_close(got['boxes'][:n], found.bboxes, **close)
+    torch.testing.assert_close(got['scores'][:n], found.scores, **close)
+    assert got['labels'][:n].equal(found.labels)
+    assert (got['labels'][n:] == -1).all()
+    assert not any(got[name][n:].any() for name in ('boxes', 'scores', 'masks'))
+    torch.testing.assert_close(got['logits'], wanted.pred_logits, **close)
+    torch.testing.assert_close(got['class_scores'], wanted.pred_score, **close)
     sequence = wanted.roi_sequence
-    for got, name in zip(rois, ('bboxes', 'labels', 'scores', 'attention')):
-        torch.testing.assert_close(got, sequence[name], **close)
+    for name, own in zip(ROI_OUTPUTS, ('bboxes', 'labels', 'scores', 'attention')):
+        torch.testing.assert_close(got[name], sequence[own], **close)
+    for name, tensor in exported(grey).items():  # only the class
+        assert name not in LESION_OUTPUTS and tensor.equal(got[name])
     return n, sequence
 
 
@@ -121,11 +124,6 @@ def test_what_cannot_be_exported_is_told(options, reason):
     model = tiny_inferencer(tiny_config(**options)).model
     with pytest.raises(ValueError, match=f'cannot be exported: it has .*{reason}'):
         ExportedOneShot(model, SIZE)
-
-
-def test_other_models_are_refused():
-    with pytest.raises(ValueError, match='models of type Linear are not exported'):
-        ExportedOneShot(torch.nn.Linear(1, 1), SIZE)
 
 
 def test_upsampling_fused_once():

@@ -4,12 +4,26 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import torch
 from ct_utils import chest
-from deployment_utils import SIZE, assert_same_results, tiny_config, tiny_inferencer
+from deployment_utils import (
+    SIZE,
+    assert_same_results,
+    tiny_baseline,
+    tiny_config,
+    tiny_inferencer,
+)
 from no_stack import run_without_stack
 
 from mmcovid.classes import Classes
-from mmcovid.deployment.metadata import KEY, OPSET, OUTPUTS, Metadata
+from mmcovid.deployment.metadata import (
+    IMAGE_OUTPUTS,
+    KEY,
+    LESION_OUTPUTS,
+    OPSET,
+    ROI_OUTPUTS,
+    Metadata,
+)
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.results import Failure
 from mmcovid.utils.files import sha256
@@ -67,19 +81,83 @@ def lstm2(tmp_path_factory):
     return export_tiny(tmp_path_factory.mktemp('lstm2'))
 
 
-def assert_same(inferencer, file, paths):
-    pairs = list(
-        zip(OnnxPredictor(file, threads=1).predict(paths), inferencer.predict(paths), strict=True)
-    )
-    for found, wanted in pairs:
+def assert_same(inferencer, file, paths, **options):
+    predictor = OnnxPredictor(file, threads=1, **options)
+    results = [list(each.predict(paths)) for each in (predictor, inferencer)]
+    for found, wanted in zip(*results, strict=True):
         assert_same_results(found, wanted)
-    return [found for found, _ in pairs]
+    return results[0]
 
 
 def test_lstm2(lstm2, pictures):
     found = assert_same(*lstm2, pictures)
     assert all(len(result.lesions.labels) for result in found)
     assert all(result.window is None for result in found)
+
+
+def test_lesions_of_low_scores_are_left_out(lstm2, pictures):
+    inferencer, file = lstm2
+    scores = np.sort(next(inferencer.predict(pictures[:1])).lesions.scores)
+    for number in (0, len(scores) // 2):
+        least = float(scores[-number]) if number else 1.0  # those of just this score stay
+        (wanted,) = inferencer.predict(pictures[:1], 1, least)
+        assert len(wanted.lesions.scores) == number
+        (found,) = OnnxPredictor(file).predict(pictures[:1], 1, least - 1e-5)
+        assert_same_results(found, wanted)
+    assert inferencer.model.roi_head.test_cfg.score_thr == 0.05  # as it was
+
+
+def test_openvino(lstm2, pictures):
+    pytest.importorskip('openvino')
+    assert_same(*lstm2, pictures, engine='openvino')
+    with pytest.raises(ValueError, match='onnxruntime computes in fp32, not bf16'):
+        OnnxPredictor(lstm2[1], precision='bf16')
+
+
+def test_precision_that_the_cpu_lacks(lstm2):
+    openvino = pytest.importorskip('openvino')
+    if 'BF16' in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+        pytest.skip('this CPU computes in bf16')
+    with pytest.raises(ValueError, match='does not compute in bf16: take fp32'):
+        OnnxPredictor(lstm2[1], engine='openvino', precision='bf16')
+
+
+@pytest.mark.slow
+def test_class_alone(pictures, tmp_path):
+    inferencer = tiny_inferencer(tiny_config('one-shot_r18_fpn_attn_cncb'))
+    export.export_model(
+        inferencer.model, metadata(temperature=1.0), tmp_path / 'class.onnx', class_only=True
+    )
+    for found, wanted in zip(
+        OnnxPredictor(tmp_path / 'class.onnx').predict(pictures), inferencer.predict(pictures)
+    ):
+        wanted.lesions = None
+        assert_same_results(found, wanted)
+
+
+BASELINES = (
+    'classifier_r18_cncb',
+    'covid-ct-mask-net_r18-trunc_fpn_merged_cncb',
+    'mask-rcnn_r50_fpn_cncb',
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', BASELINES)
+def test_baselines(name, pictures, tmp_path):
+    inferencer = tiny_inferencer(tiny_baseline(name))
+    export.export_model(inferencer.model, metadata(temperature=1.0), tmp_path / 'model.onnx')
+    found = assert_same(inferencer, tmp_path / 'model.onnx', pictures)
+    assert (found[0].lesions is None) == name.startswith('classifier')
+    assert (found[0].class_scores is None) == name.startswith('mask-rcnn')
+
+
+def test_what_is_not_exported(tmp_path):
+    with pytest.raises(ValueError, match='models of type Linear are not exported, only OneShot'):
+        export.export_model(torch.nn.Linear(1, 1), metadata(), tmp_path / 'model.onnx')
+    detector = tiny_inferencer(tiny_baseline('mask-rcnn_r50_fpn_cncb')).model
+    with pytest.raises(ValueError, match='there is no class to export'):
+        export.export_model(detector, metadata(), tmp_path / 'model.onnx', class_only=True)
 
 
 @pytest.mark.slow
@@ -156,7 +234,11 @@ def test_the_file_has_standard_operators_only(lstm2, repo):
     assert [(each.domain, each.version) for each in model.opset_import] == [('', OPSET)]
     assert not model.functions
     assert {node.domain for node in model.graph.node} == {''}
-    assert [each.name for each in model.graph.output] == list(OUTPUTS)
+    assert [each.name for each in model.graph.output] == [
+        *LESION_OUTPUTS,
+        *IMAGE_OUTPUTS,
+        *ROI_OUTPUTS,
+    ]
     assert str(repo).encode() not in lstm2[1].read_bytes()  # no path of who exported it
 
 

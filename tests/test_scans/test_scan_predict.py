@@ -45,6 +45,6 @@ def test_a_predictor_that_leaves_slices_out_is_no_predictor(tmp_path):
     )
     (scan,) = find_scans([tmp_path / 'known.nrrd'])[0].values()
     model = KnownPredictor(tmp_path / 'known.nrrd')
-    model.predict = lambda paths, batch_size: KnownPredictor.predict(model, paths[:2])
+    model.predict = lambda paths, *_: KnownPredictor.predict(model, paths[:2])
     with pytest.raises(ValueError, match='shorter'):
         predict_scan(model, scan)

@@ -1,0 +1,103 @@
+"""What computes an exported graph: onnxruntime, or OpenVINO."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+#: Engines by name, and the precisions that each computes in.
+ENGINES = {'onnxruntime': ('fp32',), 'openvino': ('fp32', 'bf16')}
+
+
+class Engine(Protocol):
+    """A graph, ready to run."""
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Arrays in and out, by the names of the graph."""
+
+
+class OnnxRuntimeEngine:
+    """The graph of a file, computed by onnxruntime on the CPU.
+
+    Args:
+        path (Path): The ``.onnx`` file.
+        threads (int, optional): Defaults to None: as many as there are cores.
+        optimize (bool): Let onnxruntime rewrite the graph, which takes a second. Defaults to True.
+
+    Raises:
+        ImportError: onnxruntime is not installed.
+        ValueError: The file is no ONNX.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, optimize: bool = True) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError(
+                'onnxruntime is not installed; to mend it, run: pip install onnxruntime'
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, sess_options=options, providers=['CPUExecutionProvider']
+            )
+        except Exception as error:  # of many types, without a common one
+            raise ValueError(
+                f'{path}: is no ONNX file, or a broken one ({error}). Copy it again.'
+            ) from error
+        #: Shapes of the inputs, by name.
+        self.inputs = {each.name: tuple(each.shape) for each in self._session.get_inputs()}
+        #: Names of the outputs.
+        self.outputs = tuple(each.name for each in self._session.get_outputs())
+        #: What the file tells of itself.
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """See :class:`Engine`."""
+        return dict(zip(self.outputs, self._session.run(self.outputs, dict(inputs))))
+
+
+class OpenVinoEngine:
+    """The graph of a file, computed by OpenVINO on the CPU.
+
+    Args:
+        path (Path): The ``.onnx`` file, known to be sound.
+        threads (int, optional): Defaults to None: as many as there are cores.
+        precision (str): ``'fp32'`` or ``'bf16'``. Defaults to ``'fp32'``.
+
+    Raises:
+        ImportError: openvino is not installed.
+        ValueError: The CPU does not compute in this precision.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, precision: str = 'fp32') -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise ImportError(
+                'openvino is not installed; to mend it, run: pip install openvino'
+            ) from error
+        core = openvino.Core()
+        if precision.upper() not in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+            raise ValueError(
+                f'this CPU does not compute in {precision}: take fp32, or a machine that does.'
+            )
+        hints: dict[str, Any] = {
+            'INFERENCE_PRECISION_HINT': {'fp32': 'f32', 'bf16': 'bf16'}[precision],
+            'PERFORMANCE_HINT': 'LATENCY',
+        }
+        if threads is not None:
+            hints['INFERENCE_NUM_THREADS'] = threads
+        compiled = core.compile_model(core.read_model(path), 'CPU', hints)
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """See :class:`Engine`."""
+        found = self._request.infer(dict(inputs)).to_dict()
+        return {output.get_any_name(): np.array(array) for output, array in found.items()}
