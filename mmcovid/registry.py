@@ -30,7 +30,11 @@ DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, locations=['mmcovid.dat
 TRANSFORMS = Registry(
     'transform', parent=MMENGINE_TRANSFORMS, locations=['mmcovid.datasets.transforms']
 )
-MODELS = Registry('model', parent=MMENGINE_MODELS, locations=['mmcovid.models'])
+MODELS = Registry(
+    'model',
+    parent=MMENGINE_MODELS,
+    locations=['mmcovid.models', 'mmcovid.deployment.onnx_detector'],
+)
 MODEL_WRAPPERS = Registry(
     'model_wrapper', parent=MMENGINE_MODEL_WRAPPERS, locations=['mmcovid.models']
 )

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
-from mmcovid.deployment.engines import ENGINES
+from mmcovid.cli.engine_arguments import (
+    add_engine_arguments,
+    check_engine_arguments,
+    engine_arguments,
+    is_exported,
+)
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.scans.dicom_seg import check_dicom_seg
@@ -50,17 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)'
     )
-    parser.add_argument(
-        '--engine',
-        choices=tuple(ENGINES),
-        help='what computes an .onnx file (default: onnxruntime)',
-    )
-    parser.add_argument(
-        '--precision',
-        choices=sorted({name for names in ENGINES.values() for name in names}),
-        help='that an .onnx file is computed in (default: fp32, which loses nothing; bf16 needs '
-        '--engine openvino and a CPU that has it)',
-    )
+    add_engine_arguments(parser)
     parser.add_argument(
         '--batch-size', type=int, default=4, metavar='N', help='slices in one pass (default: 4)'
     )
@@ -113,32 +108,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f'there is no checkpoint {args.weights}')
     if args.cfg_options and not args.config:
         parser.error('--cfg-options needs --config')
-    if _is_exported(args):
+    check_engine_arguments(parser, args, args.weights)
+    if is_exported(args.weights):
         if args.config:
             parser.error('an exported model has its config in it: leave out --config')
         if args.device not in (None, 'cpu'):
             parser.error('an exported model runs on the CPU: leave out --device')
-    elif args.engine or args.precision:
-        parser.error('--engine and --precision are of exported models, .onnx')
     return args
 
 
 def load_predictor(args: argparse.Namespace) -> 'OneShotInferencer | OnnxPredictor':
     """The model with its weights and its temperature."""
     predictor: OneShotInferencer | OnnxPredictor
-    if _is_exported(args):
-        predictor = OnnxPredictor(
-            args.weights, engine=args.engine or 'onnxruntime', precision=args.precision or 'fp32'
-        )
+    if is_exported(args.weights):
+        predictor = OnnxPredictor(args.weights, **engine_arguments(args))
     else:
         predictor = _load_inferencer(args)
     if args.temperature is not None:
         predictor.temperature = read_temperature(args.temperature)
     return predictor
-
-
-def _is_exported(args: argparse.Namespace) -> bool:
-    return Path(args.weights).suffix == '.onnx'
 
 
 def _load_inferencer(args: argparse.Namespace) -> 'OneShotInferencer':

@@ -11,6 +11,12 @@ from mmengine.dist import is_main_process
 from mmcovid.cards.record import record_test
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.cli.arguments import exit_on, make_parser
+from mmcovid.cli.engine_arguments import (
+    add_engine_arguments,
+    check_engine_arguments,
+    engine_arguments,
+    is_exported,
+)
 from mmcovid.cli.runner import (
     add_common_arguments,
     build_runner,
@@ -30,7 +36,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'one-shot_r18_fpn_lstm2_cncb work_dirs/lstm2/iter_30000.pth --out predictions.pkl',
     )
     parser.add_argument('config', help='its path, or the base name of one of mmcovid')
-    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument(
+        'checkpoint', help='path of the checkpoint, or .onnx file of mmcovid export'
+    )
     parser.add_argument(
         '--out', metavar='PREDICTIONS.pkl', help='dump the predictions to this pickle file'
     )
@@ -41,13 +49,33 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='what image logits are divided by to become scores: a '
         'number, or temperature.json of "mmcovid report" (default: that of the config)',
     )
+    add_engine_arguments(parser)
     add_common_arguments(parser)
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out {args.out}: the file is a pickle, name it .pkl or .pickle')
     if not os.path.isfile(args.checkpoint):
         parser.error(f'there is no checkpoint {args.checkpoint}')
+    check_engine_arguments(parser, args, args.checkpoint)
     return args
+
+
+def set_weights(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the config take the checkpoint, or the exported model in place of its own."""
+    cfg.resume = False
+    temperature = None if args.temperature is None else read_temperature(args.temperature)
+    if is_exported(args.checkpoint):
+        cfg.load_from = None
+        cfg.model = dict(
+            type='mmcovid.OnnxDetector',
+            path=args.checkpoint,
+            temperature=temperature,
+            **engine_arguments(args),
+        )
+        return
+    cfg.load_from = args.checkpoint
+    if temperature is not None:
+        set_temperature(cfg, temperature)
 
 
 def draw_into(cfg: Config, folder: str) -> None:
@@ -67,14 +95,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with exit_on(OSError, ValueError):
         cfg = load_config(args)
-        if args.temperature is not None:
-            set_temperature(cfg, read_temperature(args.temperature))
+        set_weights(cfg, args)
         if args.show_dir:
             draw_into(cfg, args.show_dir)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
-
-    runner = build_runner(cfg)
+        runner = build_runner(cfg)
     partial = None
     if args.out:
         # Renamed when complete: a broken run must not leave half a pickle.

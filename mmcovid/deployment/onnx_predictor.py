@@ -57,7 +57,8 @@ class OnnxPredictor:
             self._classes = Classes.from_meta(self.metadata.classes)
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
-        self._segments = LESION_OUTPUTS[0] in graph.outputs
+        #: Whether it finds lesions.
+        self.segments = LESION_OUTPUTS[0] in graph.outputs
         self._run: Engine = graph if native else OpenVinoEngine(self.path, threads, precision)
         #: What logits are divided by to become scores; it can be set.
         self.temperature: float | None = self.metadata.temperature
@@ -96,26 +97,40 @@ class OnnxPredictor:
         Yields:
             SliceResult | Failure: One for each path, in their order.
         """
+        height, width = self.metadata.input_size
         for path in (os.fspath(each) for each in paths):
             try:
                 grey = to_grey(read_slice(path, self.metadata.window), path)
             except Exception as error:  # whatever a decoder raises
                 yield Failure(path, f'{type(error).__name__}: {error}'.strip())
-            else:
-                yield self._predict_slice(grey, path, score_thr)
+                continue
+            resized = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
+            yield self.predict_resized(resized, path, grey.shape, score_thr)
 
-    def _predict_slice(self, grey: np.ndarray, path: str, score_thr: float) -> SliceResult:
-        """Predict grey values (H, W)."""
-        height, width = self.metadata.input_size
-        resized = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
-        inputs = {INPUTS[0]: resized[None]}
-        if self._segments:
+    def predict_resized(
+        self, grey: np.ndarray, path: str, shape: tuple[int, int], score_thr: float = 0.0
+    ) -> SliceResult:
+        """Predict a slice that has been read and resized.
+
+        Args:
+            grey (np.ndarray): Grey values of the size of the input, (h, w) float32.
+            path (str): The slice.
+            shape (tuple[int, int]): Its height and width H, W before it was resized; boxes and
+                masks are in its pixels.
+            score_thr (float): As for :meth:`predict`.
+
+        Returns:
+            SliceResult: Of the slice.
+        """
+        inputs = {INPUTS[0]: grey[None]}
+        if self.segments:
             inputs[INPUTS[1]] = np.array([just_below(score_thr)])
         found = self._run(inputs)
-        scale = np.array([width / grey.shape[1], height / grey.shape[0]] * 2, np.float32)
+        height, width = grey.shape
+        scale = np.array([width / shape[1], height / shape[0]] * 2, np.float32)
         result = SliceResult(path, window=self.metadata.window if is_ct(path) else None)
-        if self._segments:
-            result.lesions = self._lesions(found, scale, grey.shape)
+        if self.segments:
+            result.lesions = self._lesions(found, scale, shape)
         if 'logits' in found:
             result.class_logits = found['logits'].astype(np.float64)
             result.class_scores = self._class_scores(
@@ -131,14 +146,14 @@ class OnnxPredictor:
         return result
 
     def _lesions(
-        self, found: dict[str, np.ndarray], scale: np.ndarray, shape: tuple[int, ...]
+        self, found: dict[str, np.ndarray], scale: np.ndarray, shape: tuple[int, int]
     ) -> Lesions:
         """Lesions in pixels of a slice of this shape."""
         number = int(found['num_detections'][0])
         boxes = found['boxes'][:number] / scale
         masks = np.zeros((number, *shape), bool)
         for place, box, mask in zip(masks, boxes, found['masks']):
-            place[:] = paste_mask(mask, box, (shape[0], shape[1]), self.metadata.mask_threshold)
+            place[:] = paste_mask(mask, box, shape, self.metadata.mask_threshold)
         return Lesions(found['labels'][:number], found['scores'][:number], boxes, masks)
 
     def _class_scores(self, logits: np.ndarray, scores: np.ndarray) -> np.ndarray:
