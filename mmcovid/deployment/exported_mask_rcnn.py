@@ -202,6 +202,6 @@ def align(extractor: SingleRoIExtractor, x: tuple[Tensor, ...], boxes: Tensor) -
     ]
     if len(aligned) == 1:
         return aligned[0]
-    rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
+    rois = torch.cat([boxes.new_zeros(boxes.size(0), 1), boxes], dim=1)
     levels = extractor.map_roi_levels(rois, len(aligned))[:, None, None, None]
     return sum(torch.where(levels == i, feats, 0) for i, feats in enumerate(aligned))

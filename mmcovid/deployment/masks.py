@@ -8,7 +8,8 @@ def paste_mask(
 ) -> np.ndarray:
     """Put the mask of a box where the box is, as MMDetection does.
 
-    Between the centres of its pixels the mask is linear, and zero outside.
+    Between the centres of its pixels the mask is linear, and zero outside. A box of no extent has
+    no mask, as in :class:`mmcovid.models.OneShotMaskHead`.
 
     Args:
         mask (np.ndarray): (h, w), values in 0..1, of which pixels are equal parts of the box.
@@ -20,6 +21,8 @@ def paste_mask(
         np.ndarray: (H, W), bool.
     """
     pasted = np.zeros(shape, bool)
+    if (box[2:] <= box[:2]).any():
+        return pasted
     x1, y1, x2, y2 = box.astype(np.float32)
     rows, row_weights = _interpolation(y1, y2, mask.shape[0], shape[0])
     columns, column_weights = _interpolation(x1, x2, mask.shape[1], shape[1])
@@ -45,9 +48,6 @@ def _interpolation(
     first = max(int(np.floor(low)) - 1, 0)
     last = max(min(int(np.ceil(high)) + 1, length), first)
     centres = np.arange(first, last, dtype=np.float32) + np.float32(0.5)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        share = (centres - low) / (high - low)
-    share[np.isinf(share)] = 0.5  # a box without extent: the middle of the mask, as MMDetection
-    position = share * size - np.float32(0.5)
+    position = (centres - low) / (high - low) * size - np.float32(0.5)
     distance = np.abs(position[:, None] - np.arange(size, dtype=np.float32))
     return slice(first, last), np.maximum(1 - distance, 0)

@@ -39,6 +39,29 @@ def as_tested(entry):
     return sample
 
 
+class OnDevice(torch.Tensor):
+    """A tensor that, like one on a GPU, is no array before it is moved."""
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("can't convert")
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        found = super().__torch_function__(func, types, args, kwargs or {})
+        return found.as_subclass(torch.Tensor) if func is torch.Tensor.cpu else found
+
+
+def test_predictions_on_a_device():
+    samples = [as_tested(entry) for entry in simulate_lesions(2, 1)]
+    wanted = evaluate(samples)
+    for sample in samples:
+        sample['pred_instances'] = {
+            key: torch.as_tensor(value).as_subclass(OnDevice)
+            for key, value in sample['pred_instances'].items()
+        }
+    assert evaluate(samples) == wanted
+
+
 def test_figures_are_means_over_the_slices():
     entries = simulate_lesions(4, 2)
     entries.append(

@@ -35,10 +35,10 @@ step tests "$PYTHON" -m pytest -q -m cuda tests/test_cuda.py --durations=5
 # PyTorch, one slice at a time, in full precision: as the author's release predicts
 step inference "$PYTHON" tools/analysis_tools/benchmark_inference.py \
     "$CONFIGS"/one-shot_{r18,r50}_fpn_lstm2_cncb.py \
-    --batch-sizes 1 8 32 --pytorch full mixed channels-last --out "$OUT/inference.json"
+    --batch-sizes 1 8 32 --pytorch full mixed --rounds 3 --out "$OUT/inference.json"
 step training "$PYTHON" tools/analysis_tools/benchmark.py \
     "$CONFIGS"/one-shot_{r18,r50}_fpn_lstm2_cncb.py \
-    --training --batch-sizes 1 4 8 --rounds 10 --out "$OUT/training.json"
+    --training --batch-sizes 1 8 --rounds 5 --out "$OUT/training.json"
 step scan "$PYTHON" tools/analysis_tools/benchmark_scan.py \
     --config one-shot_r18_fpn_lstm2_cncb --device cuda --batch-size 8 --pictures \
     --out "$OUT/scan.json"

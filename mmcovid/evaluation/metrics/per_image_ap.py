@@ -2,7 +2,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.utils import apply_to
+from torch import Tensor
 
 from mmcovid.registry import METRICS
 from mmcovid.statistics.lesion_ap import mean_average_precision, slice_average_precision
@@ -42,9 +45,10 @@ class PerImageAP(BaseMetric):
                     'slices of the lesion set, predicted by a model that segments; '
                     'mmcovid.TaskEvaluator sends it no others'
                 )
-            if 'instances' not in sample:
-                sample = dict(sample, instances=true_lesions(sample))
-            self.results.append(slice_average_precision(sample))
+            truth = sample['instances'] if 'instances' in sample else true_lesions(sample)
+            found = apply_to(sample['pred_instances'], torch.is_tensor, Tensor.cpu)
+            entry = dict(sample, instances=truth, pred_instances=found)
+            self.results.append(slice_average_precision(entry))
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
         """The means over all slices.

@@ -38,6 +38,17 @@ class OneShotMaskHead(FCNMaskHead):
             ]
         )
 
+    def _predict_by_feat_single(
+        self, mask_preds: Tensor, bboxes: Tensor, *args, **kwargs
+    ) -> Tensor:
+        """Masks (n, H, W) of a slice; see the parent. A box of no extent has none.
+
+        MMDetection would draw it across the whole slice on CUDA, over a few pixels on a CPU.
+        """
+        masks = super()._predict_by_feat_single(mask_preds, bboxes, *args, **kwargs)
+        masks[(bboxes[:, 2:] <= bboxes[:, :2]).any(dim=1)] = 0
+        return masks
+
 
 def crop_masks(
     masks: BitmapMasks | PolygonMasks, boxes: Tensor, inds: Tensor, size: tuple[int, int]

@@ -28,6 +28,18 @@ def test_targets_are_soft_and_not_shifted(masks):
     assert targets[2].tolist() == [[0.75, 0.25]]
 
 
+def test_a_box_of_no_extent_has_no_mask():
+    head = MODELS.build(dict(type='mmcovid.OneShotMaskHead', num_convs=0, num_classes=1))
+    boxes = torch.tensor([[2.0, 3, 10, 12], [5, 3, 5, 20], [4, 7, 20, 7]])
+    (result,) = head.predict_by_feat(
+        (torch.full((3, 1, 28, 28), 5.0),),  # all of each box
+        [InstanceData(bboxes=boxes, labels=torch.zeros(3, dtype=torch.long))],
+        [dict(ori_shape=(30, 40), scale_factor=(1.0, 1.0))],
+        ConfigDict(mask_thr_binary=0.5),
+    )
+    assert result.masks.sum(dim=(1, 2)).tolist() == [72, 0, 0]
+
+
 def test_targets_of_a_batch(masks):
     head = MODELS.build(
         dict(
