@@ -39,7 +39,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--kill-every',
         type=float,
-        default=3,
+        default=8,
         help='seconds between two kills, in the mean (default: %(default)s)',
     )
     parser.add_argument('--seed', type=int, default=0, help='of phantom and kills')
