@@ -94,9 +94,11 @@ def test_workers_here_and_elsewhere(folder, tmp_path, capsys, monkeypatch):
     argv = [*(f'{name}.nii.gz' for name in names), *options(folder, config='small.py')]
     cli.main([*argv, '--out', 'alone'])
     cli.main([*argv, '--out', 'out', '--workers', '2'])
-    assert (tmp_path / 'out/summary.csv').read_bytes() == (
-        (tmp_path / 'alone/summary.csv').read_bytes()
+    first, second = (
+        [line.split(',')[:4] for line in (tmp_path / out / 'summary.csv').open()]
+        for out in ('alone', 'out')
     )
+    assert first == second and len(first) == 3
     shutil.rmtree(tmp_path / 'out' / 'two')
     capsys.readouterr()
     with cohort.start_workers(1) as client:
