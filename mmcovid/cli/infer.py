@@ -25,7 +25,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'Segment the lesions of CT scans and classify the scans. Each gets a folder '
         'with masks, results.json, slices.csv and report.html. Research use only: this is no '
         'medical device.',
-        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/',
+        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/\n'
+        '  mmcovid infer scans/ --weights model.onnx --out results/ --workers 8 --resume',
     )
     parser.add_argument(
         'inputs',

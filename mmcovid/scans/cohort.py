@@ -245,6 +245,6 @@ def _outcome(future: Future, name: str, scan: Scan) -> ScanOutcome:
 
 def _tell_deaths(error: KilledWorker) -> str:
     return (
-        f'{error.allowed_failures + 1} workers died one after the other of it, perhaps for want of '
+        f'{error.allowed_failures + 1} workers died one after the other, perhaps for want of '
         'memory. Take fewer workers, or none'
     )

@@ -68,7 +68,7 @@ def test_killed_workers_lose_and_double_nothing(scans):
     assert dict(os.environ) == before
     assert rows[:-1] == alone
     assert rows[-1]['scan'] == 'always' and rows[-1]['status'] == 'failed'
-    assert '4 workers died one after the other of it' in rows[-1]['reason']
+    assert '4 workers died one after the other' in rows[-1]['reason']
     assert visible(scans / 'out') == [*sorted(NAMES), 'summary.csv']
     assert [line for line in table(scans / 'out') if line['scan'] != 'always'] == (
         table(scans / 'alone')

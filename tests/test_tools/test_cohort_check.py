@@ -21,7 +21,8 @@ def test_check_of_a_few_scans(tmp_path, capsys):
         [str(tmp_path / 'tiny.pth'), '--config', str(tmp_path / 'tiny.py'), '--out', model]
     )
     tool = load_tool('misc/cohort_check')
-    options = '--scans 6 --timed-scans 2 --rounds 1 --lines 20 --slices 2'.split()
+    sizes = dict(scans=6, slices=2, rounds=1, lines=20) | {'timed-scans': 2}
+    options = [part for name, size in sizes.items() for part in (f'--{name}', str(size))]
     assert tool.main([model, str(tmp_path / 'out'), *options]) == 0
     printed = capsys.readouterr().out
     assert '6 folders, 6 lines; all as undisturbed' in printed
