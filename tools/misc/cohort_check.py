@@ -120,7 +120,10 @@ def check_kills(args, paths):
         what
         for what, wrong in (
             ('exit status', process.returncode != 0),
-            ('scans with a folder', len(expected) != len(paths) or folders.keys() != expected),
+            (
+                'scans with a folder',
+                len(expected) != len(paths) or folders.keys() != expected.keys(),
+            ),
             ('scans with a line', sorted(line['scan'] for line in lines) != sorted(expected)),
             ('numbers or masks', folders != expected),
             ('lines', lines != expected_lines),
