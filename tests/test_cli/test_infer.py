@@ -91,7 +91,8 @@ def test_workers_here_and_elsewhere(folder, tmp_path, capsys, monkeypatch):
         shutil.copy(folder / 'scan.nii.gz', tmp_path / f'{name}.nii.gz')
     shutil.copy(folder / 'small.py', tmp_path)
     monkeypatch.chdir(tmp_path)
-    argv = [*(f'{name}.nii.gz' for name in names), *options(folder, config='small.py')]
+    argv = [*(str(tmp_path / f'{name}.nii.gz') for name in names)]
+    argv += options(folder, config='small.py')
     cli.main([*argv, '--out', 'alone'])
     cli.main([*argv, '--out', 'out', '--workers', '2'])
     first, second = (
