@@ -1,10 +1,12 @@
 """The command ``mmcovid-infer``."""
 
 import argparse
+import os
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
 from mmcovid.cli.engine_arguments import (
@@ -15,7 +17,6 @@ from mmcovid.cli.engine_arguments import (
 )
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
-from mmcovid.scans.dicom_seg import check_dicom_seg
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
 from mmcovid.utils.configs import find_config
 from mmcovid.utils.versions import check_stack
@@ -30,7 +31,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'Segment the lesions of CT scans and classify the scans. Each gets a folder '
         'with masks, results.json, slices.csv and report.html. Research use only: this is no '
         'medical device.',
-        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/',
+        'scan.nii.gz dicom_folder/ --weights model.safetensors --out results/\n'
+        '  mmcovid infer scans/ --weights model.onnx --out results/ --workers 8 --resume',
     )
     parser.add_argument(
         'inputs',
@@ -100,12 +102,32 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the folders of scans that exist'
     )
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='leave scans that the same model and options made as they are; with --overwrite only '
+        'the others are replaced',
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        '--workers',
+        type=int,
+        metavar='N',
+        help='processes that read a scan each at once, by Dask (default: this one alone)',
+    )
+    where.add_argument(
+        '--scheduler',
+        metavar='ADDRESS',
+        help='Dask scheduler whose workers read the scans: its address, or its scheduler file',
+    )
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
     if not Path(args.weights).is_file():
         parser.error(f'there is no checkpoint {args.weights}')
+    if args.workers is not None and args.workers < 1:
+        parser.error('--workers must be at least 1')
     if args.cfg_options and not args.config:
         parser.error('--cfg-options needs --config')
     check_engine_arguments(parser, args, args.weights)
@@ -117,16 +139,28 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def load_predictor(args: argparse.Namespace) -> 'OneShotInferencer | OnnxPredictor':
-    """The model with its weights and its temperature."""
+def load_predictor(
+    args: argparse.Namespace, threads: int | None = None
+) -> 'OneShotInferencer | OnnxPredictor':
+    """The model with its weights and its temperature.
+
+    Args:
+        args (argparse.Namespace): Of the command.
+        threads (int, optional): Of an exported model. Defaults to None: as many as there are cores.
+    """
     predictor: OneShotInferencer | OnnxPredictor
     if is_exported(args.weights):
-        predictor = OnnxPredictor(args.weights, **engine_arguments(args))
+        predictor = OnnxPredictor(args.weights, threads, **engine_arguments(args))
     else:
         predictor = _load_inferencer(args)
     if args.temperature is not None:
-        predictor.temperature = read_temperature(args.temperature)
+        predictor.temperature = args.temperature
     return predictor
+
+
+def _load_on_worker(args: argparse.Namespace) -> 'OneShotInferencer | OnnxPredictor':
+    """The model on a worker, whose threads Dask sets as PyTorch heeds, and onnxruntime does not."""
+    return load_predictor(args, threads=int(os.environ.get('OMP_NUM_THREADS', 1)))
 
 
 def _load_inferencer(args: argparse.Namespace) -> 'OneShotInferencer':
@@ -156,21 +190,46 @@ def main(argv: Sequence[str] | None = None) -> None:
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
         overwrite=args.overwrite,
+        resume=args.resume,
     )
     check_abstain_below(args.abstain_below)
-    predictor = load_predictor(args)
-    if args.dicom_seg:
-        check_dicom_seg(predictor.classes)
-    rows = run_scans(predictor, args.inputs, args.out, settings)
+    if args.temperature is not None:
+        args.temperature = read_temperature(args.temperature)
+    if args.workers or args.scheduler:
+        rows = _run_on_workers(args, settings)
+    else:
+        rows = run_scans(load_predictor(args), args.inputs, args.out, settings)
+    kept = [row for row in rows if row.get('kept')]
     for row in rows:
-        print(tell(row))
+        if not row.get('kept'):
+            print(tell(row))
     bad = [row for row in rows if row['status'] != 'ok']
+    there = f', {len(kept)} of them already before' if kept else ''
     print(
-        f'{len(rows) - len(bad)} of {len(rows)} scans are complete; all in '
+        f'{len(rows) - len(bad)} of {len(rows)} scans are complete{there}; all in '
         f'{args.out / "summary.csv"}'
     )
     if bad:
         raise SystemExit(1)
+
+
+def _run_on_workers(args: argparse.Namespace, settings: Settings) -> list[dict[str, Any]]:
+    """Predict the scans by Dask."""
+    from mmcovid.scans import cohort  # here: it needs a package that is optional
+
+    inputs = args.inputs
+    del args.inputs  # workers get all else with every scan
+    if args.scheduler:
+        # its workers may run in another folder
+        args.weights, args.out = os.path.abspath(args.weights), args.out.absolute()
+        inputs = [os.path.abspath(path) for path in inputs]
+        if args.config and Path(args.config).exists():
+            args.config = os.path.abspath(args.config)
+        cluster = cohort.connect(args.scheduler)
+    else:
+        cluster = cohort.start_workers(args.workers)
+    with cluster as client:
+        return cohort.run_cohort(client, partial(_load_on_worker, args), inputs, args.out, settings)
 
 
 def tell(row: dict) -> str:

@@ -1,9 +1,9 @@
 """Predict scans one after the other, and write a folder for each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmcovid.classes import Classes
 from mmcovid.reporting import save_plots
@@ -20,6 +20,7 @@ from mmcovid.utils.files import atomic_folder, write_json, write_text
 from mmcovid.utils.provenance import now, software
 
 from .dicom_seg import check_dicom_seg, check_series, write_dicom_seg
+from .former import find_difference, read_results
 from .inputs import Scan, find_scans
 from .measure import measure_scan
 from .page import render_page
@@ -28,7 +29,8 @@ from .plots import draw_profile
 from .predict import Prediction, predict_scan
 from .predictor import SlicePredictor
 from .settings import Settings
-from .write import failed_line, summary_line, update_summary, write_masks, write_slice_table
+from .summary import append_lines, failed_line, settle, summary_line
+from .write import write_masks, write_slice_table
 
 _PACKAGES = (
     'torch',
@@ -64,7 +66,8 @@ def run_scans(
 
     Returns:
         list[dict]: For each scan its line in ``summary.csv``: ``scan``, ``status`` (ok,
-        incomplete or failed), ``class`` and so on, and ``reason``.
+        incomplete or failed), ``class`` and so on, and ``reason``; ``kept`` is true of those
+        that ``settings.resume`` left as they are.
 
     Raises:
         ValueError: DICOM segmentations are asked for and cannot be written.
@@ -72,20 +75,103 @@ def run_scans(
     settings, out = settings or Settings(), Path(out)
     if settings.dicom_seg:
         check_dicom_seg(predictor.classes)
-    scans, failures = find_scans(inputs)
     model = predictor.model_info
-    lines = [failed_line('', failure) for failure in failures]
-    update_summary(out, lines)
-    for name, scan in scans.items():
-        try:
-            with atomic_folder(out / name, settings.overwrite) as folder:
-                results = _write_scan(predictor, name, scan, folder, model, settings, show_progress)
-            lines.append(summary_line(name, results))
-        except Exception as error:  # whatever one scan leads to, the others go on
-            kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
-            lines.append(failed_line(name, Failure(scan.path, f'{kind}{error}')))
-        update_summary(out, lines[-1:])
-    return lines
+
+    def run_all(scans: Mapping[str, Scan]) -> Iterator[tuple[str, ScanOutcome]]:
+        for name, scan in scans.items():
+            yield name, run_scan(predictor, model, name, scan, out, settings, show_progress)
+
+    return sum_up(inputs, out, run_all)
+
+
+class ScanOutcome(NamedTuple):
+    """What became of a scan."""
+
+    line: dict[str, Any]  #: of ``summary.csv``
+    kept: bool = False  #: whether a former run made it
+
+
+def sum_up(
+    inputs: Sequence[str | PathLike],
+    out: Path,
+    run_all: Callable[[Mapping[str, Scan]], Iterable[tuple[str, ScanOutcome]]],
+) -> list[dict[str, Any]]:
+    """Have scans predicted, in any order, and keep ``summary.csv`` meanwhile.
+
+    Args:
+        inputs (Sequence[str | PathLike]): As for :func:`~mmcovid.scans.find_scans`.
+        out (Path): Folder to write to.
+        run_all (Callable): Predicts scans by name; gives name and outcome of each.
+
+    Returns:
+        list[dict]: As of :func:`run_scans`.
+    """
+    scans, failures = find_scans(inputs)
+    failed = [failed_line('', failure) for failure in failures]
+    append_lines(out, failed)
+    lines = {}
+    try:
+        for name, (line, kept) in run_all(scans):
+            append_lines(out, [line])
+            lines[name] = dict(line, kept=True) if kept else line
+    finally:
+        settle(out)
+    return failed + [lines[name] for name in scans]
+
+
+def run_scan(
+    predictor: SlicePredictor,
+    model: ModelInfo,
+    name: str,
+    scan: Scan,
+    out: Path,
+    settings: Settings,
+    show_progress: bool = False,
+    workplace: Path | None = None,
+) -> ScanOutcome:
+    """Predict a scan and write its folder, unless a former run did; whatever fails is told.
+
+    Args:
+        predictor (SlicePredictor): Model.
+        model (ModelInfo): What it tells of itself.
+        name (str): Of the scan, and of its folder.
+        scan (Scan): What to predict.
+        out (Path): Where its folder is to be.
+        settings (Settings): Rules.
+        show_progress (bool): Show a progress bar. Defaults to False.
+        workplace (Path, optional): As of :func:`~mmcovid.utils.files.atomic_folder`.
+
+    Returns:
+        ScanOutcome: Its line.
+    """
+    target = out / name
+    try:
+        if settings.resume and target.exists():
+            former = read_results(target)
+            difference = find_difference(
+                former,
+                scan.path,
+                _describe_model(model, predictor.classes),
+                _describe_settings(settings, predictor),
+                settings.dicom_seg,
+            )
+            if former is not None and difference is None:
+                return ScanOutcome(summary_line(name, former), kept=True)
+            if not settings.overwrite:
+                raise FileExistsError(
+                    f'{target}: exists already, {difference}. Take it away, or overwrite it'
+                )
+        with atomic_folder(target, settings.overwrite, workplace) as folder:
+            results = _write_scan(predictor, name, scan, folder, model, settings, show_progress)
+        return ScanOutcome(summary_line(name, results.to_plain()))
+    except Exception as error:  # whatever one scan leads to, the others go on
+        return ScanOutcome(failed_line(name, Failure(scan.path, tell_error(error))))
+
+
+def tell_error(error: BaseException) -> str:
+    """An error in a sentence, with its type if it is not of the kinds that tell of bad input."""
+    kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
+    return f'{kind}{error}'
 
 
 def _write_scan(

@@ -16,4 +16,5 @@ class Settings:
     abstain_below: float | None = None  #: least score of a scan's class
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
-    overwrite: bool = False
+    overwrite: bool = False  #: replace the folders of scans that exist
+    resume: bool = False  #: leave those that the same model and settings made as they are

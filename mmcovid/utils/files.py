@@ -39,14 +39,18 @@ def atomic_path(path: str | Path) -> Iterator[str]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder beside ``path``; it becomes ``path`` at the end.
+def atomic_folder(
+    path: str | Path, overwrite: bool = False, workplace: Path | None = None
+) -> Iterator[Path]:
+    """A temporary folder; it becomes ``path`` at the end.
 
     If the block fails, ``path`` stays as it was. Missing parent folders are made.
 
     Args:
         path (str | Path): Folder to write.
         overwrite (bool): Replace a folder that is there. Defaults to False.
+        workplace (Path, optional): Where the temporary folder is made, on the file system of
+            ``path``. Defaults to None: beside ``path``.
 
     Yields:
         Path: Folder to write into instead.
@@ -58,7 +62,8 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     if path.exists() and not overwrite:
         raise FileExistsError(f'{path}: exists already. Take it away, or overwrite it')
     temporary, old = (
-        path.with_name(f'.{path.name}.{os.getpid()}.{kind}') for kind in ('tmp', 'old')
+        folder / f'.{path.name}.{os.getpid()}.{kind}'
+        for folder, kind in ((workplace or path.parent, 'tmp'), (path.parent, 'old'))
     )
     shutil.rmtree(temporary, ignore_errors=True)  # of a former process of this number
     temporary.mkdir(parents=True)

@@ -1,6 +1,8 @@
 import importlib
 import json
+import os
 import re
+import shutil
 from configparser import ConfigParser
 
 import pytest
@@ -78,6 +80,51 @@ def test_missing_weights(folder, capsys):
     with pytest.raises(SystemExit):
         cli.parse_args(['x.png', '--out', 'out', '--weights', 'absent.pth'])
     assert 'there is no checkpoint absent.pth' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore')
+def test_workers_here_and_elsewhere(folder, tmp_path, capsys, monkeypatch):
+    cohort = pytest.importorskip('mmcovid.scans.cohort')
+    names = ('one', 'two')
+    for name in names:
+        shutil.copy(folder / 'scan.nii.gz', tmp_path / f'{name}.nii.gz')
+    shutil.copy(folder / 'small.py', tmp_path)
+    monkeypatch.chdir(tmp_path)
+    argv = [*(str(tmp_path / f'{name}.nii.gz') for name in names)]
+    argv += options(folder, config='small.py')
+    cli.main([*argv, '--out', 'alone'])
+    cli.main([*argv, '--out', 'out', '--workers', '2'])
+    first, second = (
+        [line.split(',')[:4] for line in (tmp_path / out / 'summary.csv').open()]
+        for out in ('alone', 'out')
+    )
+    assert first == second and len(first) == 3
+    shutil.rmtree(tmp_path / 'out' / 'two')
+    capsys.readouterr()
+    with cohort.start_workers(1) as client:
+        client.run(os.chdir, '/')
+        address = client.scheduler.address
+        cli.main([*argv, '--out', 'out', '--resume', '--scheduler', address])
+    printed = capsys.readouterr().out
+    assert '2 of 2 scans are complete, 1 of them already before; all in' in printed
+    assert 'two: ' in printed and 'one: ' not in printed
+    for name in names:
+        first, second = (tmp_path / out / name / 'labels.nii.gz' for out in ('alone', 'out'))
+        assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    'extra, message',
+    [
+        (['--workers', '0'], '--workers must be at least 1'),
+        (['--workers', '2', '--scheduler', 'tcp://host:8786'], 'not allowed with'),
+    ],
+)
+def test_wrong_workers(folder, capsys, extra, message):
+    with pytest.raises(SystemExit):
+        cli.parse_args(['x.png', '--out', 'out', *options(folder), *extra])
+    assert message in capsys.readouterr().err
 
 
 def test_entry_point(repo):

@@ -134,7 +134,7 @@ def test_one_scan_in_three_formats(done):
     assert pictures['volumes']['lung']['ml'] is None
     assert pictures['slices'][0]['lesions'][0]['area_mm2'] is None
     assert [row['status'] for row in rows] == ['ok'] * 3
-    assert [row['scan'] for row in summary(out)] == ['volume', 'series', 'pictures']
+    assert [row['scan'] for row in summary(out)] == ['pictures', 'series', 'volume']
 
 
 class Addresses(html.parser.HTMLParser):

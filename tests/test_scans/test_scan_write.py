@@ -1,5 +1,4 @@
 import csv
-import multiprocessing
 
 import numpy as np
 import pytest
@@ -8,10 +7,10 @@ from known_predictor import KnownPredictor
 from PIL import Image
 
 from mmcovid.classes import LESION_CLASSES, Classes
-from mmcovid.results import Failure, ScanSlice
+from mmcovid.results import ScanSlice
 from mmcovid.scans import find_scans
 from mmcovid.scans.predict import Prediction, Slice, predict_scan
-from mmcovid.scans.write import failed_line, update_summary, write_masks, write_slice_table
+from mmcovid.scans.write import write_masks, write_slice_table
 
 CLASSES = Classes.of()
 DIRECTIONS = {
@@ -91,31 +90,6 @@ def test_slice_table(tmp_path):
     (row,) = read_csv(tmp_path / 'slices.csv')
     assert row['path'] == 'a,b.png' and row['lesions'] == '2' and row['score_cp'] == '0.5'
     assert row['ggo_pixels'] == '1' and row['ggo_mm2'] == row['z_mm'] == ''
-
-
-def _report_forty(out, who):
-    for i in range(40):
-        update_summary(out, [failed_line('', Failure(f'{who}-{i}', 'broken'))])
-
-
-def test_two_runs_into_one_folder_lose_no_line(tmp_path):
-    context = multiprocessing.get_context('fork')
-    runs = [context.Process(target=_report_forty, args=(tmp_path, who)) for who in 'ab']
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
-    assert [run.exitcode for run in runs] == [0, 0]
-    inputs = [line['input'] for line in read_csv(tmp_path / 'summary.csv')]
-    assert sorted(inputs) == sorted(f'{who}-{i}' for who in 'ab' for i in range(40))
-
-
-def test_a_long_reason_does_not_stop_later_runs(tmp_path):
-    reason = 'slice 1 is broken; ' * 20000
-    update_summary(tmp_path, [failed_line('long', Failure('a', reason))])
-    update_summary(tmp_path, [failed_line('short', Failure('b', 'broken'))])
-    lines = read_csv(tmp_path / 'summary.csv')
-    assert [line['reason'] for line in lines] == [reason, 'broken']
 
 
 def read_csv(path):

@@ -82,3 +82,9 @@ def test_a_folder_appears_whole_and_replaces_only_if_told(tmp_path):
         (folder / 'b.txt').write_text('2')
     assert [each.name for each in path.iterdir()] == ['b.txt']
     assert [each.name for each in path.parent.iterdir()] == ['scan']
+    workplace = tmp_path / 'workplace'
+    with atomic_folder(path, overwrite=True, workplace=workplace) as folder:
+        (folder / 'c.txt').write_text('3')
+        assert folder.parent == workplace
+    assert [each.name for each in path.iterdir()] == ['c.txt']
+    assert not list(workplace.iterdir())
