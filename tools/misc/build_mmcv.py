@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +26,7 @@ from tempfile import TemporaryDirectory
 REQUIREMENT = 'onedl-mmcv==2.3.6'
 #: Told behind the version. ``onedl-mmcv==2.3.6`` is satisfied all the same.
 LOCAL_VERSION = 'mmcovid'
-#: Functions as MMCV binds them; the operators of Python are nms, soft_nms, nms_match and roi_align.
+#: What is bound as MMCV binds it, and the sources of it, below mmcv/ops/csrc/pytorch.
 FUNCTIONS = (
     'get_compiler_version',
     'get_compiling_cuda_version',
@@ -37,26 +36,40 @@ FUNCTIONS = (
     'roi_align_forward',
     'roi_align_backward',
 )
-#: Where they are, below mmcv/ops/csrc/pytorch. The bindings are reduced, the others stay as they are.
+SOURCES = ('info.cpp', 'nms.cpp', 'roi_align.cpp', 'cpu/nms.cpp', 'cpu/roi_align.cpp')
+CUDA_SOURCES = ('cuda/nms_cuda.cu', 'cuda/roi_align_cuda.cu')
+#: What of it has an implementation for CUDA.
+CUDA_IMPLEMENTATIONS = ('nms_impl', 'roi_align_forward_impl', 'roi_align_backward_impl')
 BINDING = 'pybind.cpp'
 CUDA_BINDING = 'cuda/cudabind.cpp'
-SOURCES = (
-    'info.cpp',
-    'nms.cpp',
-    'roi_align.cpp',
-    'cpu/nms.cpp',
-    'cpu/roi_align.cpp',
-    'cuda/nms_cuda.cu',
-    'cuda/roi_align_cuda.cu',
-)
-#: Which of the functions have an implementation of their own for CUDA.
-CUDA_FUNCTIONS = ('nms', 'roi_align_forward', 'roi_align_backward')
-#: Said behind the name of an operator that was left out.
-LEFT_OUT = (
-    'is not in this build of MMCV, which has nms, soft_nms and roi_align only. Install all of MMCV: '
-    f'pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps {REQUIREMENT}'
-)
 MODULE = 'PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {'
+#: Said behind the name of a function that was left out.
+LEFT_OUT = (
+    'is not in this build of MMCV, which has nms, soft_nms and roi_align only. Install all of '
+    'MMCV: pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps '
+    + REQUIREMENT
+)
+
+
+def reduce_binding(code: str) -> str:
+    """Of MMCV's ``pybind.cpp`` the module, which binds all but :data:`FUNCTIONS` to an error."""
+    _, _, body = code.partition(MODULE)
+    bound = {name: text for text, name in re.findall(r'(m\.def\(\s*"(\w+)".*?\);)', body, re.S)}
+    if missing := [name for name in FUNCTIONS if name not in bound]:
+        raise ValueError(f'{BINDING} does not bind {", ".join(missing)}')
+    kept = '\n  '.join(bound[name] for name in FUNCTIONS)
+    left_out = ', '.join(json.dumps(name) for name in bound if name not in FUNCTIONS)
+    return f"""
+{MODULE}
+  {kept}
+  for (const std::string name : {{{left_out}}}) {{
+    m.def(name.c_str(), [name](const py::args &, const py::kwargs &) {{
+      PyErr_SetString(PyExc_NotImplementedError, (name + {json.dumps(' ' + LEFT_OUT)}).c_str());
+      throw py::error_already_set();
+    }});
+  }}
+}}
+"""
 
 
 def split_statements(code: str) -> list[str]:
@@ -76,76 +89,56 @@ def find_name(statement: str) -> str:
     return (found[1] or found[2]) if found else ''
 
 
-def keep_needed(code: str, names: Iterable[str]) -> str:
-    """Reduce C++ to the functions of these names and what they need, which stands before them."""
-    code = re.sub(r'//[^\n]*|/\*.*?\*/', '', code, flags=re.DOTALL)
-    includes = re.findall(r'^#.*$', code, flags=re.MULTILINE)
-    needed, kept = set(names), []
-    for statement in reversed(split_statements(re.sub(r'^#.*$', '', code, flags=re.MULTILINE))):
+def reduce_cuda_binding(code: str) -> str:
+    """Of MMCV's ``cudabind.cpp`` what :data:`CUDA_IMPLEMENTATIONS` need to be registered."""
+    code = re.sub(r'//[^\n]*|/\*.*?\*/', '', code, flags=re.S)
+    preprocessor = re.findall(r'^#.*', code, re.M)
+    needed, kept = set(CUDA_IMPLEMENTATIONS), []
+    # backwards, since C++ declares before it uses
+    for statement in reversed(split_statements(re.sub(r'^#.*', '', code, flags=re.M))):
         if find_name(statement) in needed:
             needed.update(re.findall(r'\w+', statement))
             kept.append(statement)
-    return '\n'.join([*includes, *reversed(kept), ''])
-
-
-def reduce_binding(code: str) -> str:
-    """Bind :data:`FUNCTIONS` as MMCV's ``pybind.cpp`` does, and all else to an error."""
-    declarations, _, body = code.partition(MODULE)
-    bound = {name: text for text, name in re.findall(r'(m\.def\(\s*"(\w+)".*?\);)', body, re.DOTALL)}
-    if missing := [name for name in FUNCTIONS if name not in bound]:
-        raise ValueError(f'{BINDING} does not bind {", ".join(missing)}')
-    left_out = ', '.join(json.dumps(name) for name in bound if name not in FUNCTIONS)
-    return f"""{keep_needed(declarations, FUNCTIONS)}
-{MODULE}
-  {' '.join(bound[name] for name in FUNCTIONS)}
-  for (const std::string name : {{{left_out}}}) {{
-    m.def(name.c_str(), [name](const py::args &, const py::kwargs &) {{
-      PyErr_SetString(PyExc_NotImplementedError, (name + {json.dumps(' ' + LEFT_OUT)}).c_str());
-      throw py::error_already_set();
-    }});
-  }}
-}}
-"""
-
-
-def reduce_cuda_binding(code: str) -> str:
-    """Register the CUDA implementations of :data:`CUDA_FUNCTIONS` as MMCV's ``cudabind.cpp`` does."""
-    names = [f'{name}_impl' for name in CUDA_FUNCTIONS]
-    reduced = keep_needed(code, names)
-    for name in names:
+    reduced = '\n'.join([*preprocessor, *reversed(kept), ''])
+    for name in CUDA_IMPLEMENTATIONS:
         if f'REGISTER_DEVICE_IMPL({name}, CUDA,' not in reduced:
             raise ValueError(f'{CUDA_BINDING} does not register {name}')
     return reduced
 
 
 def reduce_sources(source: Path) -> None:
-    """Leave of an unpacked MMCV what is built, and mark its version."""
+    """Leave of an unpacked MMCV what is built, and mark its version.
+
+    The C++ becomes one file: most of its compilation are PyTorch's headers, read once for each.
+    """
     csrc = source / 'mmcv/ops/csrc'
-    sources = csrc / 'pytorch'
+    folder = csrc / 'pytorch'
+    project = source / 'pyproject.toml'
     try:
-        kept = {name: (sources / name).read_text() for name in SOURCES}
-        kept[BINDING] = reduce_binding((sources / BINDING).read_text())
-        kept[CUDA_BINDING] = reduce_cuda_binding((sources / CUDA_BINDING).read_text())
-        project = source / 'pyproject.toml'
+        kept = {name: (folder / name).read_text() for name in CUDA_SOURCES}
+        parts = [(folder / name).read_text() for name in SOURCES]
+        module = reduce_binding((folder / BINDING).read_text())
+        kept[BINDING] = '\n'.join(['#include <torch/extension.h>', *parts, module])
+        kept[CUDA_BINDING] = reduce_cuda_binding((folder / CUDA_BINDING).read_text())
         text, found = re.subn(
-            r'^version = "([^"+]+)"$',
+            r'^version = "([^"+]+)"',
             rf'version = "\1+{LOCAL_VERSION}"',
             project.read_text(),
-            flags=re.MULTILINE,
+            flags=re.M,
         )
         if found != 1:
             raise ValueError('pyproject.toml does not tell the version')
     except (OSError, ValueError) as error:
         sys.exit(
-            f'{source.name}: the source is not as that of {REQUIREMENT} ({error}). Give that '
-            f'version, or install all of MMCV: pip install --no-build-isolation {REQUIREMENT}'
+            f'{source.name}: not the source of {REQUIREMENT} ({error}). Give that version, or '
+            f'install all of MMCV: pip install --no-build-isolation {REQUIREMENT}'
         )
     project.write_text(text)
-    for folder in csrc.iterdir():
-        if folder.name != 'common':
-            shutil.rmtree(folder)
+    for path in csrc.iterdir():
+        if path.name != 'common':
+            shutil.rmtree(path)
     for name, text in kept.items():
-        path = sources / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
@@ -175,6 +168,8 @@ def unpack(source: Path | None, folder: Path) -> Path:
 def build_wheel(source: Path, folder: Path) -> Path:
     """Compile an unpacked MMCV into a wheel in that folder."""
     os.environ.setdefault('MAX_JOBS', str(os.cpu_count()))
+    # Python's own flags ask for debugging symbols, which are most of the work and of the file.
+    os.environ['CFLAGS'] = f'-g0 {os.environ.get("CFLAGS", "")}'
     # A CUDA toolkit may lack headers that PyTorch's own need; pip's packages of CUDA have them.
     headers = sorted(Path(sysconfig.get_path('purelib')).glob('nvidia/*/include'))
     path = [*filter(None, [os.environ.get('CPLUS_INCLUDE_PATH')]), *map(str, headers)]
