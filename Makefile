@@ -1,4 +1,5 @@
-# make demo    install everything into .venv, then generate, train, test, draw, report, read scans
+# make demo    install into .venv, then generate, train, test, draw, report, read scans
+# make install the same and what tests, style and documentation need
 # make test    the test suite            make lint   style, types, imports
 # make coverage   the tests, and which lines they reach
 # make docs    the documentation        make clean  what was built
@@ -12,7 +13,8 @@ VENV ?= .venv
 
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
-MMCV_PIN := $(shell grep '^onedl-mmcv' requirements/mminstall.txt)
+PINS := $(shell grep '^onedl-' requirements/mminstall.txt)
+MMCV_PIN := $(filter onedl-mmcv%,$(PINS))
 # A step is done when its stamp is there. The stamps of another PyTorch do not
 # count: what was compiled for one does not fit the other.
 STAMPS := $(VENV)/.stamps-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1)
@@ -20,11 +22,11 @@ STAMPS := $(VENV)/.stamps-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f
 .PHONY: demo demo-short test coverage lint docs clean install stack
 .DELETE_ON_ERROR:
 
-demo: install
+demo: $(STAMPS)/clone
 	PYTHON=$(BIN)/python FRESH=$(FRESH) tools/demo.sh $(DEMO_OPTS)
 
 # A few iterations: shows that every step works, learns nothing.
-demo-short: install
+demo-short: $(STAMPS)/clone
 	PYTHON=$(BIN)/python FRESH=1 WORK_DIR=work_dirs/demo-short \
 	    tools/demo.sh --cfg-options train_cfg.max_iters=10
 
@@ -46,7 +48,7 @@ clean:
 	find mmcovid tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(STAMPS)/install
-stack: $(STAMPS)/stack
+stack: $(STAMPS)/mmcv$(addprefix -,$(MMCV))
 
 $(STAMPS)/torch:
 	$(PYTHON) -m venv $(VENV)
@@ -54,15 +56,20 @@ $(STAMPS)/torch:
 	$(PIP) 'setuptools>=80,<81' wheel ninja
 	@mkdir -p $(@D) && touch $@
 
+# Before MMCV, whose own requirements would bring versions that do not fit the rest.
+$(STAMPS)/libraries: $(STAMPS)/torch requirements/mminstall.txt requirements/runtime.txt
+	$(PIP) $(filter-out $(MMCV_PIN),$(PINS)) -r requirements/runtime.txt
+	@touch $@
+
 # Whether an MMCV is there that can work here: neither pip nor its cache knows
-# for which PyTorch it was compiled, and whether for CUDA. So operators are tried.
+# for which PyTorch it was compiled, and whether for CUDA. So an operator is tried.
 MMCV_WORKS := $(BIN)/python -c "import mmcv, torch; from mmcv.ops import nms; \
     device = 'cuda' if torch.cuda.is_available() else 'cpu'; \
     nms(torch.ones(1, 4, device=device), torch.ones(1, device=device), 0.5); \
     assert '$(MMCV)' != 'full' or '+mmcovid' not in mmcv.__version__" 2>/dev/null
 
 # All of MMCV if it is there, or compiled in pip's cache; else what our models need.
-$(STAMPS)/mmcv: $(STAMPS)/torch requirements/mminstall.txt tools/misc/build_mmcv.py
+$(STAMPS)/mmcv: $(STAMPS)/libraries tools/misc/build_mmcv.py
 	$(MMCV_WORKS) || \
 	    { $(PIP) --only-binary onedl-mmcv '$(MMCV_PIN)' \
 	        $$($(BIN)/python -m pip cache list --format=abspath onedl_mmcv | \
@@ -70,7 +77,7 @@ $(STAMPS)/mmcv: $(STAMPS)/torch requirements/mminstall.txt tools/misc/build_mmcv
 	    $(BIN)/python tools/misc/build_mmcv.py
 	@touch $@
 
-$(STAMPS)/mmcv-full: $(STAMPS)/torch requirements/mminstall.txt
+$(STAMPS)/mmcv-full: $(STAMPS)/libraries
 	@echo 'Compiling all of $(MMCV_PIN) takes about 12 minutes on 2 cores, the first time.'
 	$(MMCV_WORKS) || { $(BIN)/python -m pip uninstall --yes onedl-mmcv && \
 	    $(PIP) --no-build-isolation '$(MMCV_PIN)'; }
@@ -78,11 +85,12 @@ $(STAMPS)/mmcv-full: $(STAMPS)/torch requirements/mminstall.txt
 	    $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps '$(MMCV_PIN)'
 	@touch $@
 
-$(STAMPS)/stack: $(STAMPS)/mmcv$(addprefix -,$(MMCV)) requirements/runtime.txt
-	$(PIP) -r requirements/mminstall.txt -r requirements/runtime.txt
+# This clone, with what the demo needs.
+$(STAMPS)/clone: $(STAMPS)/mmcv$(addprefix -,$(MMCV)) setup.cfg setup.py \
+    requirements/runtime_onnx.txt requirements/export.txt
+	$(PIP) --no-build-isolation -e '.[runtime,export]'
 	@touch $@
 
-$(STAMPS)/install: $(STAMPS)/stack requirements.txt $(wildcard requirements/*.txt) setup.cfg setup.py
+$(STAMPS)/install: $(STAMPS)/clone requirements.txt $(wildcard requirements/*.txt)
 	$(PIP) -r requirements.txt
-	$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@

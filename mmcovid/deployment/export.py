@@ -1,6 +1,9 @@
 """Write a one-shot detector as one ONNX file of standard operators."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -88,7 +91,7 @@ def slice_input(cfg: Config) -> tuple[tuple[int, int], tuple[float, float]]:
 def _to_onnx(module: ExportedOneShot) -> onnx.ModelProto:
     """The graph of a module, with the weights in it."""
     example = (torch.rand(1, *module.input_size),)
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), _without_note_of_torchvision():
         warnings.simplefilter('ignore')  # of the exporter's own dependencies, and LSTMs' views
         program = torch.onnx.export(
             torch.export.export(module.eval(), example, strict=False),
@@ -101,6 +104,21 @@ def _to_onnx(module: ExportedOneShot) -> onnx.ModelProto:
             verbose=False,
         )
     return program.model_proto
+
+
+@contextmanager
+def _without_note_of_torchvision() -> Iterator[None]:
+    """Leave out that the exporter misses torchvision, whose operators are not used here."""
+    logger = logging.getLogger('torch.onnx._internal.exporter._registration')
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith('torchvision is not installed')
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _clean(model: onnx.ModelProto) -> None:

@@ -6,9 +6,11 @@ bindings to what is left, and builds by MMCV's own setup.py. Another operator ra
 tells how to install all of MMCV. Like MMCV itself it is built for CUDA if PyTorch sees a device or
 FORCE_CUDA=1 is set, and heeds TORCH_CUDA_ARCH_LIST and MAX_JOBS.
 
-It needs PyTorch, setuptools<81, wheel and ninja, as does MMCV, and no mmcovid:
+It needs PyTorch, setuptools<81, wheel and ninja, as does MMCV, and no mmcovid. What MMCV itself
+requires comes with the other packages:
 
     python tools/misc/build_mmcv.py
+    pip install -r requirements/mminstall.txt
 """
 
 import argparse
@@ -202,7 +204,7 @@ def main() -> None:
             return
         # pip would keep a build of the same version, such as one for another PyTorch.
         run_pip('uninstall', '--yes', 'onedl-mmcv')
-        run_pip('install', wheel)
+        run_pip('install', '--no-deps', wheel)
 
 
 if __name__ == '__main__':
