@@ -58,6 +58,7 @@ def source(tmp_path):
     cuda_binding = CUDA_BINDING % ''.join(map(register, build_mmcv.CUDA_IMPLEMENTATIONS))
     files = {
         'pyproject.toml': '[project]\nname = "onedl-mmcv"\nversion = "2.3.6"\n',
+        'setup.py': "args = {'cxx': ['-std=c++17']}\nargs['nvcc'] += ['-std=c++17']\n",
         'mmcv/ops/shear.py': '',
         'mmcv/ops/csrc/common/helper.hpp': '',
         'mmcv/ops/csrc/parrots/nms.cpp': '',
@@ -95,6 +96,11 @@ def test_only_what_is_built_is_left(source):
     }
     assert (source / 'mmcv/ops/shear.py').exists()
     assert 'version = "2.3.6+mmcovid"' in (source / 'pyproject.toml').read_text()
+
+
+def test_pytorch_chooses_the_standard_of_cpp(source):
+    build_mmcv.reduce_sources(source)
+    assert (source / 'setup.py').read_text() == "args = {'cxx': []}\nargs['nvcc'] += []\n"
 
 
 def test_kept_functions_are_bound_as_they_were_and_others_to_an_error(source):
@@ -151,7 +157,9 @@ def test_another_source_is_refused(source, name, was, becomes, problem):
     assert (source / 'mmcv/ops/csrc/pytorch/shear.cpp').exists()
 
 
-@pytest.mark.parametrize('name', ['pyproject.toml', 'mmcv/ops/csrc/pytorch/cpu/nms.cpp'])
+@pytest.mark.parametrize(
+    'name', ['pyproject.toml', 'setup.py', 'mmcv/ops/csrc/pytorch/cpu/nms.cpp']
+)
 def test_missing_file_is_named(source, name):
     (source / name).unlink()
     with pytest.raises(SystemExit, match=re.escape(name)):

@@ -115,7 +115,7 @@ def reduce_sources(source: Path) -> None:
     """
     csrc = source / 'mmcv/ops/csrc'
     folder = csrc / 'pytorch'
-    project = source / 'pyproject.toml'
+    project, setup = source / 'pyproject.toml', source / 'setup.py'
     try:
         kept = {name: (folder / name).read_text() for name in CUDA_SOURCES}
         parts = [(folder / name).read_text() for name in SOURCES]
@@ -130,12 +130,15 @@ def reduce_sources(source: Path) -> None:
         )
         if found != 1:
             raise ValueError('pyproject.toml does not tell the version')
+        # Left to PyTorch, which knows the C++ of its headers: 2.14 refuses MMCV's C++17.
+        built = setup.read_text().replace("['-std=c++17']", '[]')
     except (OSError, ValueError) as error:
         sys.exit(
             f'{source.name}: not the source of {REQUIREMENT} ({error}). Give that version, or '
             f'install all of MMCV: pip install --no-build-isolation {REQUIREMENT}'
         )
     project.write_text(text)
+    setup.write_text(built)
     for path in csrc.iterdir():
         if path.name != 'common':
             shutil.rmtree(path)
