@@ -206,8 +206,7 @@ def main() -> None:
             print(shutil.copy(wheel, args.wheel_dir))
             return
         # pip would keep a build of the same version, such as one for another PyTorch.
-        run_pip('uninstall', '--yes', 'onedl-mmcv')
-        run_pip('install', '--no-deps', wheel)
+        run_pip('install', '--force-reinstall', '--no-deps', wheel)
 
 
 if __name__ == '__main__':
