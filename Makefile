@@ -12,7 +12,8 @@ TORCH ?= torch==2.13.0
 VENV ?= .venv
 
 BIN := $(abspath $(VENV))/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# --no-compile: Python compiles what it imports when it does, which is little of all that pip would.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 PINS := $(shell grep '^onedl-' requirements/mminstall.txt)
 MMCV_PIN := $(filter onedl-mmcv%,$(PINS))
 # A step is done when its stamp is there. The stamps of another PyTorch do not
