@@ -1,18 +1,21 @@
-# make demo    install everything into .venv, then generate, train, test, draw, report, read scans
+# make demo    install into .venv, then generate, train, test, draw, report, read scans
+# make install the same and what tests, style and documentation need
 # make test    the test suite            make lint   style, types, imports
 # make coverage   the tests, and which lines they reach
 # make docs    the documentation        make clean  what was built
 #
 # Variables: PYTHON (interpreter to start from), TORCH (what pip is asked for),
-# VENV (where to install), FRESH=1 (train the demo anew), DEMO_OPTS (options of
-# mmcovid train), PYTEST_OPTS.
+# MMCV=full (compile all of MMCV), VENV (where to install), FRESH=1 (train the
+# demo anew), DEMO_OPTS (options of mmcovid train), PYTEST_OPTS.
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
 
 BIN := $(abspath $(VENV))/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check
-MMCV := $(shell grep '^onedl-mmcv' requirements/mminstall.txt)
+# --no-compile: Python compiles what it imports when it does, which is little of all that pip would.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
+PINS := $(shell grep '^onedl-' requirements/mminstall.txt)
+MMCV_PIN := $(filter onedl-mmcv%,$(PINS))
 # A step is done when its stamp is there. The stamps of another PyTorch do not
 # count: what was compiled for one does not fit the other.
 STAMPS := $(VENV)/.stamps-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1)
@@ -20,11 +23,11 @@ STAMPS := $(VENV)/.stamps-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f
 .PHONY: demo demo-short test coverage lint docs clean install stack
 .DELETE_ON_ERROR:
 
-demo: install
+demo: $(STAMPS)/clone
 	PYTHON=$(BIN)/python FRESH=$(FRESH) tools/demo.sh $(DEMO_OPTS)
 
 # A few iterations: shows that every step works, learns nothing.
-demo-short: install
+demo-short: $(STAMPS)/clone
 	PYTHON=$(BIN)/python FRESH=1 WORK_DIR=work_dirs/demo-short \
 	    tools/demo.sh --cfg-options train_cfg.max_iters=10
 
@@ -46,7 +49,7 @@ clean:
 	find mmcovid tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(STAMPS)/install
-stack: $(STAMPS)/stack
+stack: $(STAMPS)/mmcv$(addprefix -,$(MMCV))
 
 $(STAMPS)/torch:
 	$(PYTHON) -m venv $(VENV)
@@ -54,24 +57,41 @@ $(STAMPS)/torch:
 	$(PIP) 'setuptools>=80,<81' wheel ninja
 	@mkdir -p $(@D) && touch $@
 
-# pip caches the compiled wheel, but not for which PyTorch it was compiled and
-# whether for CUDA: so the operators are tried, and built anew if they fail.
-OPERATORS_WORK := $(BIN)/python -c "import torch; from mmcv.ops import nms; \
+# Before MMCV, whose own requirements would bring versions that do not fit the rest.
+$(STAMPS)/libraries: $(STAMPS)/torch requirements/mminstall.txt requirements/runtime.txt
+	$(PIP) $(filter-out $(MMCV_PIN),$(PINS)) -r requirements/runtime.txt
+	@touch $@
+
+# Whether an MMCV is there that can work here: neither pip nor its cache knows
+# for which PyTorch it was compiled, and whether for CUDA. So an operator is tried.
+MMCV_WORKS := $(BIN)/python -c "import mmcv, torch; from mmcv.ops import nms; \
     device = 'cuda' if torch.cuda.is_available() else 'cpu'; \
-    nms(torch.ones(1, 4, device=device), torch.ones(1, device=device), 0.5)"
+    nms(torch.ones(1, 4, device=device), torch.ones(1, device=device), 0.5); \
+    assert '$(MMCV)' != 'full' or '+mmcovid' not in mmcv.__version__" 2>/dev/null
 
-$(STAMPS)/mmcv: $(STAMPS)/torch requirements/mminstall.txt
-	@echo 'Compiling $(MMCV) takes about 12 minutes on 2 cores, the first time.'
-	$(PIP) --no-build-isolation '$(MMCV)'
-	$(OPERATORS_WORK) 2>/dev/null || \
-	    $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps '$(MMCV)'
+# All of MMCV if it is there, or compiled in pip's cache; else what our models need.
+$(STAMPS)/mmcv: $(STAMPS)/libraries tools/misc/build_mmcv.py
+	$(MMCV_WORKS) || \
+	    { $(PIP) --only-binary onedl-mmcv '$(MMCV_PIN)' \
+	        $$($(BIN)/python -m pip cache list --format=abspath onedl_mmcv | \
+	            sed 's,^\(.*\)/.*,--find-links=\1,') 2>/dev/null && $(MMCV_WORKS); } || \
+	    $(BIN)/python tools/misc/build_mmcv.py
 	@touch $@
 
-$(STAMPS)/stack: $(STAMPS)/mmcv requirements/runtime.txt
-	$(PIP) -r requirements/mminstall.txt -r requirements/runtime.txt
+$(STAMPS)/mmcv-full: $(STAMPS)/libraries
+	@echo 'Compiling all of $(MMCV_PIN) takes about 12 minutes on 2 cores, the first time.'
+	$(MMCV_WORKS) || { $(BIN)/python -m pip uninstall --yes onedl-mmcv && \
+	    $(PIP) --no-build-isolation '$(MMCV_PIN)'; }
+	$(MMCV_WORKS) || \
+	    $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps '$(MMCV_PIN)'
 	@touch $@
 
-$(STAMPS)/install: $(STAMPS)/stack requirements.txt $(wildcard requirements/*.txt) setup.cfg setup.py
+# This clone, with what the demo needs.
+$(STAMPS)/clone: $(STAMPS)/mmcv$(addprefix -,$(MMCV)) setup.cfg setup.py \
+    requirements/runtime_onnx.txt requirements/export.txt
+	$(PIP) --no-build-isolation -e '.[runtime,export]'
+	@touch $@
+
+$(STAMPS)/install: $(STAMPS)/clone requirements.txt $(wildcard requirements/*.txt)
 	$(PIP) -r requirements.txt
-	$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@

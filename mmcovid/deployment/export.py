@@ -1,6 +1,9 @@
 """Write a model as one ONNX file of standard operators."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -126,7 +129,7 @@ def _to_onnx(module: ExportedModel, class_only: bool) -> onnx.ModelProto:
         outputs = list(module.eval()(*example))
     if not outputs:
         raise ValueError('the model does not classify slices: there is no class to export')
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), _without_note_of_torchvision():
         warnings.simplefilter('ignore')  # of the exporter's own dependencies, and LSTMs' views
         program = torch.onnx.export(
             torch.export.export(module, example, strict=False),
@@ -139,6 +142,21 @@ def _to_onnx(module: ExportedModel, class_only: bool) -> onnx.ModelProto:
             verbose=False,
         )
     return program.model_proto
+
+
+@contextmanager
+def _without_note_of_torchvision() -> Iterator[None]:
+    """Leave out that the exporter misses torchvision, whose operators are not used here."""
+    logger = logging.getLogger('torch.onnx._internal.exporter._registration')
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith('torchvision is not installed')
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _clean(model: onnx.ModelProto) -> None:

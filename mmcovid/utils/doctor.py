@@ -17,6 +17,7 @@ from .versions import (
     PINS,
     REBUILD_MMCV,
     check_import,
+    check_operators,
     find_problems,
     is_tested,
 )
@@ -144,6 +145,17 @@ def run_operators(device: str) -> Finding:
     return Finding('ok', subject, 'nms and roi_align give the right results')
 
 
+def examine_mmcv() -> list[Finding]:
+    """Tell whether all of MMCV is there, or the part that ``tools/misc/build_mmcv.py`` builds."""
+    if check_import('mmcv') is not None or check_operators() is not None:
+        return []
+    if import_module('mmcv').__version__.endswith('+mmcovid'):
+        has = 'only the operators nms, soft_nms and roi_align, all that our models need'
+    else:
+        has = 'all operators'
+    return [Finding('ok', 'mmcv', f'has {has}')]
+
+
 def examine_devices() -> list[Finding]:
     """Run the operators on the CPU, and on CUDA if PyTorch sees a device."""
     if check_import('torch') is not None:
@@ -178,7 +190,13 @@ def main() -> int:
         int: 0 if mmcovid can work here, 1 if not.
     """
     print(report_versions())
-    findings = examine_imports() + examine_versions() + examine_torchvision() + examine_devices()
+    findings = [
+        *examine_imports(),
+        *examine_versions(),
+        *examine_torchvision(),
+        *examine_mmcv(),
+        *examine_devices(),
+    ]
     print('\n'.join(map(str, findings)))
     failed = sum(finding.status == 'FAIL' for finding in findings)
     print(f'{failed} thing(s) to mend, see above' if failed else 'mmcovid can work here')

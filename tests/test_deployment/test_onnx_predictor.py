@@ -81,6 +81,13 @@ def lstm2(tmp_path_factory):
     return export_tiny(tmp_path_factory.mktemp('lstm2'))
 
 
+@pytest.mark.slow
+def test_torchvision_is_not_missed(tmp_path, caplog):
+    """The exporter warns of its operators, which are not used here."""
+    export_tiny(tmp_path)
+    assert 'torchvision' not in caplog.text
+
+
 def assert_same(inferencer, file, paths, **options):
     predictor = OnnxPredictor(file, threads=1, **options)
     results = [list(each.predict(paths)) for each in (predictor, inferencer)]

@@ -67,6 +67,18 @@ def test_untested_versions_are_told(monkeypatch):
     assert finding.status == 'warn' and 'not tested with 3.2.0' in str(finding)
 
 
+@pytest.mark.parametrize(
+    'version, told', [('2.3.6', 'all operators'), ('2.3.6+mmcovid', 'only the operators nms, ')]
+)
+def test_which_operators_are_there_is_told(version, told, monkeypatch):
+    import mmcv
+
+    monkeypatch.setattr(mmcv, '__version__', version)
+    (finding,) = doctor.examine_mmcv()
+    assert finding.status == 'ok' and told in finding.detail
+    assert doctor.examine_versions() == []
+
+
 def test_libgl_remedy(monkeypatch):
     problem = doctor.check_import('a_module_that_is_not_there')
     monkeypatch.setattr(doctor, 'check_import', lambda module: problem if module == 'cv2' else None)
