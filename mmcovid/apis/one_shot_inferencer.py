@@ -26,6 +26,7 @@ from mmcovid.classes import Classes
 from mmcovid.ct import LEVEL, WIDTH, is_ct, read_picture
 from mmcovid.results import Failure, ModelInfo, SliceResult, just_below
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
+from mmcovid.utils.ahead import ahead
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import sha256, write_json
 from mmcovid.utils.provenance import config_hash
@@ -455,7 +456,7 @@ class OneShotInferencer(DetInferencer):
 
     def _get_chunk_data(self, inputs: RunInputs, chunk_size: int) -> Iterator[list]:
         """Batches of the inputs that can be read."""
-        return BaseInferencer._get_chunk_data(self, self._load(inputs), chunk_size)
+        return BaseInferencer._get_chunk_data(self, ahead(self._load(inputs)), chunk_size)
 
     def _load(self, run: RunInputs) -> Iterator[tuple[str | np.ndarray, dict]]:
         """Each input with what the pipeline makes of it; failures are noted and left out."""

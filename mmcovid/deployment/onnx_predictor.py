@@ -10,6 +10,7 @@ import numpy as np
 from mmcovid.classes import Classes
 from mmcovid.ct import is_ct, read_slice, to_grey
 from mmcovid.results import Failure, Lesions, ModelInfo, RoISequence, SliceResult, just_below
+from mmcovid.utils.ahead import ahead
 from mmcovid.utils.files import sha256
 
 from .engines import ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine
@@ -98,14 +99,20 @@ class OnnxPredictor:
             SliceResult | Failure: One for each path, in their order.
         """
         height, width = self.metadata.input_size
-        for path in (os.fspath(each) for each in paths):
-            try:
-                grey = to_grey(read_slice(path, self.metadata.window), path)
-            except Exception as error:  # whatever a decoder raises
-                yield Failure(path, f'{type(error).__name__}: {error}'.strip())
+        for read in ahead(map(self._read, map(os.fspath, paths))):
+            if isinstance(read, Failure):
+                yield read
                 continue
+            path, grey = read
             resized = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
             yield self.predict_resized(resized, path, grey.shape, score_thr)
+
+    def _read(self, path: str) -> tuple[str, np.ndarray] | Failure:
+        """A slice and its grey values (H, W)."""
+        try:
+            return path, to_grey(read_slice(path, self.metadata.window), path)
+        except Exception as error:  # whatever a decoder raises
+            return Failure(path, f'{type(error).__name__}: {error}'.strip())
 
     def predict_resized(
         self, grey: np.ndarray, path: str, shape: tuple[int, int], score_thr: float = 0.0

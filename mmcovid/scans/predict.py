@@ -8,6 +8,7 @@ from rich.progress import track
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, find_slice, list_slices
 from mmcovid.results import Failure, Lesions, RoISequence, SliceResult
+from mmcovid.utils.ahead import ahead
 
 from .inputs import Scan
 from .label_maps import paint
@@ -83,7 +84,9 @@ def predict_scan(
     paths = list(scan.pictures) or list_slices(scan.path)
     volume = None if scan.pictures else find_slice(paths[0])[0]
     prediction = Prediction([], len(paths), volume)
-    stream = zip(paths, predictor.predict(paths, batch_size, score_thr), strict=True)
+    # while a slice is predicted, the one before it is painted
+    results = ahead(predictor.predict(paths, batch_size, score_thr))
+    stream = zip(paths, results, strict=True)
     tracked = track(stream, scan.path, total=len(paths), disable=not show_progress)
     for index, (path, result) in enumerate(tracked):
         if isinstance(result, Failure):
