@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Generate the phantom, train on it, test, draw, report, and read three whole scans:
+# Generate the phantom, train on it, test, draw, report, read three whole scans, export the model
+# and read them again without the framework:
 # tools/demo.sh [options of mmcovid train]
 # PYTHON and WORK_DIR in the environment change the defaults; FRESH=1 trains anew.
 # Without it a finished training is kept and a broken one goes on.
@@ -33,10 +34,26 @@ rm -rf "$WORK_DIR/pictures"
 "$PYTHON" -m mmcovid infer "$DATA"/scans/*.nii.gz --config "$CONFIG" --weights "$CHECKPOINT" \
     --out "$WORK_DIR/scans" --overwrite
 
+# The same scans by the exported model, where none of the framework can be imported.
+"$PYTHON" -m mmcovid export "$CHECKPOINT" --config "$CONFIG" --out "$WORK_DIR/model.onnx" \
+    --overwrite
+"$PYTHON" - "$DATA"/scans/*.nii.gz --weights "$WORK_DIR/model.onnx" \
+    --out "$WORK_DIR/scans_exported" --overwrite <<'END'
+import sys
+
+sys.modules.update(dict.fromkeys(['torch', 'mmcv', 'mmengine', 'mmdet']))
+
+from mmcovid.cli import run_infer
+
+sys.exit(run_infer())
+END
+"$PYTHON" tools/misc/compare_scans.py "$WORK_DIR/scans" "$WORK_DIR/scans_exported"
+
 cat <<END
 table:      $WORK_DIR/test_results.json
 pictures:   $WORK_DIR/pictures
 evaluation: $WORK_DIR/report/report.html
 scans:      $WORK_DIR/scans
+exported:   $WORK_DIR/model.onnx, $WORK_DIR/scans_exported
 model card: $WORK_DIR/model_card.md
 END
