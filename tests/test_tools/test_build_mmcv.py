@@ -166,6 +166,13 @@ def test_missing_file_is_named(source, name):
         build_mmcv.reduce_sources(source)
 
 
+def test_path_that_is_not_there_is_told(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr('sys.argv', ['build_mmcv.py', str(tmp_path / 'mmcv.tar.gz')])
+    with pytest.raises(SystemExit):
+        build_mmcv.main()
+    assert 'mmcv.tar.gz: no such file or folder. Correct the path.' in capsys.readouterr().err
+
+
 def test_version_has_to_be_told(source):
     (source / 'pyproject.toml').write_text('[project]\nversion = "2.3.6+other"\n')
     with pytest.raises(SystemExit, match='pyproject.toml does not tell the version'):

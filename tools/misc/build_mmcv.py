@@ -196,6 +196,8 @@ def main() -> None:
     )
     parser.add_argument('--wheel-dir', type=Path, help='keep the wheel here, and do not install it')
     args = parser.parse_args()
+    if args.source is not None and not args.source.exists():
+        parser.error(f'{args.source}: no such file or folder. Correct the path.')
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         source = unpack(args.source, folder)
