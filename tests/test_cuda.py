@@ -177,7 +177,7 @@ def test_a_training_goes_on_after_a_stop(repo, tmp_path):
                 'default_hooks.checkpoint.interval=2',
             ],
             cwd=tmp_path,
-            env=dict(os.environ, PYTHONPATH=str(repo)),
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(repo), *sys.path])),
             capture_output=True,
             text=True,
         )

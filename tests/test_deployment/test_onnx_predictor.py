@@ -13,8 +13,10 @@ from deployment_utils import (
     tiny_config,
     tiny_inferencer,
 )
+from mmdet.structures import DetDataSample
 from no_stack import run_without_stack
 
+from mmcovid.apis.conversion import to_slice_result
 from mmcovid.classes import Classes
 from mmcovid.deployment.metadata import (
     IMAGE_OUTPUTS,
@@ -24,6 +26,7 @@ from mmcovid.deployment.metadata import (
     ROI_OUTPUTS,
     Metadata,
 )
+from mmcovid.deployment.onnx_detector import OnnxDetector
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.results import Failure
 from mmcovid.utils.files import sha256
@@ -140,6 +143,44 @@ def test_class_alone(pictures, tmp_path):
     ):
         wanted.lesions = None
         assert_same_results(found, wanted)
+
+
+def test_in_the_place_of_the_detector(lstm2, pictures):
+    """As the runner of ``mmcovid test`` calls it."""
+    inferencer, file = lstm2
+    detector = OnnxDetector(str(file), threads=1)
+    grey = torch.rand(1, *SIZE, generator=torch.Generator().manual_seed(0)) * 255
+    results = []
+    for model in (detector, inferencer.model):
+        samples = [
+            DetDataSample(
+                metainfo=dict(
+                    img_path=f'{task}.png',
+                    task=task,
+                    img_shape=SIZE,
+                    ori_shape=(SIZE[0] * 2, SIZE[1]),
+                    scale_factor=(1.0, 0.5),
+                )
+            )
+            for task in ('seg', 'cls')
+        ]
+        with torch.no_grad():
+            found = model.test_step(dict(inputs=[grey.expand(3, -1, -1)] * 2, data_samples=samples))
+        assert [sample.pred_label.shape for sample in found] == [(1,)] * 2
+        results.append([to_slice_result(sample) for sample in found])
+    for found, wanted in zip(*results, strict=True):
+        assert_same_results(found, wanted)
+    assert results[0][1].lesions is None
+
+
+def test_lesions_of_a_file_that_only_classifies(pictures, tmp_path):
+    model = tiny_inferencer(tiny_baseline('classifier_r18_cncb')).model
+    export.export_model(model, metadata(temperature=1.0), tmp_path / 'class.onnx')
+    sample = DetDataSample(metainfo=dict(img_path='a.png', task='seg', ori_shape=SIZE))
+    with pytest.raises(ValueError, match=r'class\.onnx: only classifies, and a\.png has lesions'):
+        OnnxDetector(str(tmp_path / 'class.onnx')).test_step(
+            dict(inputs=[torch.zeros(3, *SIZE)], data_samples=[sample])
+        )
 
 
 BASELINES = (
