@@ -99,7 +99,7 @@ class OnnxPredictor:
             SliceResult | Failure: One for each path, in their order.
         """
         height, width = self.metadata.input_size
-        for read in ahead(map(self._read, map(os.fspath, paths))):
+        for read in ahead(map(self._read, paths)):
             if isinstance(read, Failure):
                 yield read
                 continue
@@ -107,8 +107,9 @@ class OnnxPredictor:
             resized = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
             yield self.predict_resized(resized, path, grey.shape, score_thr)
 
-    def _read(self, path: str) -> tuple[str, np.ndarray] | Failure:
+    def _read(self, path: str | os.PathLike) -> tuple[str, np.ndarray] | Failure:
         """A slice and its grey values (H, W)."""
+        path = os.fspath(path)
         try:
             return path, to_grey(read_slice(path, self.metadata.window), path)
         except Exception as error:  # whatever a decoder raises
