@@ -25,8 +25,8 @@ class MortalPredictor(KnownPredictor):
         with open(self.folder / 'loads', 'a') as file:
             file.write(f'{os.getpid()}\n')
 
-    def predict(self, paths, batch_size=1):
-        yield from super().predict(paths, batch_size)
+    def predict(self, paths, *args):
+        yield from super().predict(paths, *args)
         name = Path(paths[0]).name
         if name.startswith('always'):
             os.kill(os.getpid(), signal.SIGKILL)

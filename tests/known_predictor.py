@@ -16,7 +16,7 @@ class KnownPredictor:
         broken (tuple): Places of slices that cannot be read.
     """
 
-    classes, device, temperature = Classes.of(), 'cpu', 1.5
+    classes, device, temperature, precision = Classes.of(), 'cpu', 1.5, 'fp32'
     model_info = ModelInfo('known', config_sha256=None, weights=None, weights_sha256=None)
 
     def __init__(self, labels, scores=None, broken=()):

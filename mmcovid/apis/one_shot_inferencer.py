@@ -236,6 +236,11 @@ class OneShotInferencer(DetInferencer):
         )
 
     @property
+    def precision(self) -> str:
+        """Precision of whole scans."""
+        return 'fp32'
+
+    @property
     def temperature(self) -> float | None:
         """What image logits are divided by to become scores; None if slices are not classified.
 

@@ -60,6 +60,8 @@ class OnnxPredictor:
             raise ValueError(f'{self.path}: {error}') from error
         #: Whether it finds lesions.
         self.segments = LESION_OUTPUTS[0] in graph.outputs
+        #: Precision of the engine.
+        self.precision = precision
         self._run: Engine = graph if native else OpenVinoEngine(self.path, threads, precision)
         #: What logits are divided by to become scores; it can be set.
         self.temperature: float | None = self.metadata.temperature

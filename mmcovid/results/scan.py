@@ -52,6 +52,7 @@ class ScanSettings:
     abstain_below: float | None
     batch_size: int
     temperature: float | None
+    precision: str  #: fp32 or bf16
     device: str
 
 

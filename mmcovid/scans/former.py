@@ -65,5 +65,5 @@ def _differing(former: dict[str, Any], now: ScanModel | ScanSettings) -> list[st
     return [
         name
         for name, value in to_plain(now).items()
-        if name not in _NOT_COMPARED and former[name] != value
+        if name not in _NOT_COMPARED and former.get(name) != value
     ]

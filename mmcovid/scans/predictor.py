@@ -23,6 +23,10 @@ class SlicePredictor(Protocol):
         """What it computes on."""
 
     @property
+    def precision(self) -> str:
+        """Precision that it computes in, ``fp32`` or ``bf16``."""
+
+    @property
     def temperature(self) -> float | None:
         """What its image logits are divided by; None if it does not classify."""
 

@@ -281,5 +281,6 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         abstain_below=settings.abstain_below,
         batch_size=settings.batch_size,
         temperature=predictor.temperature,
+        precision=predictor.precision,
         device=predictor.device,
     )

@@ -20,9 +20,9 @@ class Predictor(KnownPredictor):
 
     model_info, asked = MODEL, 0
 
-    def predict(self, paths, batch_size=1):
+    def predict(self, paths, *args):
         self.asked += 1
-        yield from super().predict(paths, batch_size)
+        yield from super().predict(paths, *args)
 
 
 @pytest.fixture
@@ -69,6 +69,10 @@ def other_temperature(scans):
     scans[1].temperature = 2.0
 
 
+def other_precision(scans):
+    scans[1].precision = 'bf16'
+
+
 def elsewhere(scans):
     (scans[0][0].parent / 'moved').mkdir()
     scans[0][0] = scans[0][0].rename(scans[0][0].parent / 'moved' / 'a.nrrd')
@@ -92,6 +96,7 @@ def torn(scans):
         (other_model, {}, 'of another model'),
         (no_hash, {}, 'of another model'),
         (other_temperature, {}, 'with other settings (temperature)'),
+        (other_precision, {}, 'with other settings (precision)'),
         (None, dict(score_thr=0.5, region='all'), 'with other settings (score_thr, region)'),
         (elsewhere, {}, 'of another scan'),
         (change_results(complete=False), {}, 'incomplete'),
@@ -123,7 +128,7 @@ def test_model_of_another_name_and_place_is_the_same(scans, tmp_path):
 
 def test_a_missing_segmentation_is_not_the_same():
     model = ScanModel(**vars(MODEL), classes=(), image_classes=())
-    settings = ScanSettings(0.3, 'mean', 'lung', None, 1, None, 'cpu')
+    settings = ScanSettings(0.3, 'mean', 'lung', None, 1, None, 'fp32', 'cpu')
     results = dict(scan=dict(path='a'), complete=True, files={'labels.nii.gz': ''})
     results |= dict(model=to_plain(model), settings=to_plain(settings))
     assert find_difference(results, 'a', model, settings, dicom_seg=False) is None
