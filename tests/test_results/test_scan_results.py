@@ -55,7 +55,7 @@ def results(*slices):
         suspicious_slices=[0],
         notes=[],
         model=ScanModel('m', None, None, None, ('ggo',), ('cp', 'ill')),
-        settings=ScanSettings(0.3, 'mean', 'lung', None, 4, 1.0, 'cpu'),
+        settings=ScanSettings(0.3, 'mean', 'lung', None, 4, 1.0, 'fp32', 'cpu'),
         files={},
         software={},
         created='now',

@@ -58,7 +58,7 @@ def results(**changes):
             lesions=ClassVolume(6, None, 0.5),
         ),
         model=ScanModel('m', None, None, None, ('Lunge', 'ggo'), ('normal', 'cp')),
-        settings=ScanSettings(0.3, 'max', 'lung', None, 4, 1.0, 'cpu'),
+        settings=ScanSettings(0.3, 'max', 'lung', None, 4, 1.0, 'fp32', 'cpu'),
         files={'labels/': '0 background'},
         slices=[
             ScanSlice(0, 'x/0.png', None, True, **SCORES, lesions=lesions),
