@@ -4,6 +4,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from models_utils import train_batch
 
 
+@pytest.mark.slow
 def test_accumulates_by_branch(load_config):
     torch.manual_seed(0)
     model = MODELS.build(load_config().model)
@@ -25,6 +26,7 @@ def test_accumulates_by_branch(load_config):
     assert heads == [{'rpn_head'}, {'attention_head'}] * 2
 
 
+@pytest.mark.slow
 def test_trains_in_mixed_precision_on_a_cpu(load_config):
     torch.manual_seed(0)
     model = MODELS.build(load_config().model)
