@@ -1,3 +1,4 @@
+import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.registry import OPTIM_WRAPPERS
