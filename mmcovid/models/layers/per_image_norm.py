@@ -1,3 +1,4 @@
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -32,15 +33,10 @@ class PerImageBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``x`` of shape (B · samples_per_image, C, H, W)."""
         if self.samples_per_image == 1:
-            return self._normalize(x)
+            out = F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+            # no view: of one, the gradient of the ReLU in place that follows costs four copies
+            return torch.ops.aten._unsafe_view(out, out.shape)
         grouped = x.unflatten(0, (-1, self.samples_per_image)).transpose(1, 2)
-        out = self._normalize(grouped.flatten(2))
+        # flat: on a CPU, PyTorch's gradient is wrong for one image of shape (1, C, β, 1, 1)
+        out = F.instance_norm(grouped.flatten(2), weight=self.weight, bias=self.bias, eps=self.eps)
         return out.view(grouped.shape).transpose(1, 2).flatten(0, 1)
-
-    def _normalize(self, x: Tensor) -> Tensor:
-        """Normalise each channel of each image of ``x``, (B, C, ...).
-
-        A group of one channel is an instance, and one operator does it; F.instance_norm repeats the
-        weights and gives a view, of which the gradient of the ReLU in place costs four copies.
-        """
-        return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
