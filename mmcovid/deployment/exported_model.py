@@ -47,8 +47,8 @@ class ExportedModel(nn.Module):
 
 def image_scores(logits: Tensor, head: BaseImageHead) -> dict[str, Tensor]:
     """Image logits (K,) and scores (K,) of a slice, from logits (1, K) of a head."""
-    scores = F.logsigmoid(logits / head.temperature).softmax(dim=1)
-    return dict(logits=logits[0], class_scores=scores[0])
+    (result,) = head.predict_by_logits(logits)
+    return dict(logits=result['logits'], class_scores=result['score'])
 
 
 def _slice_preprocessor(model: nn.Module) -> nn.Module:

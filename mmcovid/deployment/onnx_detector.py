@@ -5,6 +5,7 @@ from mmdet.structures import DetDataSample, SampleList
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 
+from mmcovid.models.image_heads import add_image_results
 from mmcovid.registry import MODELS
 from mmcovid.results import Lesions, RoISequence, SliceResult
 
@@ -70,9 +71,10 @@ def _add_result(sample: DetDataSample, result: SliceResult, detect: bool) -> Non
     if detect and result.lesions is not None:
         sample.pred_instances = _instances(result.lesions)
     if result.class_logits is not None and result.class_scores is not None:
-        sample.pred_logits = torch.from_numpy(result.class_logits).float()
-        sample.pred_score = torch.from_numpy(result.class_scores).float()
-        sample.pred_label = sample.pred_logits.argmax().view(1)
+        logits = torch.from_numpy(result.class_logits).float()
+        score = torch.from_numpy(result.class_scores).float()
+        label = logits.argmax().view(1)
+        add_image_results([sample], [dict(label=label, logits=logits, score=score)])
     if result.roi_sequence is not None:
         sample.roi_sequence = _instances(result.roi_sequence)
 

@@ -95,11 +95,9 @@ def pytorch_predictor(
     dtype = torch.float16 if kind == 'cuda' else torch.bfloat16
 
     def predict() -> None:
-        rcnn = model.roi_head.test_cfg
-        before, rcnn.score_thr = rcnn.score_thr, score_thr or 0.0
+        model.roi_head.test_cfg.score_thr = score_thr or 0.0
         with torch.no_grad(), torch.autocast(kind, dtype) if mixed else nullcontext():
             model.test_step(copy.deepcopy(batch))
-        rcnn.score_thr = before
 
     return predict
 
@@ -111,8 +109,6 @@ def exported_contenders(
     from mmcovid.deployment.export import export_model
 
     size = input_size(config)
-    config = copy.deepcopy(config)
-    config.model.test_cfg.rcnn.score_thr = 0.0
     model = build_model(config, 'one-shot', 'cpu')
     metadata = Metadata(
         classes=Classes.of().to_meta(),

@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmcovid.data_tools.phantom.patients import draw_patient, render_hu, render_slice
+from mmcovid.data_tools.phantom.dataset import write_scan
+from mmcovid.data_tools.phantom.patients import draw_patient, render_slice
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import Settings, run_scans
 from mmcovid.utils.files import write_json
@@ -36,22 +37,16 @@ def parse_args():
 
 
 def draw_scan(folder: Path, slices: int, size: int, pictures: bool) -> Path:
-    """A phantom of COVID-19, from top to bottom."""
+    """A phantom of COVID-19, from the feet to the head."""
     patient = draw_patient(0, 0, label=2)
-    levels = np.linspace(0.05, 0.95, slices)
     if pictures:
         path = folder / 'scan'
         path.mkdir()
-        for i, level in enumerate(levels):
+        for i, level in enumerate(np.linspace(1, 0, slices)):
             cv2.imwrite(str(path / f'{i:03d}.png'), render_slice(patient, level, size)[0])
         return path
-    import SimpleITK as sitk  # noqa: N813
-
-    hu = np.stack([render_hu(patient, level, size)[0] for level in levels])
-    volume = sitk.GetImageFromArray(hu.astype(np.int16))
-    volume.SetSpacing((350 / size, 350 / size, 300 / slices))
-    sitk.WriteImage(volume, str(folder / 'scan.nii.gz'))
-    return folder / 'scan.nii.gz'
+    name = write_scan(folder, patient, 0, slices, size).split()[0]
+    return folder / 'scans' / name
 
 
 class Stopwatch:

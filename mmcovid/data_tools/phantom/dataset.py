@@ -108,7 +108,7 @@ def write_phantom_set(
             elif kind == 'lesions':
                 _write_lesions(building, patient, number, lesion_splits[split].slices, size)
             else:
-                scan_list.append(_write_scan(building, patient, number, scans.slices, size))
+                scan_list.append(write_scan(building, patient, number, scans.slices, size))
         options = dict(seed=seed, size=size)
         _write_lists(building / 'covidx_ct', lists, options)
         if scan_list:
@@ -196,7 +196,7 @@ def _write_lesions(root: Path, patient: Patient, number: int, num_slices: int, s
         _write_image(folder / 'mask' / str(number) / f'{index}.png', mask)
 
 
-def _write_scan(root: Path, patient: Patient, number: int, num_slices: int, size: int) -> str:
+def write_scan(root: Path, patient: Patient, number: int, num_slices: int, size: int) -> str:
     """Write the scan of a patient, from the feet to the head, and its masks; return its line.
 
     Slices are drawn one by one: only anatomy and lesions go on from one to the next.
