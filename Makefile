@@ -6,14 +6,17 @@
 #
 # Variables: PYTHON (interpreter to start from), TORCH (what pip is asked for),
 # MMCV=full (compile all of MMCV), VENV (where to install), FRESH=1 (train the
-# demo anew), DEMO_OPTS (options of mmcovid train), PYTEST_OPTS.
+# demo anew), DEMO_OPTS (options of mmcovid train), PYTEST_OPTS, TEST_PROCESSES.
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
+TEST_PROCESSES ?= logical
 
 BIN := $(abspath $(VENV))/bin
 # --no-compile: Python compiles what it imports when it does, which is little of all that pip would.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
+# Tests of one file run in one process, for what they share.
+PYTEST := $(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --maxprocesses=4 --dist=loadfile
 PINS := $(shell grep '^onedl-' requirements/mminstall.txt)
 MMCV_PIN := $(filter onedl-mmcv%,$(PINS))
 # A step is done when its stamp is there. The stamps of another PyTorch do not
@@ -32,10 +35,10 @@ demo-short: $(STAMPS)/clone
 	    tools/demo.sh --cfg-options train_cfg.max_iters=10
 
 test: install
-	$(BIN)/python -m pytest tests $(PYTEST_OPTS)
+	$(PYTEST) $(PYTEST_OPTS)
 
 coverage: install
-	$(BIN)/python -m pytest tests --cov --cov-report=term:skip-covered $(PYTEST_OPTS)
+	$(PYTEST) --cov --cov-report=term:skip-covered $(PYTEST_OPTS)
 
 # The same as "pre-commit run --all-files".
 lint: install

@@ -1,11 +1,14 @@
+import os
 from pathlib import Path
 
+# Before PyTorch is imported. Processes side by side get a thread each: several threads
+# of several processes on the same cores would mostly wait for each other.
+os.environ.setdefault('OMP_NUM_THREADS', '1' if 'PYTEST_XDIST_WORKER' in os.environ else '2')
+
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-torch.set_num_threads(2)
 init_default_scope('mmdet')  # for fixtures of a module, which are made before that of a test
 REPO = Path(__file__).parents[1]
 
