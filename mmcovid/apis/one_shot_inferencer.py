@@ -22,6 +22,8 @@ from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
+from mmcovid.checkpoints.publish import load_meta
+from mmcovid.checkpoints.saved_config import read_saved_config
 from mmcovid.classes import Classes
 from mmcovid.ct import LEVEL, WIDTH, is_ct, read_picture
 from mmcovid.results import Failure, ModelInfo, SliceResult, just_below
@@ -67,6 +69,8 @@ class OneShotInferencer(DetInferencer):
         model (str | Config | dict, optional): Config, its path, or its base name in mmcovid.
             Defaults to None: the config saved in ``weights``.
         weights (str, optional): Checkpoint. Defaults to None: random weights, with a warning.
+        trust_code (bool): Run the config saved in ``weights`` as a program, with all that it
+            imports. Defaults to False: it is read as data, and refused if it is more.
         **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``device`` and ``show_progress``.
 
     Examples:
@@ -79,9 +83,14 @@ class OneShotInferencer(DetInferencer):
     postprocess_kwargs = DetInferencer.postprocess_kwargs | {'abstain_below'}
 
     def __init__(
-        self, model: str | Config | dict | None = None, weights: str | None = None, *args, **kwargs
+        self,
+        model: str | Config | dict | None = None,
+        weights: str | None = None,
+        *args,
+        trust_code: bool = False,
+        **kwargs,
     ) -> None:
-        self._last_run = RunInputs((), ())
+        self._last_run, self._trust_code = RunInputs((), ()), trust_code
         super().__init__(model, weights, *args, **kwargs)
 
     def __call__(
@@ -417,12 +426,24 @@ class OneShotInferencer(DetInferencer):
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model; a checkpoint that could run code when it is loaded is refused."""
         self.weights, self.device = weights, str(device)
-        self.config_hash = config_hash(cfg)  # MMDetection's detectors write into their config
         try:
+            if not cfg:
+                self.config_hash = self._take_saved_config(cfg, weights)
+            else:
+                # now, as MMDetection's detectors write into their config
+                self.config_hash = config_hash(cfg)
             with safe_checkpoints():
                 return super()._init_model(cfg, weights, device)
         except UnsafeCheckpointError as error:
             raise UnsafeCheckpointError(f'{weights}: {error}') from error
+
+    def _take_saved_config(self, cfg: Config, weights: str | None) -> str:
+        """Fill an empty config with that of the weights, which the parent would run; its hash."""
+        saved = read_saved_config(load_meta(weights), weights, self._trust_code)
+        if saved is None:
+            raise ValueError(f'{weights}: has no config in it. Give one.')
+        cfg.update(saved.config.to_dict())
+        return saved.sha256
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: Config

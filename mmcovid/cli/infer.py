@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
+from mmcovid.cli.arguments import (
+    add_cfg_options,
+    add_trust_code,
+    command,
+    make_parser,
+    read_cfg_options,
+)
 from mmcovid.cli.engine_arguments import (
     add_engine_arguments,
     check_engine_arguments,
@@ -121,6 +127,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='Dask scheduler whose workers read the scans: its address, or its scheduler file',
     )
     add_cfg_options(parser)
+    add_trust_code(parser)
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
@@ -175,7 +182,9 @@ def _load_inferencer(args: argparse.Namespace) -> 'OneShotInferencer':
         config.merge_from_dict(read_cfg_options(args))
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', category=FutureWarning)
-        return OneShotInferencer(config, args.weights, device=args.device)
+        return OneShotInferencer(
+            config, args.weights, device=args.device, trust_code=args.trust_code
+        )
 
 
 @command
