@@ -30,6 +30,7 @@ from mmcovid.results import Failure, ModelInfo, SliceResult, just_below
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.ahead import ahead
 from mmcovid.utils.configs import config_path
+from mmcovid.utils.escape import printable
 from mmcovid.utils.files import sha256, write_json
 from mmcovid.utils.provenance import config_hash
 
@@ -288,7 +289,9 @@ class OneShotInferencer(DetInferencer):
         listed = '\n'.join(
             f'  {failure.input}: {failure.reason}' for failure in run.failures.values()
         )
-        message = f'{len(run.failures)} of {len(run)} inputs could not be read:\n{listed}'
+        message = printable(
+            f'{len(run.failures)} of {len(run)} inputs could not be read:\n{listed}'
+        )
         if len(run.failures) == len(run):
             raise ValueError(message)
         print_log(message, logger='current', level=logging.WARNING)
@@ -427,7 +430,7 @@ class OneShotInferencer(DetInferencer):
         """Build the model; a checkpoint that could run code when it is loaded is refused."""
         self.weights, self.device = weights, str(device)
         try:
-            if not cfg:
+            if weights and not cfg:
                 self.config_hash = self._take_saved_config(cfg, weights)
             else:
                 # now, as MMDetection's detectors write into their config
@@ -437,7 +440,7 @@ class OneShotInferencer(DetInferencer):
         except UnsafeCheckpointError as error:
             raise UnsafeCheckpointError(f'{weights}: {error}') from error
 
-    def _take_saved_config(self, cfg: Config, weights: str | None) -> str:
+    def _take_saved_config(self, cfg: Config, weights: str) -> str:
         """Fill an empty config with that of the weights, which the parent would run; its hash."""
         saved = read_saved_config(load_meta(weights), weights, self._trust_code)
         if saved is None:

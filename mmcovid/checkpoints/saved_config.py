@@ -108,7 +108,7 @@ def saved_values(meta: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UntrustedConfigError: It is a program.
     """
-    saved = meta.get('saved_config', meta.get('cfg'))
+    saved = meta['saved_config'] if 'saved_config' in meta else meta['cfg']
     return saved if isinstance(saved, dict) else parse_config(saved)
 
 
@@ -126,7 +126,7 @@ def parse_config(text: str) -> dict[str, Any]:
     try:
         body = ast.parse(text).body
         return dict(map(_assigned, body))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise UntrustedConfigError(f'is a program, not plain values ({error})') from error
 
 
@@ -134,7 +134,7 @@ def _assigned(node: ast.stmt) -> tuple[str, Any]:
     """Name and value of ``name = value``."""
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id, _value(node.value)
-    raise ValueError(f'line {node.lineno}: {ast.unparse(node)[:60]}')
+    raise ValueError(ast.unparse(node)[:60])
 
 
 def _value(node: ast.expr) -> Any:
@@ -149,10 +149,11 @@ def _value(node: ast.expr) -> Any:
         case ast.Tuple():
             return tuple(map(_value, node.elts))
         case ast.Dict() if all(isinstance(key, ast.Constant) for key in node.keys):
-            return {_value(key): _value(each) for key, each in zip(node.keys, node.values)}
+            keys = filter(None, node.keys)
+            return {_value(key): _value(each) for key, each in zip(keys, node.values)}
         case ast.Call(func=ast.Name(id='dict'), args=[]) if all(key.arg for key in node.keywords):
             return {key.arg: _value(key.value) for key in node.keywords}
-    raise ValueError(f'line {node.lineno}: {ast.unparse(node)[:60]}')
+    raise ValueError(ast.unparse(node)[:60])
 
 
 def config_text(values: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
+from mmcovid.utils.escape import printable
+
 
 def make_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
     """A parser for a command.
@@ -108,7 +110,7 @@ def exit_on(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise SystemExit(f'error: {error}') from error
+        raise SystemExit(printable(f'error: {error}')) from error
 
 
 def command(

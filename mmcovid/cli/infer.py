@@ -25,6 +25,7 @@ from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
 from mmcovid.utils.configs import find_config
+from mmcovid.utils.escape import printable
 from mmcovid.utils.versions import check_stack
 
 if TYPE_CHECKING:
@@ -104,6 +105,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--dicom-seg',
         action='store_true',
         help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
+    )
+    parser.add_argument(
+        '--keep-paths',
+        action='store_true',
+        help='tell the paths of scans and weights as they were given, with their folders (default: '
+        'the names of files only)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the folders of scans that exist'
@@ -198,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         abstain_below=args.abstain_below,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
+        keep_paths=args.keep_paths,
         overwrite=args.overwrite,
         resume=args.resume,
     )
@@ -211,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     kept = [row for row in rows if row.get('kept')]
     for row in rows:
         if not row.get('kept'):
-            print(tell(row))
+            print(printable(tell(row), keep=''))
     bad = [row for row in rows if row['status'] != 'ok']
     there = f', {len(kept)} of them already before' if kept else ''
     print(

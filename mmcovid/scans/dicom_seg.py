@@ -10,6 +10,7 @@ from pydicom.sr.codedict import Code, codes
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, InputKind, kind_of, to_stored
 from mmcovid.results import ModelInfo
+from mmcovid.utils.escape import dicom_text
 from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
 
@@ -110,7 +111,7 @@ def write_dicom_seg(
             sop_instance_uid=hd.UID(),
             instance_number=1,
             manufacturer='mmcovid',
-            manufacturer_model_name=model.name[:64],
+            manufacturer_model_name=dicom_text(model.name),
             software_versions=__version__,
             device_serial_number=weights_hash[:16],
             content_label='LUNG_LESIONS',
@@ -134,7 +135,7 @@ def _describe_segments(
     import highdicom as hd
 
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f'mmcovid {model.name}'[:64],
+        name=dicom_text(f'mmcovid {model.name}'),
         version=__version__,
         source='mmcovid',
         family=codes.cid7162.ArtificialIntelligence,
