@@ -95,7 +95,6 @@ def test_a_segmentation_has_what_dicom_demands_of_the_patient(ward):
         'PatientBirthDate',
         'AccessionNumber',
         'ReferringPhysicianName',
-        'StudyDescription',
     }
 
 
