@@ -172,7 +172,7 @@ def _read_image(file: str) -> pydicom.Dataset:
         keyword = keyword_for_tag(tag)
         if keyword in _LEFT_OUT or (tag.group in _GROUPS_LEFT_OUT and keyword not in _MAY_BE_EMPTY):
             del image[tag]
-    for tag in _MAY_BE_EMPTY:
-        if tag not in image:
-            setattr(image, tag, '')
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in image:
+            setattr(image, keyword, '')
     return image

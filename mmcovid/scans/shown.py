@@ -21,8 +21,8 @@ def without_folders(text: str, *paths: str | os.PathLike) -> str:
     """
     folders = {
         os.path.join(os.path.dirname(each), '')
-        for path in map(os.fspath, paths)
-        for each in (path, os.path.abspath(path))
+        for path in paths
+        for each in (os.fspath(path), os.path.abspath(path))
     }
     known = sorted(map(re.escape, folders - {'', os.sep}), key=len, reverse=True)
     return re.sub(rf'(?<![\w./-])({"|".join(known)})', '', text) if known else text

@@ -116,7 +116,7 @@ def _has_results(out: Path, line: dict[str, Any]) -> bool:
 def _on_one_line(line: dict[str, Any]) -> dict[str, Any]:
     """A line whose cells hold no line break, no formula, and what UTF-8 has a code for."""
     return {
-        cell(_plain(key)): cell(_plain(value)) if isinstance(value, str) else value
+        str(cell(_plain(key))): cell(_plain(value)) if isinstance(value, str) else value
         for key, value in line.items()
     }
 
