@@ -40,7 +40,13 @@ MODELS_FROM = (
     'mmengine.model.base_model.',
     'torch.nn.modules.',
 )
-TRANSFORMS_FROM = ('mmcovid.datasets.', 'mmcv.transforms.', 'mmdet.datasets.transforms.')
+TRANSFORMS_FROM = (
+    'mmcovid.datasets.transforms.',
+    'mmcv.transforms.',
+    'mmdet.datasets.transforms.formatting.',
+    'mmdet.datasets.transforms.loading.',
+    'mmdet.datasets.transforms.transforms.',
+)
 DATASETS_FROM = ('mmcovid.datasets.', 'mmdet.datasets.', 'mmengine.dataset.')
 VISUALIZERS_FROM = ('mmcovid.visualization.', 'mmdet.visualization.', 'mmengine.visualization.')
 #: Operators of MMCV that configs name, though they are in no registry.

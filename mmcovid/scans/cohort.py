@@ -179,7 +179,7 @@ def run_cohort(
         del futures  # so that the scheduler forgets what is done
         for future in track(done, 'scans', total=len(scans), disable=not show_progress):
             name = names.pop(future)
-            outcome = _outcome(future, name, scans[name], job)
+            outcome = _outcome(future, name, scans[name], out, settings)
             yield name, outcome._replace(kept=outcome.kept and name in former)
 
     try:
@@ -223,7 +223,7 @@ def _run_scan(job: _Job, name: str, scan: Scan) -> ScanOutcome:
         )
 
 
-def _outcome(future: Future, name: str, scan: Scan, job: _Job) -> ScanOutcome:
+def _outcome(future: Future, name: str, scan: Scan, out: Path, settings: Settings) -> ScanOutcome:
     """What a task gives; a failure if it failed.
 
     Raises:
@@ -239,7 +239,7 @@ def _outcome(future: Future, name: str, scan: Scan, job: _Job) -> ScanOutcome:
         reason = _tell_deaths(error)
     except Exception as error:
         reason = tell_error(error)
-    return failed_outcome(name, scan, reason, job.out, job.settings)
+    return failed_outcome(name, scan, reason, out, settings)
 
 
 def _tell_deaths(error: KilledWorker) -> str:

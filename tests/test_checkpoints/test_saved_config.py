@@ -138,6 +138,7 @@ HOSTILE = [
     (DATA + 'cls.metainfo', dict(classes='passwd'), "'passwd'"),
     (DATA + 'pipeline.0.type', 'evil.Load', "'evil.Load'"),
     (DATA + 'pipeline', [dict(type='Albu', transforms=[dict(type='load')])], "'load'"),
+    (DATA + 'pipeline', [dict(type='RandomSamplingNegPos', tokenizer_name='x')], 'RandomSampling'),
     ('visualizer', dict(type='evil.Visualizer'), "'evil.Visualizer'"),
 ]
 
