@@ -6,6 +6,7 @@ label 0 is the lung, or which colour is the consolidation's.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 #: RGB, 0..255.
@@ -184,8 +185,17 @@ class Classes:
 
 
 def as_color(values: Iterable[int]) -> Color:
-    """Red, green and blue, such as of a list, as a colour."""
-    red, green, blue = values
+    """Red, green and blue, such as of a list, as a colour.
+
+    Raises:
+        ValueError: They are no whole numbers from 0 to 255.
+    """
+    color = tuple(values)
+    if len(color) != 3 or not all(
+        isinstance(each, Integral) and 0 <= each <= 255 for each in color
+    ):
+        raise ValueError(f'the colour {color} is not of three whole numbers from 0 to 255')
+    red, green, blue = map(int, color)
     return red, green, blue
 
 

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS
 
 from mmcovid.apis import OneShotInferencer
+from mmcovid.checkpoints.saved_config import config_text, inference_part, parse_config
 from mmcovid.datasets import LesionDataset
 
 REPO = Path(__file__).parents[1]
@@ -30,8 +31,14 @@ def test_base_names_are_unique():
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_config_builds(path):
-    model = MODELS.build(Config.fromfile(path).model)
+def test_config_builds_and_can_be_published(path):
+    config = Config.fromfile(path)
+    part = inference_part(config.to_dict())
+    assert part['model']['type'] == config.model.type
+    assert not {'init_cfg', 'stage1'} & {*part['model'], *part['model']['backbone']}
+    assert 'data/' not in config_text(part)
+    assert parse_config(config_text(part)) == part
+    model = MODELS.build(config.model)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
 
 

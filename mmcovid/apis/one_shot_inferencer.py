@@ -22,12 +22,15 @@ from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
+from mmcovid.checkpoints.publish import load_meta
+from mmcovid.checkpoints.saved_config import read_saved_config
 from mmcovid.classes import Classes
 from mmcovid.ct import LEVEL, WIDTH, is_ct, read_picture
 from mmcovid.results import Failure, ModelInfo, SliceResult, just_below
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.ahead import ahead
 from mmcovid.utils.configs import config_path
+from mmcovid.utils.escape import printable
 from mmcovid.utils.files import sha256, write_json
 from mmcovid.utils.provenance import config_hash
 
@@ -67,6 +70,8 @@ class OneShotInferencer(DetInferencer):
         model (str | Config | dict, optional): Config, its path, or its base name in mmcovid.
             Defaults to None: the config saved in ``weights``.
         weights (str, optional): Checkpoint. Defaults to None: random weights, with a warning.
+        trust_code (bool): Run the config saved in ``weights`` as a program, with all that it
+            imports. Defaults to False: it is read as data, and refused if it is more.
         **kwargs: Of :class:`mmdet.apis.DetInferencer`, such as ``device`` and ``show_progress``.
 
     Examples:
@@ -79,9 +84,14 @@ class OneShotInferencer(DetInferencer):
     postprocess_kwargs = DetInferencer.postprocess_kwargs | {'abstain_below'}
 
     def __init__(
-        self, model: str | Config | dict | None = None, weights: str | None = None, *args, **kwargs
+        self,
+        model: str | Config | dict | None = None,
+        weights: str | None = None,
+        *args,
+        trust_code: bool = False,
+        **kwargs,
     ) -> None:
-        self._last_run = RunInputs((), ())
+        self._last_run, self._trust_code = RunInputs((), ()), trust_code
         super().__init__(model, weights, *args, **kwargs)
 
     def __call__(
@@ -279,7 +289,9 @@ class OneShotInferencer(DetInferencer):
         listed = '\n'.join(
             f'  {failure.input}: {failure.reason}' for failure in run.failures.values()
         )
-        message = f'{len(run.failures)} of {len(run)} inputs could not be read:\n{listed}'
+        message = printable(
+            f'{len(run.failures)} of {len(run)} inputs could not be read:\n{listed}'
+        )
         if len(run.failures) == len(run):
             raise ValueError(message)
         print_log(message, logger='current', level=logging.WARNING)
@@ -417,12 +429,24 @@ class OneShotInferencer(DetInferencer):
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model; a checkpoint that could run code when it is loaded is refused."""
         self.weights, self.device = weights, str(device)
-        self.config_hash = config_hash(cfg)  # MMDetection's detectors write into their config
         try:
+            if weights and not cfg:
+                self.config_hash = self._take_saved_config(cfg, weights)
+            else:
+                # now, as MMDetection's detectors write into their config
+                self.config_hash = config_hash(cfg)
             with safe_checkpoints():
                 return super()._init_model(cfg, weights, device)
         except UnsafeCheckpointError as error:
             raise UnsafeCheckpointError(f'{weights}: {error}') from error
+
+    def _take_saved_config(self, cfg: Config, weights: str) -> str:
+        """Fill an empty config with that of the weights, which the parent would run; its hash."""
+        saved = read_saved_config(load_meta(weights), weights, self._trust_code)
+        if saved is None:
+            raise ValueError(f'{weights}: has no config in it. Give one.')
+        cfg.update(saved.config.to_dict())
+        return saved.sha256
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: Config

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from mmcovid.reporting.results_table import format_results
+from mmcovid.utils.escape import markdown, printable
 
 from .schema import Card, CheckpointFile, Run, SetFacts
 
@@ -49,7 +50,7 @@ def to_markdown(card: Card) -> str:
             _list(f'{what}: {reason}' for what, reason in card['missing'].items())
         ]
     blocks = [
-        f'# Model card: {card["name"]}',
+        f'# Model card: {markdown(card["name"])}',
         f'Written by mmcovid, {card["updated"]}. Research only, no medical device. Twelve '
         'digits are the beginning of a SHA-256; `model_card.json` has all in full.',
     ]
@@ -181,7 +182,7 @@ def _set(title: str, facts: SetFacts) -> list[str]:
         lines.append(f'{facts["per_class"]:,} slices of each class, a fixed draw')
     if 'slices' not in facts:
         lines.append('not loaded in the training, and so not counted')
-        return [f'**{title}**', _list(lines)]
+        return [f'**{markdown(title)}**', _list(lines)]
     patients = f' of {facts["patients"]:,} known patients' if 'patients' in facts else ''
     unknown = facts.get('slices_of_unknown_patients')
     lines.append(
@@ -193,7 +194,7 @@ def _set(title: str, facts: SetFacts) -> list[str]:
         for name, counts in facts.get('classes', {}).items()
     ]
     columns = next(iter(facts.get('classes', {}).values()), ())
-    return [f'**{title}**', _list(lines), _table(('class', *columns), rows)]
+    return [f'**{markdown(title)}**', _list(lines), _table(('class', *columns), rows)]
 
 
 def _describe_card(data_card: dict | None) -> str:
@@ -225,7 +226,7 @@ def _analyses(card: Card) -> list[str]:
 
 def _figures(metrics: dict) -> str:
     shown = {name: math.nan if value is None else value for name, value in metrics.items()}
-    return f'```text\n{format_results(shown)}\n```'
+    return f'```text\n{printable(format_results(shown)).replace("`", "_")}\n```'
 
 
 def _file(checkpoint: CheckpointFile | None) -> str | None:
@@ -242,11 +243,11 @@ def _spell(options: dict | None) -> Iterable[str]:
 
 
 def _list(lines: Iterable[str]) -> str:
-    return '\n'.join(f'- {line}' for line in lines)
+    return '\n'.join(f'- {markdown(line)}' for line in lines)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence]) -> str:
-    rows = [[str(cell).replace('|', '\\|') for cell in row] for row in rows]
+    rows = [[markdown(cell).replace('|', '\\|') for cell in row] for row in rows]
     if not rows:
         return ''
     return '\n'.join(f'| {" | ".join(row)} |' for row in (header, ['---'] * len(header), *rows))

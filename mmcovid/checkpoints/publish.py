@@ -6,21 +6,27 @@ import re
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmcovid.cards import read_model_card
 from mmcovid.utils.files import atomic_path, sha256
-from mmcovid.utils.provenance import config_hash
 
 from .guard import safe_checkpoints
 from .safetensors import SUFFIX, to_safetensors
+from .saved_config import (
+    UntrustedConfigError,
+    config_text,
+    inference_part,
+    saved_hash,
+    saved_values,
+)
 
 #: Of the meta of a checkpoint; the optimiser, its schedules and the log are left out.
 KEPT = (
     'cfg',
     'dataset_meta',
     'card',
+    'config_sha256',
     'epoch',
     'iter',
     'seed',
@@ -62,15 +68,7 @@ def publish_model(
     lacks = []
     if 'dataset_meta' not in meta:
         lacks.append('it tells no classes: those of the config are taken when it is loaded')
-    if 'cfg' in meta:
-        cfg = Config.fromstring(meta['cfg'], '.py')
-        if card := card_of(checkpoint, cfg, meta.pop('card', None), lacks):
-            meta['card'] = card
-        # where the training ran is no part of the model, and nobody's business
-        cfg.merge_from_dict(dict(work_dir=None, load_from=None, resume=False))
-        meta['cfg'] = cfg.pretty_text
-    else:
-        lacks.append('it has no config: give one when you load it')
+    _keep_config(loaded.get('meta', {}), meta, checkpoint, lacks)
     content = dict(meta=meta, state_dict=loaded['state_dict'])
     data = to_safetensors(content) if suffix == SUFFIX else _to_pth(content)
 
@@ -87,6 +85,32 @@ def publish_model(
     return out, lacks
 
 
+def _keep_config(told: dict, meta: dict, checkpoint: Path, lacks: list[str]) -> None:
+    """Of the config, keep what inference needs, as values, and the card that belongs to it.
+
+    Args:
+        told (dict): Meta of the checkpoint.
+        meta (dict): What is kept of it; ``cfg``, ``config_sha256`` and ``card`` are set, or
+            deleted.
+        checkpoint (Path): The file.
+        lacks (list[str]): Takes a sentence for what is missing.
+    """
+    held = meta.pop('card', None)
+    if meta.pop('cfg', told.get('saved_config')) is None:
+        lacks.append('it has no config: give one when you load it')
+        return
+    try:
+        values = saved_values(told)
+        meta['config_sha256'] = saved_hash(told, values)
+        if card := card_of(checkpoint, meta['config_sha256'], held, lacks):
+            meta['card'] = card
+        meta['cfg'] = config_text(inference_part(values))
+    except UntrustedConfigError as error:
+        lacks.append(
+            f'it has no config, as that of the checkpoint {error}: give one when you load it'
+        )
+
+
 def load_meta(checkpoint: str | Path) -> dict:
     """What a checkpoint tells of itself: config, classes, model card; empty if it tells nothing.
 
@@ -94,10 +118,10 @@ def load_meta(checkpoint: str | Path) -> dict:
         OSError, ValueError: The checkpoint cannot be read.
         UnsafeCheckpointError: It holds more than tensors and plain values.
     """
-    return _load(Path(checkpoint)).get('meta', {})
+    return _load(checkpoint).get('meta', {})
 
 
-def _load(checkpoint: Path) -> dict:
+def _load(checkpoint: str | Path) -> dict:
     """A checkpoint with a ``state_dict``."""
     try:
         with safe_checkpoints():
@@ -111,12 +135,14 @@ def _load(checkpoint: Path) -> dict:
     return loaded
 
 
-def card_of(checkpoint: Path, cfg: Config, held: dict | None, lacks: list[str]) -> dict | None:
+def card_of(
+    checkpoint: Path, config_sha256: str, held: dict | None, lacks: list[str]
+) -> dict | None:
     """The model card of a checkpoint, with the tests of this checkpoint only.
 
     Args:
         checkpoint (Path): The file.
-        cfg (Config): Its config.
+        config_sha256 (str): Hash of its config.
         held (dict, optional): The card in it.
         lacks (list[str]): Takes a sentence if there is no card.
     """
@@ -130,7 +156,7 @@ def card_of(checkpoint: Path, cfg: Config, held: dict | None, lacks: list[str]) 
     if card is None:
         lacks.append(f'it has no model card, as there is none in {checkpoint.parent}')
         return None
-    if card['config']['hash'] != config_hash(cfg):
+    if card['config']['hash'] != config_sha256:
         lacks.append(
             f'it has no model card, as that in {checkpoint.parent} is of a training with '
             'another config'

@@ -7,6 +7,7 @@ inferencers, ``load_from``, ``init_cfg=dict(type='Pretrained', ...)``.
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ import torch
 from mmcovid.utils.files import name_some, to_plain
 
 SUFFIX = '.safetensors'
-SCHEMA_VERSION = 1
+#: 2 has the config as values, 1 had it as a program.
+SCHEMA_VERSION = 2
 _KEYS = {'cfg': 'config', 'dataset_meta': 'dataset_meta', 'card': 'card'}
 
 
@@ -38,7 +40,8 @@ def load_from_safetensors(
 
     Returns:
         dict: ``state_dict`` and ``meta``; the latter is empty if the file is not of mmcovid, and
-        otherwise has what :func:`to_safetensors` was given.
+        otherwise has what :func:`to_safetensors` was given. ``cfg`` is there only if it can be
+        trusted, as MMEngine runs it; ``saved_config`` is what the file has.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -55,7 +58,14 @@ def load_from_safetensors(
             header = file.metadata() or {}
             state_dict = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         meta = _read_header(header) if 'mmcovid' in header else {}
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        SafetensorError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f'{filename}: cannot be read ({error}). It may be truncated or no '
             'safetensors file: copy or download it again.'
@@ -69,7 +79,7 @@ def load_from_safetensors(
 def to_safetensors(checkpoint: dict) -> bytes:
     """The bytes of a safetensors file that holds a checkpoint.
 
-    Its header has, as JSON: ``config`` (the text), ``dataset_meta``, ``card`` and ``meta`` (what
+    Its header has, as JSON: ``config`` (its values), ``dataset_meta``, ``card`` and ``meta`` (what
     else the checkpoint tells), as far as they are known, and ``modules`` (their versions).
 
     Args:
@@ -77,9 +87,11 @@ def to_safetensors(checkpoint: dict) -> bytes:
             once for each of their names; dtypes are kept.
 
     Raises:
-        ValueError: The state dict holds something else than tensors.
+        ValueError: The state dict holds something else than tensors, or the config is a program.
     """
     from safetensors.torch import save
+
+    from .saved_config import parse_config, to_json
 
     state_dict, meta = checkpoint['state_dict'], dict(checkpoint.get('meta', {}))
     others = [name for name, value in state_dict.items() if not torch.is_tensor(value)]
@@ -89,6 +101,8 @@ def to_safetensors(checkpoint: dict) -> bytes:
             f'{SUFFIX} file. Write a .pth file.'
         )
     header = {name: meta.pop(key) for key, name in _KEYS.items() if key in meta}
+    if 'config' in header:
+        header['config'] = to_json(parse_config(header['config']))
     header |= dict(meta=meta, modules=getattr(state_dict, '_metadata', {}), mmcovid=SCHEMA_VERSION)
     tensors = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -110,11 +124,23 @@ def _sort_header(data: bytes) -> bytes:
 
 def _read_header(header: dict[str, str]) -> dict:
     """``meta`` of a checkpoint, from the header of a file of mmcovid."""
+    from .saved_config import (
+        UntrustedConfigError,
+        config_text,
+        from_json,
+        inference_part,
+        saved_values,
+    )
+
     content = {name: json.loads(text) for name, text in header.items() if name != 'format'}
     if content['mmcovid'] > SCHEMA_VERSION:
         raise ValueError(f'written by a newer mmcovid, format {content["mmcovid"]}; update mmcovid')
     meta = dict(content['meta'], modules=content['modules'])
     meta.update((key, content[name]) for key, name in _KEYS.items() if name in content)
+    if 'cfg' in meta:
+        meta['saved_config'] = from_json(meta.pop('cfg'))
+        with suppress(UntrustedConfigError):
+            meta['cfg'] = config_text(inference_part(saved_values(meta)))
     if 'dataset_meta' in meta:
         # JSON knows no tuples; to MMDetection a palette that is no list is one colour
         meta['dataset_meta'] = {

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
+from mmcovid.utils.escape import printable
+
 
 def make_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
     """A parser for a command.
@@ -79,6 +81,17 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_trust_code(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a command runs the config of a checkpoint."""
+    parser.add_argument(
+        '--trust-code',
+        action='store_true',
+        help='run the config that is saved in the weights as a Python program, and import what it '
+        'names: it can do whatever you can. Only for files whose origin you trust. Without it the '
+        'config is read as data, and refused if it is more',
+    )
+
+
 def read_cfg_options(args: argparse.Namespace) -> dict:
     """The entries to change, as MMEngine reads them; not imported before a config is."""
     from mmengine.config import DictAction
@@ -97,7 +110,7 @@ def exit_on(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise SystemExit(f'error: {error}') from error
+        raise SystemExit(printable(f'error: {error}')) from error
 
 
 def command(

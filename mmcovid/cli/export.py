@@ -6,7 +6,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
+from mmcovid.cli.arguments import (
+    add_cfg_options,
+    add_trust_code,
+    command,
+    make_parser,
+    read_cfg_options,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,6 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
     add_cfg_options(parser)
+    add_trust_code(parser)
     args = parser.parse_args(argv)
     if not Path(args.checkpoint).is_file():
         parser.error(f'there is no checkpoint {args.checkpoint}')
@@ -48,8 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from mmcovid.apis import OneShotInferencer
     from mmcovid.checkpoints.publish import card_of, load_meta
+    from mmcovid.checkpoints.saved_config import read_saved_config
     from mmcovid.utils.configs import find_config
     from mmcovid.utils.files import sha256
+    from mmcovid.utils.provenance import config_hash
     from mmcovid.version import __version__
 
     try:
@@ -61,10 +70,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmcovid.deployment.metadata import Metadata
 
     meta = load_meta(args.checkpoint)
-    trained = Config.fromstring(meta['cfg'], '.py') if 'cfg' in meta else None
-    # a copy: the card is that of the config as it was trained
-    config = Config.fromfile(find_config(args.config)) if args.config else copy.deepcopy(trained)
-    if config is None:
+    if args.config:
+        config = Config.fromfile(find_config(args.config))
+        trained = config_hash(config)
+    elif saved := read_saved_config(meta, args.checkpoint, args.trust_code):
+        config, trained = saved
+    else:
         raise ValueError(f'{args.checkpoint}: has no config. Give it by --config.')
     config.merge_from_dict(read_cfg_options(args))
     input_size, window = slice_input(config)
@@ -72,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warnings.filterwarnings('ignore', category=FutureWarning)
         inferencer = OneShotInferencer(copy.deepcopy(config), args.checkpoint, device='cpu')
     lacks: list[str] = []
-    card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks) if trained else None
+    card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks)
     roi_head = getattr(inferencer.model, 'roi_head', None)
     metadata = Metadata(
         classes=inferencer.classes.to_meta(),
@@ -81,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         temperature=inferencer.temperature,
         mask_threshold=roi_head.test_cfg.mask_thr_binary if roi_head else 0.5,
         config=Path(args.config or args.checkpoint).stem,
-        config_sha256=inferencer.config_hash,
+        config_sha256=inferencer.config_hash if args.config or args.cfg_options else trained,
         weights_sha256=sha256(args.checkpoint),
         card=card,
         mmcovid_version=__version__,

@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcovid.cli.arguments import add_cfg_options, command, make_parser, read_cfg_options
+from mmcovid.cli.arguments import (
+    add_cfg_options,
+    add_trust_code,
+    command,
+    make_parser,
+    read_cfg_options,
+)
 from mmcovid.cli.engine_arguments import (
     add_engine_arguments,
     check_engine_arguments,
@@ -19,6 +25,7 @@ from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
 from mmcovid.utils.configs import find_config
+from mmcovid.utils.escape import printable
 from mmcovid.utils.versions import check_stack
 
 if TYPE_CHECKING:
@@ -100,6 +107,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
     )
     parser.add_argument(
+        '--keep-paths',
+        action='store_true',
+        help='tell the paths of scans and weights as they were given, with their folders (default: '
+        'the names of files only)',
+    )
+    parser.add_argument(
         '--overwrite', action='store_true', help='replace the folders of scans that exist'
     )
     parser.add_argument(
@@ -121,6 +134,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='Dask scheduler whose workers read the scans: its address, or its scheduler file',
     )
     add_cfg_options(parser)
+    add_trust_code(parser)
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
@@ -175,7 +189,9 @@ def _load_inferencer(args: argparse.Namespace) -> 'OneShotInferencer':
         config.merge_from_dict(read_cfg_options(args))
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', category=FutureWarning)
-        return OneShotInferencer(config, args.weights, device=args.device)
+        return OneShotInferencer(
+            config, args.weights, device=args.device, trust_code=args.trust_code
+        )
 
 
 @command
@@ -189,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         abstain_below=args.abstain_below,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
+        keep_paths=args.keep_paths,
         overwrite=args.overwrite,
         resume=args.resume,
     )
@@ -202,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     kept = [row for row in rows if row.get('kept')]
     for row in rows:
         if not row.get('kept'):
-            print(tell(row))
+            print(printable(tell(row), keep=''))
     bad = [row for row in rows if row['status'] != 'ok']
     there = f', {len(kept)} of them already before' if kept else ''
     print(

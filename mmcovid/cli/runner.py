@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from mmcovid.engine import ForgetConfigHook
 from mmcovid.utils.configs import find_config
 
 
@@ -88,8 +89,10 @@ def set_temperature(cfg: Config, temperature: float) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the runner; without CUDA, processes that torchrun started join by gloo.
 
-    MMEngine joins them itself, but on CUDA devices only.
+    MMEngine joins them itself, but on CUDA devices only. Nothing in a checkpoint is run.
     """
     if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
         torch.distributed.init_process_group('gloo')
-    return Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(ForgetConfigHook())
+    return runner

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmcovid.cli.arguments import command, make_parser
 from mmcovid.data_tools import verification
+from mmcovid.utils.escape import printable
 from mmcovid.utils.versions import check_stack
 
 
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     findings = verification.verify(sets, args.workers)
     verification.write_verification(args.out, sets, findings)
-    print(verification.format_findings(sets, findings))
+    print(printable(verification.format_findings(sets, findings)))
     errors = [found for found in findings if found.problem in verification.ERRORS]
     print(
         f'{len(errors)} errors, {len(findings) - len(errors)} warnings in '

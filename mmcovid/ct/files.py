@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .volume import IMAGE_IO, CTVolume, Grid, check_size, make_volume, slice_axis, volume_suffix
+from .volume import (
+    IMAGE_IO,
+    CTVolume,
+    Grid,
+    check_name,
+    check_size,
+    make_volume,
+    slice_axis,
+    volume_suffix,
+)
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -38,6 +47,7 @@ def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
     suffix = volume_suffix(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path}: no such file.')
+    check_name(path)
     _check_data_files(Path(path), suffix)
     reader = sitk.ImageFileReader()
     reader.SetFileName(fspath(path))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,6 +160,7 @@ def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
     suffix = volume_suffix(path)
     if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
         raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
+    check_name(path)
     import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(to_stored(mask, volume), np.uint8))
@@ -177,6 +178,18 @@ def volume_suffix(path: str | Path) -> str:
     """Which of ``IMAGE_IO`` a file name ends in, or ''."""
     name = str(path).lower()
     return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default='')
+
+
+def check_name(path: str | PathLike) -> None:
+    """Refuse a name at which ITK aborts the process.
+
+    Raises:
+        ValueError: It is no UTF-8.
+    """
+    try:
+        fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f'{path}: its path is no UTF-8, which ITK needs. Rename it.') from error
 
 
 def check_size(path: str | PathLike, height: int, width: int, slices: int = 1) -> None:

@@ -13,6 +13,7 @@ from mmcovid.utils.files import atomic_path
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 INK, FAINT = '#30343b', '#c9ccd1'
 STYLE = {
+    'text.parse_math': False,  # names of classes and models are no formulae
     'font.family': 'sans-serif',
     'font.sans-serif': ['DejaVu Sans', 'Arial', 'sans-serif'],
     'font.size': 9,

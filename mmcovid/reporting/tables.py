@@ -5,11 +5,14 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mmcovid.utils.escape import cell
 from mmcovid.utils.files import write_text
 
 
 def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[dict]) -> None:
     """Write a table whole or not at all; what is missing or undefined (nan) is an empty cell.
+
+    No cell is a formula to a spreadsheet: see :func:`~mmcovid.utils.escape.cell`.
 
     Args:
         path (str | Path): The file; missing folders are made.
@@ -18,7 +21,7 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[dict]) -> 
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, header, restval='', lineterminator='\n')
-    writer.writeheader()
+    writer.writerow({key: cell(key) for key in header})
     for row in rows:
-        writer.writerow({key: '' if value != value else value for key, value in row.items()})
+        writer.writerow({key: '' if value != value else cell(value) for key, value in row.items()})
     write_text(text.getvalue(), path)

@@ -13,15 +13,16 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True)
 class ScanInfo:
-    """What was predicted. It holds nothing of the patient but what paths tell."""
+    """What was predicted. It holds nothing of the patient but what its name tells."""
 
-    path: str
+    path: str  #: name, or the path as it was given if that was asked for
     kind: str  #: ``volume``, ``dicom`` or ``pictures``
     num_slices: int
     size: tuple[int, int, int] | None  #: x, y, z; None of pictures, as what follows
     spacing_mm: tuple[float, float, float] | None  #: x, y, z
     window_hu: tuple[float, float] | None  #: level and width
     series_uid: str | None
+    path_sha256: str  #: of the absolute path, by which a scan is known again
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ModelInfo:
 
     name: str
     config_sha256: str | None
-    weights: str | None  #: file; None of random weights
+    weights: str | None  #: file, as ``path`` of the scan; None of random weights
     weights_sha256: str | None
 
 

@@ -19,14 +19,13 @@ from typing import Any
 
 from rich.progress import track
 
-from mmcovid.results import Failure, ModelInfo
+from mmcovid.results import ModelInfo
 
 from .dicom_seg import check_dicom_seg
 from .inputs import Scan
 from .predictor import SlicePredictor
-from .run import ScanOutcome, run_scan, sum_up, tell_error
+from .run import ScanOutcome, failed_outcome, run_scan, sum_up, tell_error
 from .settings import Settings
-from .summary import failed_line
 
 try:
     import dask
@@ -180,11 +179,11 @@ def run_cohort(
         del futures  # so that the scheduler forgets what is done
         for future in track(done, 'scans', total=len(scans), disable=not show_progress):
             name = names.pop(future)
-            outcome = _outcome(future, name, scans[name])
+            outcome = _outcome(future, name, scans[name], out, settings)
             yield name, outcome._replace(kept=outcome.kept and name in former)
 
     try:
-        return sum_up(inputs, out, run_all)
+        return sum_up(inputs, out, run_all, settings)
     finally:
         shutil.rmtree(job.workplace, ignore_errors=True)  # what killed workers have left
 
@@ -224,7 +223,7 @@ def _run_scan(job: _Job, name: str, scan: Scan) -> ScanOutcome:
         )
 
 
-def _outcome(future: Future, name: str, scan: Scan) -> ScanOutcome:
+def _outcome(future: Future, name: str, scan: Scan, out: Path, settings: Settings) -> ScanOutcome:
     """What a task gives; a failure if it failed.
 
     Raises:
@@ -240,7 +239,7 @@ def _outcome(future: Future, name: str, scan: Scan) -> ScanOutcome:
         reason = _tell_deaths(error)
     except Exception as error:
         reason = tell_error(error)
-    return ScanOutcome(failed_line(name, Failure(scan.path, reason)))
+    return failed_outcome(name, scan, reason, out, settings)
 
 
 def _tell_deaths(error: KilledWorker) -> str:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
+from pydicom.datadict import keyword_for_tag
 from pydicom.sr.codedict import Code, codes
 
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, InputKind, kind_of, to_stored
 from mmcovid.results import ModelInfo
+from mmcovid.utils.escape import dicom_text
 from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
 
@@ -41,6 +43,14 @@ _MAY_BE_EMPTY = (
     'StudyID',
     'AccessionNumber',
     'ReferringPhysicianName',
+)
+#: What images may tell of patient and study beyond that: their groups, and single tags.
+_GROUPS_LEFT_OUT = (0x0010, 0x0012, 0x0032, 0x0038, 0x0040)
+_LEFT_OUT = (
+    'AdmittingDiagnosesDescription',
+    'NameOfPhysiciansReadingStudy',
+    'PhysiciansOfRecord',
+    'StudyDescription',
 )
 
 
@@ -82,7 +92,8 @@ def write_dicom_seg(
 ) -> None:
     """Write a segmentation with one segment for each class, on the images of the series.
 
-    The lung's segment includes the lesions. Frames of slices without a mask are left out.
+    The lung's segment includes the lesions. Frames of slices without a mask are left out. It has
+    name and ID of the patient, as DICOM demands, but no comments or descriptions.
 
     Args:
         labels (np.ndarray): Label map, (Z, H, W) as ``volume.array``.
@@ -110,7 +121,7 @@ def write_dicom_seg(
             sop_instance_uid=hd.UID(),
             instance_number=1,
             manufacturer='mmcovid',
-            manufacturer_model_name=model.name[:64],
+            manufacturer_model_name=dicom_text(model.name),
             software_versions=__version__,
             device_serial_number=weights_hash[:16],
             content_label='LUNG_LESIONS',
@@ -134,7 +145,7 @@ def _describe_segments(
     import highdicom as hd
 
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f'mmcovid {model.name}'[:64],
+        name=dicom_text(f'mmcovid {model.name}'),
         version=__version__,
         source='mmcovid',
         family=codes.cid7162.ArtificialIntelligence,
@@ -155,9 +166,13 @@ def _describe_segments(
 
 
 def _read_image(file: str) -> pydicom.Dataset:
-    """Header of a slice, with empty tags in place of those that may be empty but not missing."""
+    """Header of a slice: of patient and study it has what every image must have, and no more."""
     image = pydicom.dcmread(file, stop_before_pixels=True)
-    for tag in _MAY_BE_EMPTY:
-        if tag not in image:
-            setattr(image, tag, '')
+    for tag in list(image.keys()):
+        keyword = keyword_for_tag(tag)
+        if keyword in _LEFT_OUT or (tag.group in _GROUPS_LEFT_OUT and keyword not in _MAY_BE_EMPTY):
+            del image[tag]
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in image:
+            setattr(image, keyword, '')
     return image

@@ -1,13 +1,14 @@
 """Results of former runs, and whether a run would make the same again."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from mmcovid.results import ScanModel, ScanSettings
 from mmcovid.results.scan import SCHEMA_VERSION
 from mmcovid.utils.files import to_plain
+
+from .shown import path_hash
 
 #: What the results do not depend on but by rounding, and where the file of the weights lies.
 _NOT_COMPARED = {'batch_size', 'device', 'name', 'weights'}
@@ -46,7 +47,9 @@ def find_difference(
     """
     if results is None:
         return 'without results that can be read'
-    if os.path.abspath(results['scan']['path']) != os.path.abspath(path):
+    # former versions told the path itself
+    known = results['scan'].get('path_sha256') or path_hash(results['scan']['path'])
+    if known != path_hash(path):
         return f'of another scan, {results["scan"]["path"]}'
     if not results['complete']:
         return 'incomplete'

@@ -18,6 +18,7 @@ from mmcovid.ct import (
 )
 from mmcovid.ct.inputs import name_outputs
 from mmcovid.results import Failure
+from mmcovid.utils.escape import file_name
 
 
 class Scan(NamedTuple):
@@ -120,8 +121,8 @@ def _name(scans: list[Scan]) -> dict[str, Scan]:
     ]
     seen: Counter[str] = Counter()
     named: dict[str, Scan] = {}
-    for name, scan in zip(flat, scans):
-        while not name or name in named:
+    for name, scan in zip(map(file_name, flat), scans):
+        while name in named:
             seen[name] += 1
             name = f'{name}-{seen[name] + 1}'
         named[name] = scan

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from rich.markup import escape
 from rich.progress import track
 
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, find_slice, list_slices
 from mmcovid.results import Failure, Lesions, RoISequence, SliceResult
 from mmcovid.utils.ahead import ahead
+from mmcovid.utils.escape import printable
 
 from .inputs import Scan
 from .label_maps import paint
@@ -87,7 +89,9 @@ def predict_scan(
     # while a slice is predicted, the one before it is painted
     results = ahead(predictor.predict(paths, batch_size, score_thr))
     stream = zip(paths, results, strict=True)
-    tracked = track(stream, scan.path, total=len(paths), disable=not show_progress)
+    tracked = track(
+        stream, escape(printable(scan.path, keep='')), total=len(paths), disable=not show_progress
+    )
     for index, (path, result) in enumerate(tracked):
         if isinstance(result, Failure):
             prediction.failures.append(result)

@@ -1,6 +1,7 @@
 """Predict scans one after the other, and write a folder for each."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from .plots import draw_profile
 from .predict import Prediction, predict_scan
 from .predictor import SlicePredictor
 from .settings import Settings
+from .shown import path_hash, without_folders, without_their_folders
 from .summary import append_lines, failed_line, settle, summary_line
 from .write import write_masks, write_slice_table
 
@@ -81,7 +83,7 @@ def run_scans(
         for name, scan in scans.items():
             yield name, run_scan(predictor, model, name, scan, out, settings, show_progress)
 
-    return sum_up(inputs, out, run_all)
+    return sum_up(inputs, out, run_all, settings)
 
 
 class ScanOutcome(NamedTuple):
@@ -95,6 +97,7 @@ def sum_up(
     inputs: Sequence[str | PathLike],
     out: Path,
     run_all: Callable[[Mapping[str, Scan]], Iterable[tuple[str, ScanOutcome]]],
+    settings: Settings,
 ) -> list[dict[str, Any]]:
     """Have scans predicted, in any order, and keep ``summary.csv`` meanwhile.
 
@@ -102,11 +105,14 @@ def sum_up(
         inputs (Sequence[str | PathLike]): As for :func:`~mmcovid.scans.find_scans`.
         out (Path): Folder to write to.
         run_all (Callable): Predicts scans by name; gives name and outcome of each.
+        settings (Settings): Whether paths are told.
 
     Returns:
         list[dict]: As of :func:`run_scans`.
     """
     scans, failures = find_scans(inputs)
+    if not settings.keep_paths:
+        failures = without_their_folders(failures)
     failed = [failed_line('', failure) for failure in failures]
     append_lines(out, failed)
     lines = {}
@@ -165,7 +171,18 @@ def run_scan(
             results = _write_scan(predictor, name, scan, folder, model, settings, show_progress)
         return ScanOutcome(summary_line(name, results.to_plain()))
     except Exception as error:  # whatever one scan leads to, the others go on
-        return ScanOutcome(failed_line(name, Failure(scan.path, tell_error(error))))
+        return failed_outcome(name, scan, tell_error(error), out, settings)
+
+
+def failed_outcome(
+    name: str, scan: Scan, reason: str, out: Path, settings: Settings
+) -> ScanOutcome:
+    """What became of a scan that failed."""
+    failure = Failure(scan.path, reason)
+    if not settings.keep_paths:
+        paths = scan.path, out / name
+        failure = Failure(*(without_folders(text, *paths) for text in (scan.path, reason)))
+    return ScanOutcome(failed_line(name, failure))
 
 
 def tell_error(error: BaseException) -> str:
@@ -213,6 +230,8 @@ def _write_scan(
         created=now(),
         slices=measured.slices,
     )
+    if not settings.keep_paths:
+        results = _without_paths(results, scan)
     write_json(results.to_plain(), folder / 'results.json')
     write_slice_table(folder / 'slices.csv', results.slices)
     _write_page(name, results, prediction, classes, folder)
@@ -235,6 +254,22 @@ def _write_page(
     )
 
 
+def _without_paths(results: ScanResults, scan: Scan) -> ScanResults:
+    """Results that tell names only, of the scan, its slices and the weights."""
+
+    def name(text: str) -> str:
+        return without_folders(text, scan.path)
+
+    weights = results.model.weights
+    return replace(
+        results,
+        scan=replace(results.scan, path=name(scan.path)),
+        errors=[Failure(name(each.input), name(each.reason)) for each in results.errors],
+        model=replace(results.model, weights=weights and Path(weights).name),
+        slices=[replace(row, path=name(row.path)) for row in results.slices],
+    )
+
+
 def _describe_scan(scan: Scan, prediction: Prediction) -> ScanInfo:
     """What was predicted."""
     volume = prediction.volume
@@ -247,6 +282,7 @@ def _describe_scan(scan: Scan, prediction: Prediction) -> ScanInfo:
             spacing_mm=None,
             window_hu=None,
             series_uid=None,
+            path_sha256=path_hash(scan.path),
         )
     series = volume.metadata.get('series_uid')
     return ScanInfo(
@@ -257,6 +293,7 @@ def _describe_scan(scan: Scan, prediction: Prediction) -> ScanInfo:
         spacing_mm=volume.spacing,
         window_hu=prediction.window,
         series_uid=series,
+        path_sha256=path_hash(scan.path),
     )
 
 

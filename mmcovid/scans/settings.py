@@ -17,4 +17,5 @@ class Settings:
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
     overwrite: bool = False  #: replace the folders of scans that exist
+    keep_paths: bool = False  #: tell paths, not only names, of scans and weights
     resume: bool = False  #: leave those that the same model and settings made as they are

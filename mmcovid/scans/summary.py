@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from mmcovid.reporting import write_csv
 from mmcovid.results import Failure
+from mmcovid.utils.escape import cell
 
 NAME = 'summary.csv'
 #: Columns that all lines have; ``reason`` is the last one, whatever is between.
@@ -113,8 +114,11 @@ def _has_results(out: Path, line: dict[str, Any]) -> bool:
 
 
 def _on_one_line(line: dict[str, Any]) -> dict[str, Any]:
-    """A line whose values hold no line break, and nothing that UTF-8 has no code for."""
-    return {key: _plain(value) if isinstance(value, str) else value for key, value in line.items()}
+    """A line whose cells hold no line break, no formula, and what UTF-8 has a code for."""
+    return {
+        str(cell(_plain(key))): cell(_plain(value)) if isinstance(value, str) else value
+        for key, value in line.items()
+    }
 
 
 def _plain(value: str) -> str:

@@ -1,6 +1,7 @@
 """Masks of a scan, and the table of its slices, as files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmcovid.ct import write_mask
 from mmcovid.ct.inputs import name_outputs
 from mmcovid.reporting import write_csv
 from mmcovid.results import ScanSlice
+from mmcovid.utils.escape import file_name
 
 from .label_maps import class_mask
 from .predict import Prediction, Slice
@@ -44,9 +46,16 @@ def write_masks(folder: Path, prediction: Prediction, classes: Classes) -> dict[
     labels, files = prediction.label_map(), {LABEL_MAP: legend}
     write_mask(labels, prediction.volume, folder / LABEL_MAP)
     for name in classes.lesion_names:
-        write_mask(class_mask(labels, name, classes), prediction.volume, folder / f'{name}.nii.gz')
-        files[f'{name}.nii.gz'] = f'{name}, lesions included' if name == classes.lung else name
+        file = _free_name(file_name(name), files)
+        write_mask(class_mask(labels, name, classes), prediction.volume, folder / file)
+        files[file] = f'{name}, lesions included' if name == classes.lung else name
     return files
+
+
+def _free_name(stem: str, taken: Collection[str]) -> str:
+    """A name of a mask that is not taken: classes may differ in what no name of a file has."""
+    numbers = chain([''], (f'-{k}' for k in count(2)))
+    return next(name for k in numbers if (name := f'{stem}{k}.nii.gz') not in taken)
 
 
 def _write_label_pictures(folder: Path, slices: Sequence[Slice], classes: Classes) -> None:
@@ -58,7 +67,7 @@ def _write_label_pictures(folder: Path, slices: Sequence[Slice], classes: Classe
             continue
         image = Image.fromarray(kept.labels)
         image.putpalette(np.array([(0, 0, 0), *classes.palette], np.uint8).ravel().tolist())
-        image.save(folder / f'{names[kept.path]}.png')
+        image.save(folder / f'{file_name(names[kept.path])}.png')
 
 
 def write_slice_table(path: Path, rows: Sequence[ScanSlice]) -> None:

@@ -115,9 +115,12 @@ def write_json(data: Any, path: str | Path, indent: int | None = 2) -> None:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write a text file whole or not at all, in UTF-8; missing folders are made."""
+    """Write a text file whole or not at all, in UTF-8; missing folders are made.
+
+    Of names of files that are no UTF-8 the bytes are spelt out, in a way that JSON reads back.
+    """
     with atomic_path(path) as temporary:
-        Path(temporary).write_text(text, encoding='utf-8')
+        Path(temporary).write_text(text, encoding='utf-8', errors='backslashreplace')
 
 
 def sha256(path: str | Path) -> str:

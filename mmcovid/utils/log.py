@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from .escape import printable
+
 
 def log(message: str, level: int = logging.INFO) -> None:
     """Say something: in the log of MMEngine's run if there is one, else by Python's logging.
@@ -11,6 +13,7 @@ def log(message: str, level: int = logging.INFO) -> None:
         message (str): What to say.
         level (int): As of :mod:`logging`. Defaults to ``logging.INFO``.
     """
+    message = printable(message)
     if sys.modules.get('mmengine') is not None:
         from mmengine.logging import print_log
 

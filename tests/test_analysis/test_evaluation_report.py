@@ -111,6 +111,16 @@ def test_files(report):
     )
 
 
+def test_no_folder_of_the_machine_is_told(report):
+    folder, _ = report
+    told = json.loads((folder / 'one' / 'report.json').read_text())
+    assert told['settings']['metadata'] == 'meta.csv'
+    paths = {error['path'] for found in told['errors'].values() for error in found}
+    assert f'{folder.name}/slice.png' in paths
+    for path in (folder / 'one').rglob('*'):
+        assert path.is_dir() or str(folder).encode() not in path.read_bytes(), path
+
+
 def test_same_seed_same_files(report):
     folder, _ = report
     for path in (folder / 'one').rglob('*'):

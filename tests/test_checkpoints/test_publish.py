@@ -147,8 +147,10 @@ def test_what_is_kept(work_dir, published):
     assert card == written['meta']['card']
     assert card['published'] == dict(file='iter_9.pth', sha256=sha256(work_dir / 'iter_9.pth'))
     assert len(card['tests']) == 1  # of this checkpoint
-    config = Config.fromstring(json.loads(header['config']), '.py')
-    assert config.model.type == 'mmcovid.OneShotRCNN'
+    config = json.loads(header['config'])
+    assert config['model']['type'] == 'mmcovid.OneShotRCNN'
+    assert 'data/phantom' not in header['config'] and 'optim_wrapper' not in config
+    assert json.loads(header['meta'])['config_sha256'] == card['config']['hash']
 
 
 def test_both_predict_the_same_and_one_without_a_pickle(published, monkeypatch):
@@ -242,7 +244,8 @@ def test_what_is_lacking_is_said(tmp_path, work_dir):
     # beside a card, but of another training
     (tmp_path / cards.CARD_NAME).write_text((work_dir / cards.CARD_NAME).read_text())
     torch.save(dict(state_dict={}, meta=dict(cfg='a = 1\n', dataset_meta={})), tmp_path / 'x.pth')
-    file, (sentence,) = publish_model(tmp_path / 'x.pth', tmp_path / 'x.safetensors')
-    assert 'of a training with another config' in sentence
+    file, sentences = publish_model(tmp_path / 'x.pth', tmp_path / 'x.safetensors')
+    assert 'of a training with another config' in sentences[0]
+    assert 'it has no config, as that of the checkpoint has no model' in sentences[1]
     with safe_open(file, 'pt') as opened:
         assert 'card' not in opened.metadata()

@@ -40,7 +40,9 @@ def results(*slices):
     return ScanResults(
         SCHEMA_VERSION,
         complete=False,
-        scan=ScanInfo('a', 'volume', 3, (8, 8, 3), (1.0, 1.0, 2.0), (-600.0, 1500.0), None),
+        scan=ScanInfo(
+            'a', 'volume', 3, (8, 8, 3), (1.0, 1.0, 2.0), (-600.0, 1500.0), None, '0' * 64
+        ),
         errors=[Failure('b.png', 'truncated')],
         classification=ScanClass(
             **SCORES,

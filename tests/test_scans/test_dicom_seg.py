@@ -103,3 +103,18 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'highdicom', None)
     with pytest.raises(ValueError, match='pip install highdicom'):
         check_dicom_seg(CLASSES)
+
+
+@pytest.mark.parametrize(
+    'name', ['back\\slash', 'x' * 100, 'esc\x1b[2J', 'é' * 64, '模型', 'a\nb', ' ', '=1+1']
+)
+def test_any_name_of_a_model_can_be_read_again(tmp_path, name):
+    pytest.importorskip('highdicom')
+    series = write_series(tmp_path / 'series', chest(2, 16), FrameOfReferenceUID='1.2.5')
+    labels = np.ones((2, 16, 16), np.uint8)
+    model = ModelInfo(name, config_sha256=None, weights=None, weights_sha256='ab' * 32)
+    write_dicom_seg(labels, read_volume(series), CLASSES, model, tmp_path / 'seg.dcm')
+    seg = dcmread(tmp_path / 'seg.dcm')
+    seg.decode()
+    told = seg.ManufacturerModelName
+    assert isinstance(told, str) and len(told) <= 64 and told.isprintable()

@@ -115,15 +115,16 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(scans, client):
     assert not (scans / 'out').exists()
 
 
-def test_a_lost_scheduler_is_told(client):
+def test_a_lost_scheduler_is_told(scans, client):
     future = client.submit(time.sleep, 0.2, pure=False)
     future.cancel()
     with pytest.raises(ConnectionError, match='--resume'):
-        cohort._outcome(future, 'a', Scan('a.nrrd'))
+        cohort._outcome(future, 'a', Scan('a.nrrd'), scans, Settings())
 
 
-def test_an_error_of_a_task_is_a_failure(client):
-    outcome = cohort._outcome(client.submit(int, 'x', pure=False), 'a', Scan('a.nrrd'))
+def test_an_error_of_a_task_is_a_failure(scans, client):
+    future = client.submit(int, 'x', pure=False)
+    outcome = cohort._outcome(future, 'a', Scan('a.nrrd'), scans, Settings())
     assert outcome.line['status'] == 'failed' and 'invalid literal' in outcome.line['reason']
 
 

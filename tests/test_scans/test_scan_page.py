@@ -37,7 +37,7 @@ def results(**changes):
     made = ScanResults(
         1,
         complete=True,
-        scan=ScanInfo('<scan>', 'pictures', 2, None, None, None, None),
+        scan=ScanInfo('<scan>', 'pictures', 2, None, None, None, None, '0' * 64),
         errors=[],
         notes=[],
         suspicious_slices=[0],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mmcovid.results import Failure
 from mmcovid.scans.summary import append_lines, failed_line, settle
+from mmcovid.utils.escape import cell
 
 LENGTH_CSV_READS_BY_DEFAULT = 131_072
 
@@ -154,7 +155,7 @@ def as_told(line):
 def as_stored(text):
     for character in '\r\n\0':
         text = text.replace(character, ' ')
-    return text.encode(errors='backslashreplace').decode()
+    return cell(text.encode(errors='backslashreplace').decode())
 
 
 @pytest.mark.parametrize('number', [0, 3])

@@ -13,6 +13,7 @@ from typing import Any
 from mmcovid.classes import IMAGE_CLASSES, LESION_CLASSES, Classes
 from mmcovid.reporting import write_csv
 from mmcovid.reporting.results_table import MEANS
+from mmcovid.utils.escape import markdown
 from mmcovid.utils.files import write_text
 
 # Figures as the metrics name them, and what the readable table calls them.
@@ -114,7 +115,9 @@ def format_comparison(rows: Sequence[ComparisonRow]) -> str:
     for name, runs in systems.items():
         figures = [run.figures for run in runs]
         lines.append([name, *(_summary(figures, key) for key in columns), _status(runs)])
-    return '\n'.join(f'| {" | ".join(cell.replace("|", "/") for cell in line)} |' for line in lines)
+    return '\n'.join(
+        f'| {" | ".join(markdown(cell).replace("|", "/") for cell in line)} |' for line in lines
+    )
 
 
 def _found(pattern: re.Pattern, figures: Iterable[str], first: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmcovid.classes import NamedClass
 from mmcovid.reporting.templating import render
 from mmcovid.results import EvaluationReport
-from mmcovid.results.evaluation import LesionError
+from mmcovid.results.evaluation import ClassError, LesionError
 from mmcovid.statistics.classification import CLASS_FIGURES
 
 from .checklist import ChecklistItem, spell_software
@@ -95,8 +95,8 @@ def render_report(
     )
 
 
-def slice_name(error: LesionError) -> str:
-    """What a page calls a slice of the lesion set; there the folder is the patient."""
+def slice_name(error: ClassError | LesionError) -> str:
+    """What a page calls a slice; in the lesion set the folder is the patient."""
     return '/'.join(Path(error.path).parts[-2:]) or error.id
 
 

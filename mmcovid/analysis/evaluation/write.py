@@ -1,7 +1,7 @@
 """Write a report: page, tables, figures."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from .checklist import ChecklistItem, fill_checklists
 from .gallery import draw_gallery
 from .load import Models
 from .measure import Results, compute
-from .page import render_report, title_of
+from .page import render_report, slice_name, title_of
 from .plots import draw_all
 
 _INTERVAL = ('value', 'low', 'high')
@@ -49,11 +49,33 @@ def write_report(
     write_tables(report, checklists, out)
     if validation:
         write_json(_temperatures(report), out / 'temperature.json')
-    write_json(report, out / 'report.json')
+    write_json(_without_folders(report), out / 'report.json')
     write_text(
         render_report(report, gallery, plots, checklists, title_of(out)), out / 'report.html'
     )
     return results
+
+
+def _without_folders(report: EvaluationReport) -> EvaluationReport:
+    """A report that calls slices and files as its page does, without the folders of the machine."""
+
+    def rename(errors: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {
+            model: [replace(error, path=slice_name(error) if error.path else '') for error in found]
+            for model, found in errors.items()
+        }
+
+    settings = report.settings
+    return replace(
+        report,
+        settings=replace(
+            settings,
+            metadata=settings.metadata and Path(settings.metadata).name,
+            image_root=Path(settings.image_root).name,
+        ),
+        errors=rename(report.errors),
+        lesion_errors=rename(report.lesion_errors),
+    )
 
 
 def write_tables(report: EvaluationReport, checklists: list[ChecklistItem], out: Path) -> None:

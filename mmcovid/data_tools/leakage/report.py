@@ -12,6 +12,7 @@ from mmcovid.ct import read_grey
 from mmcovid.data_tools.slice_names import UNKNOWN
 from mmcovid.drawing.side_panel import caption_strip
 from mmcovid.drawing.slices import to_rgb8
+from mmcovid.utils.escape import printable
 from mmcovid.utils.files import atomic_path, name_some, write_json
 from mmcovid.version import __version__
 
@@ -34,11 +35,11 @@ def report(audit: Audit, out_dir: str | Path, num_pictures: int = 10) -> None:
         out_dir (str or Path): Folder of ``leakage.json`` and ``pairs/``.
         num_pictures (int): At most so many of each kind.
     """
-    console = Console()
+    console = Console(markup=False)  # names of slices may look like it
     for table in make_tables(audit):
         console.print(table)
     write_leakage(audit, out_dir, num_pictures)
-    print(f'{verdict(audit)}\nwritten to {out_dir}')
+    print(printable(f'{verdict(audit)}\nwritten to {out_dir}'))
 
 
 def make_tables(audit: Audit) -> list[Table]:
