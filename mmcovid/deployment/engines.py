@@ -104,7 +104,8 @@ class OpenVinoEngine:
     Args:
         path (Path): The ``.onnx`` file, known to be sound.
         threads (int, optional): Defaults to None: as many as there are cores.
-        precision (str): ``'fp32'`` or ``'bf16'``. Defaults to ``'fp32'``.
+        precision (str): ``'fp32'`` or ``'bf16'``, or ``'int8'`` of a file that is in it. Defaults to
+            ``'fp32'``.
 
     Raises:
         ImportError: openvino is not installed.
@@ -124,7 +125,8 @@ class OpenVinoEngine:
                 f'this CPU does not compute in {precision}: take fp32, or a machine that does.'
             )
         hints: dict[str, Any] = {
-            'INFERENCE_PRECISION_HINT': {'fp32': 'f32', 'bf16': 'bf16'}[precision],
+            # of what is not in int8 already
+            'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
             'PERFORMANCE_HINT': 'LATENCY',
         }
         if threads is not None:

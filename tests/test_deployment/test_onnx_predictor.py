@@ -124,6 +124,12 @@ def test_precision_is_that_of_the_file(lstm2, tmp_path):
             OnnxPredictor(file, precision=wanted)
 
 
+def test_int8_by_openvino(lstm2, tmp_path):
+    pytest.importorskip('openvino')
+    int8 = rewrite(lstm2[1], tmp_path / 'int8.onnx', precision='int8')
+    assert OnnxPredictor(int8, engine='openvino').precision == 'int8'
+
+
 def test_other_devices(lstm2, monkeypatch):
     monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CPUExecutionProvider'])
     with pytest.raises(ValueError, match='computes on the CPU only; for CUDA, run: .*-gpu'):
