@@ -104,7 +104,7 @@ class OpenVinoEngine:
     Args:
         path (Path): The ``.onnx`` file, known to be sound.
         threads (int, optional): Defaults to None: as many as there are cores.
-        precision (str): ``'fp32'`` or ``'bf16'``, or ``'int8'`` of a file that is in it. Defaults to
+        precision (str): ``'fp32'`` or ``'bf16'``; ``'int8'`` if the file is in it. Defaults to
             ``'fp32'``.
 
     Raises:
