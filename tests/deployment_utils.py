@@ -8,10 +8,29 @@ import torch
 from mmengine.config import Config
 
 from mmcovid.apis import OneShotInferencer
+from mmcovid.classes import Classes
+from mmcovid.deployment.metadata import Metadata
 from mmcovid.utils.configs import config_path
 
 SIZE = (72, 88)  # height, width: no multiples of 32
 CHANNELS = 16
+
+
+def metadata(**changes):
+    """What the file of a tiny model tells."""
+    told = dict(
+        classes=Classes.of().to_meta(),
+        input_size=SIZE,
+        window=(-500.0, 1200.0),
+        temperature=1.5,
+        mask_threshold=0.5,
+        config='tiny',
+        config_sha256='c' * 64,
+        weights_sha256='d' * 64,
+        card=dict(intended_use='tests'),
+        mmcovid_version='0.0',
+    )
+    return Metadata(**{**told, **changes})
 
 
 def tiny_config(name='one-shot_r18_fpn_lstm2_cncb', beta=4, **options):

@@ -8,13 +8,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from deployment_utils import assert_same_results, tiny_config, tiny_inferencer
+from deployment_utils import SIZE, assert_same_results, metadata, tiny_config, tiny_inferencer
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from models_utils import cls_sample, seg_sample, slices, test_batch, train_batch
 
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
+from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.utils.configs import config_path
 
 DEVICE = os.environ.get('MMCOVID_TEST_DEVICE', 'cuda')
@@ -151,6 +152,22 @@ def test_mixed_precision_predicts_nearly_the_same():
         with torch.autocast(DEVICE.partition(':')[0], torch.bfloat16):
             (mixed,) = model.test_step(copy.deepcopy(batch))
     torch.testing.assert_close(mixed.pred_score, full.pred_score, rtol=0, atol=0.05)
+
+
+def test_exported_model_equals_the_cpus(tmp_path):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    export = pytest.importorskip('mmcovid.deployment.export')
+    provider = f'{DEVICE.partition(":")[0].upper()}ExecutionProvider'
+    if provider not in onnxruntime.get_available_providers():
+        pytest.skip('needs onnxruntime-gpu')
+    inferencer = tiny_inferencer(tiny_config())
+    export.export_model(inferencer.model, metadata(temperature=1.0), tmp_path / 'model.onnx')
+    grey = np.random.default_rng(0).random(SIZE, np.float32) * 255
+    found, wanted = (
+        OnnxPredictor(tmp_path / 'model.onnx', device=device).predict_resized(grey, '', SIZE)
+        for device in (DEVICE, 'cpu')
+    )
+    assert_same_results(found, wanted)
 
 
 def test_a_training_goes_on_after_a_stop(repo, tmp_path):

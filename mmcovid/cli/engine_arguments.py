@@ -21,9 +21,10 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--precision',
-        choices=sorted({name for names in ENGINES.values() for name in names}),
-        help='precision that an .onnx file is computed in (default: fp32, which loses nothing; '
-        'bf16 needs --engine openvino, and a CPU that has it)',
+        choices=sorted({name for names in ENGINES.values() for name in names} | {'int8'}),
+        help='precision that an .onnx file is computed in (default: its own, which loses nothing '
+        'more; bf16 needs --engine openvino, and a CPU that has it; int8 a file that was exported '
+        'so)',
     )
 
 

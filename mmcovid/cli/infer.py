@@ -62,7 +62,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument(
-        '--device', metavar='NAME', help='such as cpu or cuda:0 (default: CUDA if there is one)'
+        '--device',
+        metavar='NAME',
+        help='such as cpu or cuda:0 (default: CUDA if there is one; of an .onnx file the CPU)',
     )
     add_engine_arguments(parser)
     parser.add_argument(
@@ -145,11 +147,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.cfg_options and not args.config:
         parser.error('--cfg-options needs --config')
     check_engine_arguments(parser, args, args.weights)
-    if is_exported(args.weights):
-        if args.config:
-            parser.error('an exported model has its config in it: leave out --config')
-        if args.device not in (None, 'cpu'):
-            parser.error('an exported model runs on the CPU: leave out --device')
+    if is_exported(args.weights) and args.config:
+        parser.error('an exported model has its config in it: leave out --config')
     return args
 
 
@@ -164,7 +163,8 @@ def load_predictor(
     """
     predictor: OneShotInferencer | OnnxPredictor
     if is_exported(args.weights):
-        predictor = OnnxPredictor(args.weights, threads, **engine_arguments(args))
+        device = args.device or 'cpu'
+        predictor = OnnxPredictor(args.weights, threads, device=device, **engine_arguments(args))
     else:
         predictor = _load_inferencer(args)
     if args.temperature is not None:

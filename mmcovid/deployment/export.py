@@ -1,20 +1,23 @@
 """Write a model as one ONNX file of standard operators."""
 
-import logging
+import copy
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from mmdet.models.detectors import MaskRCNN
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmcovid.ct import LEVEL, WIDTH
 from mmcovid.models.detectors import CovidCTMaskNet, OneShotRCNN, SliceClassifier
+from mmcovid.registry import DATASETS
 from mmcovid.utils.files import atomic_path
+from mmcovid.utils.log import without_messages
 
 from .exported_baselines import ExportedClassifier, ExportedCovidCTMaskNet
 from .exported_mask_rcnn import ExportedMaskRCNN
@@ -47,6 +50,7 @@ def export_model(
     out: str | Path,
     overwrite: bool = False,
     class_only: bool = False,
+    calibration: Iterable[np.ndarray] = (),
 ) -> None:
     """Write a model as one ONNX file; see ``docs/en/deploy.md``.
 
@@ -56,6 +60,8 @@ def export_model(
         out (str | Path): File to write, ``.onnx``.
         overwrite (bool): Replace a file that is there. Defaults to False.
         class_only (bool): Only the class of the slice is wanted, no lesions. Defaults to False.
+        calibration (Iterable[np.ndarray]): Grey values of slices, of the size of the input, (H, W)
+            float32, to quantise by, if ``metadata.precision`` is ``'int8'``.
 
     Raises:
         FileExistsError: The file is there.
@@ -67,6 +73,10 @@ def export_model(
     if out.exists() and not overwrite:
         raise FileExistsError(f'{out}: is there already. Choose another name, or --overwrite it.')
     exported = _to_onnx(_exported(model, metadata.input_size), class_only)
+    if metadata.precision == 'int8':
+        from .quantization import quantize  # here: it needs onnxruntime
+
+        exported = quantize(exported, calibration)
     _clean(exported)
     entry = exported.metadata_props.add()
     entry.key, entry.value = KEY, metadata.to_json()
@@ -103,6 +113,24 @@ def slice_input(cfg: Config) -> tuple[tuple[int, int], tuple[float, float]]:
     return (height, width), (float(window['level']), float(window['width']))
 
 
+def calibration_slices(cfg: Config, number: int) -> Iterator[np.ndarray]:
+    """Slices of the validation set of a config, as its test pipeline makes them.
+
+    Args:
+        cfg (Config): As for :func:`slice_input`, which tells the pipeline.
+        number (int): How many, spread over the set.
+
+    Returns:
+        Iterator[np.ndarray]: Grey values (H, W), float32, of ``number`` slices, or all if there are
+        fewer.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    dataset = DATASETS.build(copy.deepcopy(dict(cfg.val_dataloader.dataset, pipeline=pipeline)))
+    places = np.unique(np.linspace(0, len(dataset) - 1, number).round().astype(int))
+    return (dataset[place]['inputs'][0].float().numpy() for place in places.tolist())
+
+
 def _exported(model: nn.Module, input_size: tuple[int, int]) -> ExportedModel:
     """What is exported of a model.
 
@@ -129,7 +157,14 @@ def _to_onnx(module: ExportedModel, class_only: bool) -> onnx.ModelProto:
         outputs = list(module.eval()(*example))
     if not outputs:
         raise ValueError('the model does not classify slices: there is no class to export')
-    with torch.no_grad(), warnings.catch_warnings(), _without_note_of_torchvision():
+    with (
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        # whose operators are not used here
+        without_messages(
+            'torch.onnx._internal.exporter._registration', 'torchvision is not installed'
+        ),
+    ):
         warnings.simplefilter('ignore')  # of the exporter's own dependencies, and LSTMs' views
         program = torch.onnx.export(
             torch.export.export(module, example, strict=False),
@@ -142,21 +177,6 @@ def _to_onnx(module: ExportedModel, class_only: bool) -> onnx.ModelProto:
             verbose=False,
         )
     return program.model_proto
-
-
-@contextmanager
-def _without_note_of_torchvision() -> Iterator[None]:
-    """Leave out that the exporter misses torchvision, whose operators are not used here."""
-    logger = logging.getLogger('torch.onnx._internal.exporter._registration')
-
-    def is_other(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith('torchvision is not installed')
-
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)
 
 
 def _clean(model: onnx.ModelProto) -> None:

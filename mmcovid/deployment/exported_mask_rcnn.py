@@ -5,8 +5,10 @@ could be, and a count.
 """
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import Tensor
 
@@ -139,7 +141,7 @@ class ExportedMaskRCNN(ExportedModel):
         head = self.model.roi_head
         number = found.clamp(min=1).item()  # convolutions of nothing are not exported
         torch._check(number <= len(boxes))
-        logits = head.mask_head(align(head.mask_roi_extractor, x, boxes[:number]))
+        logits = mask_logits(head.mask_head, align(head.mask_roi_extractor, x, boxes[:number]))
         own = labels[:number, None, None, None].expand(-1, 1, *logits.shape[2:])
         masks = logits.gather(1, own).squeeze(1).sigmoid()
         return torch.cat([masks, masks.new_zeros(len(boxes), *masks.shape[1:])])[: len(boxes)]
@@ -205,3 +207,29 @@ def align(extractor: SingleRoIExtractor, x: tuple[Tensor, ...], boxes: Tensor) -
     rois = torch.cat([boxes.new_zeros(boxes.size(0), 1), boxes], dim=1)
     levels = extractor.map_roi_levels(rois, len(aligned))[:, None, None, None]
     return sum(torch.where(levels == i, feats, 0) for i, feats in enumerate(aligned))
+
+
+def mask_logits(head: FCNMaskHead, x: Tensor) -> Tensor:
+    """What a mask head gives, without the transposed convolution, which engines are slow at.
+
+    Its pixels do not overlap, so it is a 1×1 convolution that gives the s² pixels of an RoI pixel
+    as channels; the logits of each of these are a 1×1 convolution of its own channels.
+
+    Args:
+        head (FCNMaskHead): The head.
+        x (Tensor): RoI features (n, C, h, w).
+
+    Returns:
+        Tensor: Logits of all classes, (n, K, s · h, s · w).
+    """
+    if head.upsample_method != 'deconv':
+        return head(x)
+    for layer in head.convs:
+        x = layer(x)
+    deconv, conv, scale = head.upsample, head.conv_logits, head.scale_factor
+    kernel = deconv.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    x = F.conv2d(x, kernel[:, :, None, None], deconv.bias.repeat(scale**2)).relu()
+    kernel = torch.block_diag(*[conv.weight.flatten(1)] * scale**2)
+    x = F.conv2d(x, kernel[:, :, None, None], conv.bias.repeat(scale**2))
+    pixels = x.unflatten(1, (scale, scale, -1)).permute(0, 3, 4, 1, 5, 2)  # (n, K, h, s, w, s)
+    return pixels.flatten(4).flatten(2, 3)

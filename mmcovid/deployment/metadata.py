@@ -51,6 +51,7 @@ class Metadata:
     config_sha256: str
     weights_sha256: str  #: of the checkpoint
     card: dict[str, Any] | None = None  #: model card, if the checkpoint has one
+    precision: str = 'fp32'  #: fp32, or int8 if convolutions are quantised
     mmcovid_version: str = ''
     opset: int = OPSET
     schema_version: int = SCHEMA_VERSION

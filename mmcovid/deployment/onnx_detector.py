@@ -22,7 +22,7 @@ class OnnxDetector(BaseModel):
         path (str): The ``.onnx`` file.
         temperature (float, optional): What logits are divided by to become scores. Defaults to
             None: that of the file.
-        **kwargs: ``threads``, ``engine`` and ``precision`` of :class:`OnnxPredictor`.
+        **kwargs: ``threads``, ``engine``, ``precision`` and ``device`` of :class:`OnnxPredictor`.
     """
 
     def __init__(self, path: str, temperature: float | None = None, **kwargs) -> None:

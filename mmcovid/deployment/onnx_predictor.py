@@ -21,21 +21,23 @@ from .metadata import IMAGE_OUTPUTS, INPUTS, KEY, LESION_OUTPUTS, ROI_OUTPUTS, M
 class OnnxPredictor:
     """A model that ``mmcovid export`` wrote, as :class:`mmcovid.scans.SlicePredictor`.
 
-    It computes on the CPU.
-
     Args:
         path (str | Path): The ``.onnx`` file.
         threads (int, optional): Threads of one slice. Defaults to None: as many as there are
             cores.
         engine (str): What computes, of :data:`~mmcovid.deployment.engines.ENGINES`. Defaults to
             ``'onnxruntime'``, which also reads what the file tells of itself for the others.
-        precision (str): That of the engine. Defaults to ``'fp32'``, which loses nothing.
+        precision (str, optional): That of the engine. Defaults to None: that of the file, which
+            loses nothing more.
+        device (str): ``'cpu'``, or ``'cuda'`` or ``'cuda:N'`` for onnxruntime. Defaults to
+            ``'cpu'``.
 
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: onnxruntime or the engine is not installed.
-        ValueError: The file is no ONNX, no model of mmcovid, of another opset, or newer than this
-            version; or the engine or the CPU does not compute in the precision.
+        ValueError: The file is no ONNX, no model of mmcovid, of another opset, of another
+            precision, or newer than this version; or the engine does not compute on the device,
+            or it or the CPU not in the precision.
     """
 
     def __init__(
@@ -43,28 +45,48 @@ class OnnxPredictor:
         path: str | os.PathLike,
         threads: int | None = None,
         engine: str = 'onnxruntime',
-        precision: str = 'fp32',
+        precision: str | None = None,
+        device: str = 'cpu',
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f'{self.path}: no such file.')
-        if precision not in ENGINES[engine]:
-            raise ValueError(f'{engine} computes in {", ".join(ENGINES[engine])}, not {precision}')
         native = engine == 'onnxruntime'
-        graph = OnnxRuntimeEngine(self.path, threads, optimize=native)
+        if not native and device != 'cpu':
+            raise ValueError(f'{engine} computes on the CPU only: leave out --device {device}')
+        graph = OnnxRuntimeEngine(self.path, threads, optimize=native, device=device)
         try:
             self.metadata = Metadata.from_json(graph.metadata.get(KEY))
             _check_graph(graph, self.metadata)
             self._classes = Classes.from_meta(self.metadata.classes)
+            #: Precision that it computes in.
+            self.precision = _precision(precision, self.metadata.precision, engine)
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
         #: Whether it finds lesions.
         self.segments = LESION_OUTPUTS[0] in graph.outputs
-        #: Precision of the engine.
-        self.precision = precision
-        self._run: Engine = graph if native else OpenVinoEngine(self.path, threads, precision)
-        #: What logits are divided by to become scores; it can be set.
-        self.temperature: float | None = self.metadata.temperature
+        self._classifies = IMAGE_OUTPUTS[0] in graph.outputs
+        self._temperature = self.metadata.temperature
+        #: What it computes on.
+        self.device = device
+        self._run: Engine = graph if native else OpenVinoEngine(self.path, threads, self.precision)
+
+    @property
+    def temperature(self) -> float | None:
+        """What logits are divided by to become scores; None if slices are not classified.
+
+        Raises:
+            ValueError: It is set, but the model does not classify slices.
+        """
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        if not self._classifies:
+            raise ValueError(
+                f'{self.path}: this model does not classify slices: it has no temperature'
+            )
+        self._temperature = value
 
     @property
     def classes(self) -> Classes:
@@ -80,11 +102,6 @@ class OnnxPredictor:
             str(self.path),
             sha256(self.path),
         )
-
-    @property
-    def device(self) -> str:
-        """What it computes on."""
-        return 'cpu'
 
     def predict(
         self, paths: Sequence[str | os.PathLike], batch_size: int = 1, score_thr: float = 0.0
@@ -174,6 +191,24 @@ class OnnxPredictor:
         logs = -np.logaddexp(0, -logits / self.temperature)
         parts = np.exp(logs - logs.max())
         return parts / parts.sum()
+
+
+def _precision(wanted: str | None, of_file: str, engine: str) -> str:
+    """The precision to compute in: that of an int8 file is in its graph, fp32 ones leave a choice.
+
+    Raises:
+        ValueError: The file or the engine leaves no such choice.
+    """
+    if wanted in (None, of_file):
+        return of_file
+    if 'int8' in (wanted, of_file):
+        raise ValueError(
+            f'is in {of_file}, not {wanted}. Export the model with --precision '
+            f'{"int8" if wanted == "int8" else "fp32"}.'
+        )
+    if wanted not in ENGINES[engine]:
+        raise ValueError(f'{engine} computes in {", ".join(ENGINES[engine])}, not {wanted}')
+    return wanted
 
 
 def _check_graph(graph: OnnxRuntimeEngine, metadata: Metadata) -> None:

@@ -53,7 +53,7 @@ class ScanSettings:
     abstain_below: float | None
     batch_size: int
     temperature: float | None
-    precision: str  #: fp32 or bf16
+    precision: str  #: fp32, bf16 or int8
     device: str
 
 

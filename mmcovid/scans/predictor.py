@@ -24,7 +24,7 @@ class SlicePredictor(Protocol):
 
     @property
     def precision(self) -> str:
-        """Precision that it computes in, ``fp32`` or ``bf16``."""
+        """Precision that it computes in, ``fp32``, ``bf16`` or ``int8``."""
 
     @property
     def temperature(self) -> float | None:

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .escape import printable
 
@@ -20,3 +22,23 @@ def log(message: str, level: int = logging.INFO) -> None:
         print_log(message, logger='current', level=level)
     else:
         logging.getLogger('mmcovid').log(level, message)
+
+
+@contextmanager
+def without_messages(logger_name: str, beginning: str) -> Iterator[None]:
+    """Leave out what a library logs and users need not know.
+
+    Args:
+        logger_name (str): Of the logger that the library calls itself.
+        beginning (str): Of the messages to leave out.
+    """
+    logger = logging.getLogger(logger_name)
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(beginning)
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)

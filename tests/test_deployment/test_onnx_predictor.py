@@ -9,47 +9,34 @@ from ct_utils import chest
 from deployment_utils import (
     SIZE,
     assert_same_results,
+    metadata,
     tiny_baseline,
     tiny_config,
     tiny_inferencer,
 )
 from mmdet.structures import DetDataSample
+from mmengine.config import Config
 from no_stack import run_without_stack
 
 from mmcovid.apis.conversion import to_slice_result
 from mmcovid.classes import Classes
+from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 from mmcovid.deployment.metadata import (
     IMAGE_OUTPUTS,
     KEY,
     LESION_OUTPUTS,
     OPSET,
     ROI_OUTPUTS,
-    Metadata,
 )
 from mmcovid.deployment.onnx_detector import OnnxDetector
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.results import Failure
+from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import sha256
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 export = pytest.importorskip('mmcovid.deployment.export')
-
-
-def metadata(**changes):
-    told = dict(
-        classes=Classes.of().to_meta(),
-        input_size=SIZE,
-        window=(-500.0, 1200.0),
-        temperature=1.5,
-        mask_threshold=0.5,
-        config='tiny',
-        config_sha256='c' * 64,
-        weights_sha256='d' * 64,
-        card=dict(intended_use='tests'),
-        mmcovid_version='0.0',
-    )
-    return Metadata(**{**told, **changes})
 
 
 def export_tiny(folder, name='one-shot_r18_fpn_lstm2_cncb', change=None):
@@ -122,6 +109,33 @@ def test_openvino(lstm2, pictures):
     assert_same(*lstm2, pictures, engine='openvino')
     with pytest.raises(ValueError, match='onnxruntime computes in fp32, not bf16'):
         OnnxPredictor(lstm2[1], precision='bf16')
+
+
+def test_precision_is_that_of_the_file(lstm2, tmp_path):
+    assert OnnxPredictor(lstm2[1]).precision == 'fp32'
+    int8 = rewrite(lstm2[1], tmp_path / 'int8.onnx', precision='int8')
+    assert OnnxPredictor(int8).precision == 'int8'
+    assert OnnxPredictor(int8, precision='int8').precision == 'int8'
+    for file, wanted, message in (
+        (lstm2[1], 'int8', r'is in fp32, not int8\. Export the model with --precision int8'),
+        (int8, 'bf16', r'is in int8, not bf16\. Export the model with --precision fp32'),
+    ):
+        with pytest.raises(ValueError, match=f'{file.name}: {message}'):
+            OnnxPredictor(file, precision=wanted)
+
+
+def test_int8_by_openvino(lstm2, tmp_path):
+    pytest.importorskip('openvino')
+    int8 = rewrite(lstm2[1], tmp_path / 'int8.onnx', precision='int8')
+    assert OnnxPredictor(int8, engine='openvino').precision == 'int8'
+
+
+def test_other_devices(lstm2, monkeypatch):
+    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CPUExecutionProvider'])
+    with pytest.raises(ValueError, match='computes on the CPU only; for CUDA, run: .*-gpu'):
+        OnnxPredictor(lstm2[1], device='cuda')
+    with pytest.raises(ValueError, match='openvino computes on the CPU only: leave out --device'):
+        OnnxPredictor(lstm2[1], engine='openvino', device='cuda')
 
 
 def test_precision_that_the_cpu_lacks(lstm2):
@@ -265,6 +279,21 @@ def test_temperature_can_be_changed(lstm2, pictures):
         inferencer.temperature = 1.5
 
 
+def test_temperature_of_a_model_that_does_not_classify(lstm2, tmp_path):
+    model = onnx.load(rewrite(lstm2[1], tmp_path / 'lesions.onnx', temperature=None))
+    others = [each for each in model.graph.output if each.name not in LESION_OUTPUTS]
+    for each in others:
+        model.graph.output.remove(each)
+    onnx.save(model, tmp_path / 'lesions.onnx')
+    predictor = OnnxPredictor(tmp_path / 'lesions.onnx')
+    assert predictor.temperature is None
+    message = r'lesions\.onnx: this model does not classify slices: it has no temperature'
+    with pytest.raises(ValueError, match=message):
+        predictor.temperature = 2.0
+    with pytest.raises(ValueError, match=message):
+        OnnxDetector(str(tmp_path / 'lesions.onnx'), temperature=2.0)
+
+
 def test_what_the_file_tells(lstm2):
     file = lstm2[1]
     predictor = OnnxPredictor(file)
@@ -364,6 +393,22 @@ def test_other_pipelines_are_refused(step, reason):
     config.test_dataloader.dataset.pipeline.append(step)
     with pytest.raises(ValueError, match=f'pipeline cannot be exported: {reason}'):
         export.slice_input(config)
+
+
+def test_calibration_slices_are_of_the_validation_set(tmp_path, monkeypatch):
+    splits = dict(train=SplitSize(1, 1), val=SplitSize(2, 2), test=SplitSize(1, 2))
+    write_phantom_set(
+        tmp_path / 'data/phantom', splits, splits, SplitSize(0, 1), size=64, show_progress=False
+    )
+    monkeypatch.chdir(tmp_path)
+    config = Config.fromfile(config_path('one-shot_r18_fpn_lstm2_phantom'))
+    config.test_dataloader.dataset.pipeline = tiny_config().test_dataloader.dataset.pipeline
+    few = list(export.calibration_slices(config, 2))
+    everything = list(export.calibration_slices(config, 1000))
+    assert [len(few), len(everything)] == [2, 2 * 2 * 2 + 3 * 2 * 2]  # classes, patients, slices
+    assert {(each.shape, str(each.dtype)) for each in everything} == {(SIZE, 'float32')}
+    np.testing.assert_array_equal(few, [everything[0], everything[-1]])
+    assert everything[0].max() > 1  # grey values as they are stored
 
 
 def test_window_of_the_pipeline():

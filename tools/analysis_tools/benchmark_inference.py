@@ -18,6 +18,8 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,8 @@ def parse_args():
         nargs='*',
         default=[],
         metavar='ENGINE[:PRECISION]',
-        help='engines of the exported model, such as onnxruntime openvino:bf16; slices one by one',
+        help='engines of the exported model, such as onnxruntime openvino:bf16 onnxruntime:int8; '
+        'slices one by one',
     )
     parser.add_argument('--rounds', type=int, default=7, help='timed rounds of each contender')
     parser.add_argument('--threads', type=int, help='CPU threads (default: all)')
@@ -120,16 +123,27 @@ def exported_contenders(
         config_sha256='',
         weights_sha256='',
     )
-    files = {}
-    for class_only in (False, True):
-        files[class_only] = folder / f'{metadata.config}-{class_only}.onnx'
-        export_model(model, metadata, files[class_only], overwrite=True, class_only=class_only)
     grey = np.random.default_rng(0).integers(0, 256, size).astype(np.float32)
+
+    @cache
+    def exported(precision: str, class_only: bool) -> Path:
+        file = folder / f'{metadata.config}-{precision}-{class_only}.onnx'
+        told = replace(metadata, precision=precision)
+        export_model(model, told, file, class_only=class_only, calibration=[grey])
+        return file
+
     for name in args.engines:
         engine, _, precision = name.partition(':')
+        device = args.device if engine == 'onnxruntime' else 'cpu'
         predictors = {
-            class_only: OnnxPredictor(file, args.threads, engine, precision or 'fp32')
-            for class_only, file in files.items()
+            class_only: OnnxPredictor(
+                exported('int8' if precision == 'int8' else 'fp32', class_only),
+                args.threads,
+                engine,
+                precision or None,
+                device,
+            )
+            for class_only in (False, True)
         }
         for task, score_thr in TASKS.items():
             predict = predictors[score_thr is None].predict_resized

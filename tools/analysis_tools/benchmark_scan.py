@@ -26,7 +26,7 @@ def parse_args():
     parser.add_argument('--config', help='config of a checkpoint, or of random weights')
     parser.add_argument('--device')
     parser.add_argument('--engine', default='onnxruntime')
-    parser.add_argument('--precision', default='fp32')
+    parser.add_argument('--precision', help='default: that of the file')
     parser.add_argument('--slices', type=int, default=300)
     parser.add_argument('--size', type=int, default=512, help='height and width of a slice')
     parser.add_argument('--batch-size', type=int, default=4)
@@ -67,7 +67,12 @@ class Stopwatch:
 def load(args: argparse.Namespace):
     """The predictor, and a stopwatch of its network."""
     if (args.weights or '').endswith('.onnx'):
-        predictor = OnnxPredictor(args.weights, engine=args.engine, precision=args.precision)
+        predictor = OnnxPredictor(
+            args.weights,
+            engine=args.engine,
+            precision=args.precision,
+            device=args.device or 'cpu',
+        )
         predictor._run = watch = Stopwatch(predictor._run)
         return predictor, watch
     from mmcovid.apis import OneShotInferencer

@@ -3,7 +3,7 @@
 #
 #   tools/misc/cuda_check.sh [OUT]
 #
-# installs into .venv, with MMCV built for CUDA, and writes logs, tables and JSON
+# installs into .venv, with MMCV built for CUDA and onnxruntime-gpu, and writes logs, tables and JSON
 # to OUT (default: work_dirs/cuda_check). With PYTHON=... that Python is used as it
 # is. A step that fails does not stop the others; the exit status tells how many did.
 set -uo pipefail
@@ -14,6 +14,9 @@ mkdir -p "$OUT"
 if [ -z "${PYTHON:-}" ]; then
     FORCE_CUDA=1 make install || exit 1
     PYTHON=.venv/bin/python
+    # the two are one module, which must be onnxruntime-gpu's
+    "$PYTHON" -m pip uninstall --quiet --yes onnxruntime
+    "$PYTHON" -m pip install --quiet '.[export]' 'onnxruntime-gpu[cuda,cudnn]'
 fi
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 CONFIGS=configs/one_shot
@@ -36,6 +39,9 @@ step tests "$PYTHON" -m pytest -q -m cuda tests/test_cuda.py --durations=5
 step inference "$PYTHON" tools/analysis_tools/benchmark_inference.py \
     "$CONFIGS"/one-shot_{r18,r50}_fpn_lstm2_cncb.py \
     --batch-sizes 1 8 32 --pytorch full mixed --rounds 3 --out "$OUT/inference.json"
+step exported "$PYTHON" tools/analysis_tools/benchmark_inference.py \
+    "$CONFIGS"/one-shot_{r18,r50}_fpn_lstm2_cncb.py \
+    --device cuda --engines onnxruntime --rounds 3 --out "$OUT/exported.json"
 step training "$PYTHON" tools/analysis_tools/benchmark.py \
     "$CONFIGS"/one-shot_{r18,r50}_fpn_lstm2_cncb.py \
     --training --batch-sizes 1 8 --rounds 5 --out "$OUT/training.json"
