@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config_sha256=inferencer.config_hash,
         weights_sha256=sha256(args.checkpoint),
         card=card,
+        distance_threshold=inferencer.distance_threshold,
         mmcovid_version=__version__,
     )
     export_model(inferencer.model, metadata, args.out, args.overwrite, args.class_only)

@@ -36,6 +36,8 @@ ROI_OUTPUTS = (
     'roi_scores',  # (β,)
     'attention',  # (β,) or (β, 2)
 )
+#: That of a model that knows its training data: how far the slice is from them, (1,).
+DISTANCE_OUTPUT = 'feature_distance'
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Metadata:
     config_sha256: str
     weights_sha256: str  #: of the checkpoint
     card: dict[str, Any] | None = None  #: model card, if the checkpoint has one
+    distance_threshold: float | None = None  #: largest distance of slices like the training data
     mmcovid_version: str = ''
     opset: int = OPSET
     schema_version: int = SCHEMA_VERSION

@@ -50,6 +50,7 @@ class ScanSettings:
     aggregate: str
     region: str
     abstain_below: float | None
+    abstain_unfamiliar: bool  #: whether what is unlike the training data gets no class
     batch_size: int
     temperature: float | None
     precision: str  #: fp32 or bf16
@@ -60,7 +61,7 @@ class ScanSettings:
 class ScanClass:
     """The class of a scan, and the rules that it was read by."""
 
-    class_: str  #: ``undecided`` if its score is too low
+    class_: str  #: ``undecided`` if its score is too low, or the scan not familiar enough
     decided: bool
     leading_class: str
     score: float  #: of the leading class
@@ -71,6 +72,17 @@ class ScanClass:
     num_slices: int  #: that it was read from, as the first and the last are
     first_slice: int
     last_slice: int
+
+
+@dataclass(frozen=True)
+class ScanFamiliarity:
+    """How far a scan is from the training data, by the slices that its class is read from."""
+
+    familiar: bool  #: whether the distance is at most the threshold
+    distance: float  #: mean of the slices; see :class:`SliceResult`
+    threshold: float  #: of the model
+    num_unfamiliar: int  #: slices whose own distance is above it
+    num_slices: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,8 @@ class ScanSlice:
     area_mm2: dict[str, float | None] | None = None
     lesions: list[MeasuredLesion] | None = None
     roi_sequence: MeasuredRoIs | None = None
+    feature_distance: float | None = None
+    familiar: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +145,8 @@ class ScanResults:
     scan: ScanInfo
     errors: list[Failure]  #: slices that could not be read
     classification: ScanClass | None  #: None if the model does not classify
+    #: None if the model does not know its training data
+    familiarity: ScanFamiliarity | None
     volumes: dict[str, ClassVolume] | None  #: None if the model does not segment
     suspicious_slices: list[int]
     notes: list[str]  #: what a reader should know

@@ -21,10 +21,9 @@ from rich.progress import track
 
 from mmcovid.results import Failure, ModelInfo
 
-from .dicom_seg import check_dicom_seg
 from .inputs import Scan
 from .predictor import SlicePredictor
-from .run import ScanOutcome, run_scan, sum_up, tell_error
+from .run import ScanOutcome, check_settings, run_scan, sum_up, tell_error
 from .settings import Settings
 from .summary import failed_line
 
@@ -150,7 +149,7 @@ def run_cohort(
     Raises:
         ConnectionError: The scheduler is lost.
         ChildProcessError: Workers die while they load the model.
-        ValueError: DICOM segmentations are asked for and cannot be written.
+        ValueError: As :func:`~mmcovid.scans.run.check_settings`.
         Exception: Whatever ``load`` raises.
     """
     settings, out = settings or Settings(), Path(out)
@@ -211,8 +210,7 @@ def _check(job: _Job) -> None:
     """Find out on a worker whether the run can be done."""
     with _ONE_AT_A_TIME:
         predictor, _ = _open(job)
-    if job.settings.dicom_seg:
-        check_dicom_seg(predictor.classes)
+    check_settings(predictor, job.settings)
 
 
 def _run_scan(job: _Job, name: str, scan: Scan) -> ScanOutcome:
