@@ -14,7 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from mmcovid.checkpoints.publish import load_meta
-from mmcovid.datasets.of_config import slice_paths
+from mmcovid.datasets.of_config import slices_of_role
 from mmcovid.statistics.mahalanobis import distance_threshold, fit_gaussian, mahalanobis_distance
 
 from .one_shot_inferencer import OneShotInferencer
@@ -60,15 +60,15 @@ def fit_familiarity(
             '--familiarity.'
         )
     cfg = Config.fromstring(meta['cfg'], '.py')
-    train, val = (_take_evenly(slice_paths(cfg, role)) for role in ('train', 'val'))
+    train, val = (_take_evenly(slices_of_role(cfg, role)) for role in ('train', 'val'))
     inferencer = OneShotInferencer(None, str(checkpoint), device=device, show_progress=False)
     if not hasattr(inferencer.model, 'feature_distance'):
         raise ValueError(
             f'{checkpoint}: models of type {type(inferencer.model).__name__} keep no statistics of '
             'their training data. Publish it without --familiarity.'
         )
-    mean, whitening = fit_gaussian(_pool_features(inferencer, train, 'training', show_progress))
-    known = _pool_features(inferencer, val, 'validation', show_progress)
+    mean, whitening = fit_gaussian(pool_features(inferencer, train, 'training slices', show_progress))
+    known = pool_features(inferencer, val, 'validation slices', show_progress)
     distances = mahalanobis_distance(known, mean, whitening)
     threshold = distance_threshold(distances, FALSE_ALARM_RATE)
     found = dict(mean=mean, whitening=whitening, threshold=threshold)
@@ -81,31 +81,43 @@ def fit_familiarity(
     )
 
 
-def _take_evenly(paths: Sequence[str]) -> list[str]:
-    """No more than :data:`MOST_SLICES`."""
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), MOST_SLICES)).round().astype(int)
-    return [paths[i] for i in chosen]
+def _take_evenly(slices: Sequence[dict]) -> list[str]:
+    """Paths of no more than :data:`MOST_SLICES`."""
+    chosen = np.linspace(0, len(slices) - 1, min(len(slices), MOST_SLICES)).round().astype(int)
+    return [slices[i]['img_path'] for i in chosen]
 
 
-def _pool_features(
-    inferencer: OneShotInferencer, paths: Sequence[str], what: str, show_progress: bool
+def pool_features(
+    inferencer: OneShotInferencer,
+    slices: Sequence[str | np.ndarray],
+    what: str,
+    show_progress: bool = True,
 ) -> np.ndarray:
-    """Pooled features (n, C) of slices.
+    """Pooled features of slices, as the model takes its distance by.
+
+    Args:
+        inferencer (OneShotInferencer): Of a model that has ``feature_distance``.
+        slices (Sequence[str | np.ndarray]): Paths, or grey values (H, W).
+        what (str): What they are, for messages.
+        show_progress (bool): Show a progress bar. Defaults to True.
+
+    Returns:
+        np.ndarray: (n, C).
 
     Raises:
-        ValueError: One cannot be read.
+        ValueError: A slice cannot be read.
     """
-    model, run = inferencer.model, RunInputs(paths, paths)
+    model, run = inferencer.model, RunInputs(slices, map(str, range(len(slices))))
     batches = inferencer.preprocess(run, _BATCH_SIZE)
     pooled = []
     with torch.no_grad():
-        for _, data in track(batches, f'{what} slices', disable=not show_progress):
+        for _, data in track(batches, what, disable=not show_progress):
             inputs = model.data_preprocessor(data, False)['inputs']
             pooled.append(model.feature_distance.pool(model.extract_feat(inputs)).double().cpu())
     if run.failures:
         first = next(iter(run.failures.values()))
         raise ValueError(
-            f'{len(run.failures)} of {len(paths)} {what} slices cannot be read, such as '
+            f'{len(run.failures)} of {len(slices)} {what} cannot be read, such as '
             f'{first.input}: {first.reason}. Find them by mmcovid verify.'
         )
     return torch.cat(pooled).numpy()

@@ -425,11 +425,9 @@ class OneShotInferencer(DetInferencer):
             )
         if 'decided' in data_sample:
             image_level['decided'] = data_sample.decided
-        if 'feature_distance' in data_sample:
+        if (threshold := self.distance_threshold) is not None:
             distance = float(data_sample.feature_distance)
-            image_level.update(
-                feature_distance=distance, familiar=distance <= self.distance_threshold
-            )
+            image_level.update(feature_distance=distance, familiar=distance <= threshold)
         result = {**image_level, **super().pred2dict(data_sample)}
         if 'roi_sequence' in data_sample:
             result['roi_sequence'] = {

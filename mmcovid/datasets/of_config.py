@@ -49,15 +49,15 @@ def audit_splits_of(cfg: Config) -> list[AuditSplit]:
     )
 
 
-def slice_paths(cfg: Config, role: str) -> list[str]:
-    """The slices that a config reads in a role of :data:`ROLES`, of all its sets.
+def slices_of_role(cfg: Config, role: str) -> list[dict]:
+    """Data infos of the slices that a config reads in a role of :data:`ROLES`, of all its sets.
 
     Raises:
         FileNotFoundError, ValueError: There are none, or as the datasets raise them.
         TypeError: A dataset does not tell what its slices are.
     """
     return [
-        info['img_path']
+        info
         for _, leaf in _leaves_of(cfg, lazy=False, among=(role,))
         for info in _slices_of(leaf)
     ]

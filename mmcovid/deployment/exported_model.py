@@ -48,12 +48,12 @@ class ExportedModel(nn.Module):
         """Standardised and padded slices (1, 3, H, W) of grey values (1, H, W)."""
         return F.pad(standardize(slices), self.padding)[None].expand(-1, 3, -1, -1)
 
-
     def _distance(self, x: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """Distance (1,) of the feature maps from the training data; a model may not know these."""
         fitted = getattr(self.model, 'feature_distance', None)
-        known = fitted is not None and fitted.is_fitted
-        return {DISTANCE_OUTPUT: fitted(x)} if known else {}
+        if fitted is None or not fitted.is_fitted:
+            return {}
+        return {DISTANCE_OUTPUT: fitted(x)}
 
 
 def image_scores(logits: Tensor, head: BaseImageHead) -> dict[str, Tensor]:

@@ -50,11 +50,11 @@ class ScanSettings:
     aggregate: str
     region: str
     abstain_below: float | None
-    abstain_unfamiliar: bool  #: whether what is unlike the training data gets no class
     batch_size: int
     temperature: float | None
     precision: str  #: fp32 or bf16
     device: str
+    abstain_unfamiliar: bool = False  #: whether what is unlike the training data gets no class
 
 
 @dataclass(frozen=True)

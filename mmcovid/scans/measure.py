@@ -117,9 +117,7 @@ def _summarise_scores(
     )
 
 
-def _summarise_distances(
-    slices: list[Slice], threshold: float | None
-) -> ScanFamiliarity | None:
+def _summarise_distances(slices: list[Slice], threshold: float | None) -> ScanFamiliarity | None:
     """How far a scan is from the training data, by the mean of some of its slices."""
     if threshold is None or not slices:
         return None

@@ -112,7 +112,7 @@ def _draw_distances(
 ) -> None:
     axis.plot(
         [row.index for row in rows],
-        [row.feature_distance for row in rows],
+        [row.feature_distance for row in rows if row.feature_distance is not None],
         color=COLORS[0],
         marker='o',
         markersize=2.5,

@@ -46,8 +46,8 @@ class Prediction:
     number: int  #: of slices of the scan
     volume: CTVolume | None = None  #: what it was predicted from; None for pictures
     window: tuple[float, float] | None = None  #: level and width, in HU
-    distance_threshold: float | None = None  #: see :class:`SlicePredictor`
     failures: list[Failure] = field(default_factory=list)  #: slices that could not be read
+    distance_threshold: float | None = None  #: see :class:`SlicePredictor`
 
     def label_map(self) -> np.ndarray:
         """Label map of a volume, (Z, H, W) uint8; slices that failed are 0."""
@@ -85,9 +85,7 @@ def predict_scan(
     """
     paths = list(scan.pictures) or list_slices(scan.path)
     volume = None if scan.pictures else find_slice(paths[0])[0]
-    prediction = Prediction(
-        [], len(paths), volume, distance_threshold=predictor.distance_threshold
-    )
+    prediction = Prediction([], len(paths), volume, distance_threshold=predictor.distance_threshold)
     # while a slice is predicted, the one before it is painted
     results = ahead(predictor.predict(paths, batch_size, score_thr))
     stream = zip(paths, results, strict=True)

@@ -294,9 +294,9 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         aggregate=settings.aggregate,
         region=settings.region,
         abstain_below=settings.abstain_below,
-        abstain_unfamiliar=settings.abstain_unfamiliar,
         batch_size=settings.batch_size,
         temperature=predictor.temperature,
         precision=predictor.precision,
         device=predictor.device,
+        abstain_unfamiliar=settings.abstain_unfamiliar,
     )

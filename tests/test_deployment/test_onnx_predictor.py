@@ -9,6 +9,7 @@ from ct_utils import chest
 from deployment_utils import (
     SIZE,
     assert_same_results,
+    know_training_data,
     tiny_baseline,
     tiny_config,
     tiny_inferencer,
@@ -19,6 +20,7 @@ from no_stack import run_without_stack
 from mmcovid.apis.conversion import to_slice_result
 from mmcovid.classes import Classes
 from mmcovid.deployment.metadata import (
+    DISTANCE_OUTPUT,
     IMAGE_OUTPUTS,
     KEY,
     LESION_OUTPUTS,
@@ -60,7 +62,8 @@ def export_tiny(folder, name='one-shot_r18_fpn_lstm2_cncb', change=None):
     if change is not None:
         change(inferencer.model)
     file = folder / f'{name}.onnx'
-    export.export_model(inferencer.model, metadata(), file)
+    threshold = inferencer.distance_threshold
+    export.export_model(inferencer.model, metadata(distance_threshold=threshold), file)
     return inferencer, file
 
 
@@ -81,7 +84,8 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def lstm2(tmp_path_factory):
-    return export_tiny(tmp_path_factory.mktemp('lstm2'))
+    """Of a model that knows its training data."""
+    return export_tiny(tmp_path_factory.mktemp('lstm2'), change=know_training_data)
 
 
 @pytest.mark.slow
@@ -103,6 +107,8 @@ def test_lstm2(lstm2, pictures):
     found = assert_same(*lstm2, pictures)
     assert all(len(result.lesions.labels) for result in found)
     assert all(result.window is None for result in found)
+    assert len({result.feature_distance for result in found}) == len(pictures)
+    assert OnnxPredictor(lstm2[1]).distance_threshold == 10
 
 
 def test_lesions_of_low_scores_are_left_out(lstm2, pictures):
@@ -194,8 +200,12 @@ BASELINES = (
 @pytest.mark.parametrize('name', BASELINES)
 def test_baselines(name, pictures, tmp_path):
     inferencer = tiny_inferencer(tiny_baseline(name))
-    export.export_model(inferencer.model, metadata(temperature=1.0), tmp_path / 'model.onnx')
+    if not name.startswith('mask-rcnn'):  # MMDetection's own, which keeps no statistics
+        know_training_data(inferencer.model)
+    told = metadata(temperature=1.0, distance_threshold=inferencer.distance_threshold)
+    export.export_model(inferencer.model, told, tmp_path / 'model.onnx')
     found = assert_same(inferencer, tmp_path / 'model.onnx', pictures)
+    assert (found[0].feature_distance is None) == name.startswith('mask-rcnn')
     assert (found[0].lesions is None) == name.startswith('classifier')
     assert (found[0].class_scores is None) == name.startswith('mask-rcnn')
 
@@ -286,6 +296,7 @@ def test_the_file_has_standard_operators_only(lstm2, repo):
         *LESION_OUTPUTS,
         *IMAGE_OUTPUTS,
         *ROI_OUTPUTS,
+        DISTANCE_OUTPUT,
     ]
     assert str(repo).encode() not in lstm2[1].read_bytes()  # no path of who exported it
 
@@ -310,6 +321,7 @@ def rewrite(file, out, **changes):
         (dict(opset=11), 'is of opset 11, not 18'),
         (dict(input_size=None), 'its metadata is broken'),
         (dict(input_size=[64, 64]), 'its graph is not what its metadata says'),
+        (dict(distance_threshold=None), 'its graph is not what its metadata says'),
     ],
 )
 def test_other_files_are_refused(lstm2, tmp_path, changes, message):

@@ -41,7 +41,7 @@ class MahalanobisDistance(nn.Module):
         Returns:
             Tensor: (B, C of all maps).
         """
-        maps = [x] if torch.is_tensor(x) else x
+        maps: Sequence = [x] if torch.is_tensor(x) else x
         return torch.cat([feats.mean(dim=(2, 3)) for feats in maps], dim=1)
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> Tensor:
