@@ -278,7 +278,9 @@ def test_temperature_can_be_changed(lstm2, pictures):
 def test_what_the_file_tells(lstm2):
     file = lstm2[1]
     predictor = OnnxPredictor(file)
-    assert predictor.metadata == metadata(classes=predictor.metadata.classes)
+    assert predictor.metadata == metadata(
+        classes=predictor.metadata.classes, distance_threshold=10.0
+    )
     assert predictor.classes == Classes.of()
     assert predictor.device == 'cpu'
     info = predictor.model_info
