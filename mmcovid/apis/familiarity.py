@@ -67,7 +67,9 @@ def fit_familiarity(
             f'{checkpoint}: models of type {type(inferencer.model).__name__} keep no statistics of '
             'their training data. Publish it without --familiarity.'
         )
-    mean, whitening = fit_gaussian(pool_features(inferencer, train, 'training slices', show_progress))
+    mean, whitening = fit_gaussian(
+        pool_features(inferencer, train, 'training slices', show_progress)
+    )
     known = pool_features(inferencer, val, 'validation slices', show_progress)
     distances = mahalanobis_distance(known, mean, whitening)
     threshold = distance_threshold(distances, FALSE_ALARM_RATE)

@@ -57,9 +57,7 @@ def slices_of_role(cfg: Config, role: str) -> list[dict]:
         TypeError: A dataset does not tell what its slices are.
     """
     return [
-        info
-        for _, leaf in _leaves_of(cfg, lazy=False, among=(role,))
-        for info in _slices_of(leaf)
+        info for _, leaf in _leaves_of(cfg, lazy=False, among=(role,)) for info in _slices_of(leaf)
     ]
 
 

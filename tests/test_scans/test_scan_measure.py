@@ -176,7 +176,9 @@ def test_a_scan_is_as_familiar_as_its_slices_in_the_mean():
 def test_only_the_slices_that_the_class_is_read_from_make_a_scan_unfamiliar():
     hu = chest(3, 32)
     hu[0] = 40  # no lung
-    known = prediction(SCORES[:3], hu=hu, labels=np.zeros((3, 32, 32), np.uint8), spacing=(10, 10, 5))
+    known = prediction(
+        SCORES[:3], hu=hu, labels=np.zeros((3, 32, 32), np.uint8), spacing=(10, 10, 5)
+    )
     known.distance_threshold = 10.0
     for kept, distance in zip(known.slices, (99.0, 9.0, 9.0)):
         kept.feature_distance = distance
