@@ -1,4 +1,4 @@
-"""Slices as they are altered to be unlike the training data; the distance itself is tested elsewhere."""
+"""How slices are altered to be unlike the training data."""
 
 import numpy as np
 from ct_utils import chest
@@ -6,7 +6,7 @@ from tools_utils import load_tool
 
 from mmcovid.ct import find_lungs
 
-check = load_tool('analysis_tools/familiarity_check.py')
+check = load_tool('analysis_tools/familiarity_check')
 
 
 def test_no_lung_is_left_and_the_air_around_stays():
