@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from rich.progress import track
 from torch import Tensor
 
@@ -53,20 +52,18 @@ def fit_familiarity(
         ValueError: The checkpoint has no config, its model is of another kind, or slices cannot be
             read.
     """
-    meta = load_meta(checkpoint)
-    if 'cfg' not in meta:
+    if 'cfg' not in load_meta(checkpoint):
         raise ValueError(
             f'{checkpoint}: has no config, which would tell its training data. Publish it without '
             '--familiarity.'
         )
-    cfg = Config.fromstring(meta['cfg'], '.py')
-    train, val = (_take_evenly(slices_of_role(cfg, role)) for role in ('train', 'val'))
     inferencer = OneShotInferencer(None, str(checkpoint), device=device, show_progress=False)
     if not hasattr(inferencer.model, 'feature_distance'):
         raise ValueError(
             f'{checkpoint}: models of type {type(inferencer.model).__name__} keep no statistics of '
             'their training data. Publish it without --familiarity.'
         )
+    train, val = (_take_evenly(slices_of_role(inferencer.cfg, role)) for role in ('train', 'val'))
     mean, whitening = fit_gaussian(
         pool_features(inferencer, train, 'training slices', show_progress)
     )

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.config import Config
 from sklearn.metrics import roc_auc_score
 
 from mmcovid.apis import OneShotInferencer
 from mmcovid.apis.familiarity import pool_features
 from mmcovid.apis.run_inputs import list_inputs
-from mmcovid.checkpoints.publish import load_meta
 from mmcovid.ct import (
     LEVEL,
     WIDTH,
@@ -56,7 +54,10 @@ def parse_args():
     )
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path, help='write the figures to this JSON file')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if unnamed := [other for other in args.others if '=' not in other]:
+        parser.error(f'--others {unnamed[0]}: give it a name, NAME=PATH')
+    return args
 
 
 def altered(greys: list[np.ndarray], rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
@@ -148,7 +149,6 @@ def share_of_time(inferencer: OneShotInferencer, paths: list[str]) -> float:
 
 def main():
     args = parse_args()
-    cfg = Config.fromstring(load_meta(args.weights)['cfg'], '.py')
     inferencer = OneShotInferencer(None, args.weights, device=args.device, show_progress=False)
     threshold = inferencer.distance_threshold
     if threshold is None:
@@ -159,7 +159,7 @@ def main():
     def distances_of(slices, name):
         return mahalanobis_distance(pool_features(inferencer, slices, name), mean, whitening)
 
-    slices = slices_of_role(cfg, 'test')
+    slices = slices_of_role(inferencer.cfg, 'test')
     paths = [info['img_path'] for info in slices]
     held_out = distances_of(paths, 'test slices')
     by_patient = {info['patient_id']: [] for info in slices}
