@@ -101,14 +101,26 @@ def tiny_inferencer(config, seed=0):
     return inferencer
 
 
+def know_training_data(model, threshold=10.0):
+    """Give a model statistics of features."""
+    with torch.no_grad():
+        features = model.feature_distance.pool(model.extract_feat(torch.rand(1, 3, *SIZE)))[0]
+    whitening = torch.randn(len(features), len(features)).tril()
+    model.feature_distance.load_state_dict(
+        dict(mean=features, whitening=whitening, threshold=torch.tensor(threshold))
+    )
+
+
 def assert_same_results(result, expected):
-    """Same class, RoIs and lesions; lesions of nearly equal scores may change places."""
+    """Same class, RoIs, lesions and distance; lesions of nearly equal scores may change places."""
     for part, whole in vars(expected).items():  # what a model does not tell is None
         assert (getattr(result, part) is None) == (whole is None), part
     if expected.class_logits is not None:
         np.testing.assert_allclose(result.class_logits, expected.class_logits, atol=1e-3)
         np.testing.assert_allclose(result.class_scores, expected.class_scores, atol=1e-3)
         assert result.class_scores.argmax() == expected.class_scores.argmax()
+    if expected.feature_distance is not None:
+        np.testing.assert_allclose(result.feature_distance, expected.feature_distance, rtol=1e-3)
     if expected.roi_sequence is not None:
         assert_same_rois(result.roi_sequence, expected.roi_sequence)
     if expected.lesions is not None:

@@ -14,15 +14,19 @@ class KnownPredictor:
         labels (Path): Volume of labels, 0 or 1 + class, on the grid of the scan.
         scores (list): Class scores of the slices.
         broken (tuple): Places of slices that cannot be read.
+        distances (list): Of the slices from the training data.
+        distance_threshold (float): Largest of slices that are like these.
     """
 
     classes, device, temperature, precision = Classes.of(), 'cpu', 1.5, 'fp32'
     model_info = ModelInfo('known', config_sha256=None, weights=None, weights_sha256=None)
 
-    def __init__(self, labels, scores=None, broken=()):
+    def __init__(self, labels, scores=None, broken=(), distances=None, distance_threshold=None):
         self.labels = read_volume(labels).array
         self.scores = scores or [[0.2, 0.3, 0.5]] * len(self.labels)
         self.broken = broken
+        self.distances = distances or [None] * len(self.labels)
+        self.distance_threshold = distance_threshold
 
     def predict(self, paths, batch_size=1, score_thr=0.0):
         for i, path in enumerate(paths):
@@ -45,5 +49,10 @@ class KnownPredictor:
                 np.array([[0.4, 0.5], [0.6, 0.5]]),
             )
             yield SliceResult(
-                path, lesions, np.array(self.scores[i]), roi_sequence=rois, window=(-600, 1500)
+                path,
+                lesions,
+                np.array(self.scores[i]),
+                roi_sequence=rois,
+                window=(-600, 1500),
+                feature_distance=self.distances[i],
             )

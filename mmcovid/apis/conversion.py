@@ -24,6 +24,7 @@ def to_slice_result(sample: DetDataSample) -> SliceResult:
         class_logits=sample.pred_logits.double().numpy() if 'pred_logits' in sample else None,
         roi_sequence=None if rois is None else _to_roi_sequence(rois),
         window=sample.get('window'),
+        feature_distance=float(sample.feature_distance) if 'feature_distance' in sample else None,
     )
 
 

@@ -38,7 +38,16 @@ from .conversion import to_slice_result
 from .run_inputs import Input, RunInputs, Sized, json_path, list_inputs, name_inputs
 
 #: What ``predictions.json`` has of a prediction; its file in ``preds`` has all.
-_OF_THE_SLICE = ('img_path', 'window', 'pred_label', 'pred_class', 'class_scores', 'decided')
+_OF_THE_SLICE = (
+    'img_path',
+    'window',
+    'pred_label',
+    'pred_class',
+    'class_scores',
+    'decided',
+    'feature_distance',
+    'familiar',
+)
 
 
 class OneShotInferencer(DetInferencer):
@@ -49,6 +58,8 @@ class OneShotInferencer(DetInferencer):
     - Each prediction also has ``img_path``, ``pred_label``, ``pred_class`` (its name),
       ``class_scores`` (name to score) and ``roi_sequence`` (``bboxes`` in pixels, nearest to the
       origin first, their ``labels``, ``scores`` and ``attention``).
+    - Weights that were published with ``--familiarity`` also give ``feature_distance``, how far
+      the slice is from the training data, and ``familiar``, whether it is like these.
     - DICOM files, folders of DICOM series and volumes (NIfTI, NRRD, MetaImage) are inputs, too. A
       volume stands for its slices, ``scan.nrrd#000`` and so on; their predictions have the
       ``window`` (level and width, in HU) that they were seen through.
@@ -267,6 +278,15 @@ class OneShotInferencer(DetInferencer):
         self._image_head.temperature = value
 
     @property
+    def distance_threshold(self) -> float | None:
+        """Largest ``feature_distance`` of slices like the training data; None without statistics.
+
+        ``mmcovid publish --familiarity`` fits them.
+        """
+        fitted = getattr(self.model, 'feature_distance', None)
+        return float(fitted.threshold) if fitted is not None and fitted.is_fitted else None
+
+    @property
     def _image_head(self) -> nn.Module | None:
         """What gives the image logits."""
         return getattr(self.model, 'image_head', None)
@@ -417,6 +437,9 @@ class OneShotInferencer(DetInferencer):
             )
         if 'decided' in data_sample:
             image_level['decided'] = data_sample.decided
+        if (threshold := self.distance_threshold) is not None:
+            distance = float(data_sample.feature_distance)
+            image_level.update(feature_distance=distance, familiar=distance <= threshold)
         result = {**image_level, **super().pred2dict(data_sample)}
         if 'roi_sequence' in data_sample:
             result['roi_sequence'] = {

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -39,7 +40,10 @@ _TIME_STAMP = re.compile(r'_\d{8}_\d{6}$')
 
 
 def publish_model(
-    checkpoint: str | Path, out: str | Path, overwrite: bool = False
+    checkpoint: str | Path,
+    out: str | Path,
+    overwrite: bool = False,
+    statistics: Mapping[str, torch.Tensor] | None = None,
 ) -> tuple[Path, list[str]]:
     """Write what inference needs of a checkpoint: weights, config, classes, and the model card.
 
@@ -49,6 +53,8 @@ def publish_model(
             its SHA-256 are added, as OpenMMLab does; or a folder, for a ``.safetensors`` file
             that is named by its config and these digits.
         overwrite (bool): Replace a file that is there. Defaults to False.
+        statistics (Mapping[str, Tensor], optional): Of the training data, for the state dict; see
+            :func:`mmcovid.apis.familiarity.fit_familiarity`. Defaults to None.
 
     Returns:
         tuple[Path, list[str]]: The file, and what it lacks, in sentences.
@@ -69,6 +75,7 @@ def publish_model(
     if 'dataset_meta' not in meta:
         lacks.append('it tells no classes: those of the config are taken when it is loaded')
     _keep_config(loaded.get('meta', {}), meta, checkpoint, lacks)
+    loaded['state_dict'].update(statistics or {})
     content = dict(meta=meta, state_dict=loaded['state_dict'])
     data = to_safetensors(content) if suffix == SUFFIX else _to_pth(content)
 

@@ -116,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         weights_sha256=sha256(args.checkpoint),
         card=card,
         precision=args.precision,
+        distance_threshold=inferencer.distance_threshold,
         mmcovid_version=__version__,
     )
     export_model(inferencer.model, metadata, args.out, args.overwrite, args.class_only, slices)

@@ -104,6 +104,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='leave the class undecided if its score is lower',
     )
     parser.add_argument(
+        '--abstain-unfamiliar',
+        action='store_true',
+        help='leave the class undecided of what is unlike the training data; needs weights that '
+        'were published with --familiarity',
+    )
+    parser.add_argument(
         '--dicom-seg',
         action='store_true',
         help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
@@ -203,6 +209,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         aggregate=args.aggregate,
         region=args.region,
         abstain_below=args.abstain_below,
+        abstain_unfamiliar=args.abstain_unfamiliar,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
         keep_paths=args.keep_paths,
@@ -221,9 +228,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not row.get('kept'):
             print(printable(tell(row), keep=''))
     bad = [row for row in rows if row['status'] != 'ok']
+    unlike = sum(row.get('familiar') is False for row in rows)
+    apart = f', {unlike} unlike the training data' if unlike else ''
     there = f', {len(kept)} of them already before' if kept else ''
     print(
-        f'{len(rows) - len(bad)} of {len(rows)} scans are complete{there}; all in '
+        f'{len(rows) - len(bad)} of {len(rows)} scans are complete{there}{apart}; all in '
         f'{args.out / "summary.csv"}'
     )
     if bad:
@@ -258,6 +267,8 @@ def tell(row: dict) -> str:
     if row['class'] is not None:
         leading = '' if row['class'] == row['leading_class'] else f' ({row["leading_class"]} leads)'
         parts.append(f'{row["class"]}{leading} {row["score"]:.3f}')
+    if row.get('familiar') is False:
+        parts.append('UNLIKE THE TRAINING DATA')
     if row.get('lesions_share_of_lung') is not None:
         parts.append(f'lesions in {row["lesions_share_of_lung"]:.1%} of the lung')
     if row['status'] == 'incomplete':

@@ -20,6 +20,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'NAME.pth, to whose name 8 digits of its hash are added; or a folder, for a .safetensors '
         'file named by the config and these digits',
     )
+    parser.add_argument(
+        '--familiarity',
+        action='store_true',
+        help='also keep statistics of the training data, by which slices that are unlike them are '
+        'known: reads the slices of train_dataloader and val_dataloader of its config',
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
     return parser.parse_args(argv)
 
@@ -28,7 +34,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    file, lacks = publish_model(args.checkpoint, args.out, args.overwrite)
+    statistics = None
+    if args.familiarity:
+        from mmcovid.apis.familiarity import fit_familiarity
+
+        fitted = fit_familiarity(args.checkpoint)
+        statistics = fitted.statistics
+        print(
+            f'fitted to {fitted.num_train} training slices; {fitted.num_above} of '
+            f'{fitted.num_val} validation slices are above the threshold, {fitted.threshold:.3g}'
+        )
+    file, lacks = publish_model(args.checkpoint, args.out, args.overwrite, statistics)
     for sentence in lacks:
         print(sentence)
     print(f'{file.stat().st_size / 1e6:.1f} MB written to {file}')

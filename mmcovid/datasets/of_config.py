@@ -1,6 +1,6 @@
 """The slices that a config reads, for the tools that look at data before a training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -49,6 +49,18 @@ def audit_splits_of(cfg: Config) -> list[AuditSplit]:
     )
 
 
+def slices_of_role(cfg: Config, role: str) -> list[dict]:
+    """Data infos of the slices that a config reads in a role of :data:`ROLES`, of all its sets.
+
+    Raises:
+        FileNotFoundError, ValueError: There are none, or as the datasets raise them.
+        TypeError: A dataset does not tell what its slices are.
+    """
+    return [
+        info for _, leaf in _leaves_of(cfg, lazy=False, among=(role,)) for info in _slices_of(leaf)
+    ]
+
+
 def slice_sets(cfg: Config) -> list[SliceSet]:
     """All sets of slices that a config's data loaders read, each once.
 
@@ -84,13 +96,15 @@ def _slice_set(dataset: BaseDataset, folder: str) -> SliceSet:
     )
 
 
-def _leaves_of(cfg: Config, lazy: bool) -> Iterator[tuple[str, BaseDataset]]:
+def _leaves_of(
+    cfg: Config, lazy: bool, among: Sequence[str] = ROLES
+) -> Iterator[tuple[str, BaseDataset]]:
     """Role and dataset, for each dataset in the data loaders of a config."""
     init_default_scope(cfg.get('default_scope', 'mmdet'))
-    roles = [role for role in ROLES if cfg.get(f'{role}_dataloader')]
+    roles = [role for role in among if cfg.get(f'{role}_dataloader')]
     if not roles:
         raise ValueError(
-            'the config has no train_dataloader, val_dataloader or test_dataloader '
+            f'the config has no {", ".join(f"{role}_dataloader" for role in among)} '
             'with a dataset: there is nothing to look at.'
         )
     for role in roles:

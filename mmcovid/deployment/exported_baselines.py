@@ -39,4 +39,5 @@ class ExportedClassifier(ExportedModel):
             dict[str, Tensor]: ``logits`` (K,) and ``class_scores`` (K,).
         """
         feats = self.model.extract_feat(self._images(slices))
-        return image_scores(self.model.image_head(feats), self.model.image_head)
+        scores = image_scores(self.model.image_head(feats), self.model.image_head)
+        return {**scores, **self._distance(feats)}

@@ -77,7 +77,7 @@ class ExportedMaskRCNN(ExportedModel):
         x = self.model.extract_feat(self._images(slices))
         proposals, count = self._proposals(x)
         lesions = {} if score_thr is None else self._detect(x, proposals, count, score_thr)
-        return {**lesions, **self._classify(x, proposals, count)}
+        return {**lesions, **self._classify(x, proposals, count), **self._distance(x)}
 
     def _classify(
         self, x: tuple[Tensor, ...], proposals: Tensor, count: Tensor

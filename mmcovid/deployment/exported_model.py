@@ -1,5 +1,7 @@
 """What all exported models share."""
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -8,6 +10,8 @@ from mmcovid.models.data_preprocessors.slice_data_preprocessor import (
     standardize,
 )
 from mmcovid.models.image_heads import BaseImageHead
+
+from .metadata import DISTANCE_OUTPUT
 
 
 class ExportedModel(nn.Module):
@@ -43,6 +47,13 @@ class ExportedModel(nn.Module):
     def _images(self, slices: Tensor) -> Tensor:
         """Standardised and padded slices (1, 3, H, W) of grey values (1, H, W)."""
         return F.pad(standardize(slices), self.padding)[None].expand(-1, 3, -1, -1)
+
+    def _distance(self, x: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+        """Distance (1,) of the feature maps from the training data; a model may not know these."""
+        fitted = getattr(self.model, 'feature_distance', None)
+        if fitted is None or not fitted.is_fitted:
+            return {}
+        return {DISTANCE_OUTPUT: fitted(x)}
 
 
 def image_scores(logits: Tensor, head: BaseImageHead) -> dict[str, Tensor]:

@@ -36,6 +36,8 @@ ROI_OUTPUTS = (
     'roi_scores',  # (β,)
     'attention',  # (β,) or (β, 2)
 )
+#: That of a model that knows its training data: how far the slice is from them, (1,).
+DISTANCE_OUTPUT = 'feature_distance'
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Metadata:
     weights_sha256: str  #: of the checkpoint
     card: dict[str, Any] | None = None  #: model card, if the checkpoint has one
     precision: str = 'fp32'  #: fp32, or int8 if convolutions are quantised
+    distance_threshold: float | None = None  #: largest distance of slices like the training data
     mmcovid_version: str = ''
     opset: int = OPSET
     schema_version: int = SCHEMA_VERSION

@@ -77,6 +77,8 @@ def _add_result(sample: DetDataSample, result: SliceResult, detect: bool) -> Non
         add_image_results([sample], [dict(label=label, logits=logits, score=score)])
     if result.roi_sequence is not None:
         sample.roi_sequence = _instances(result.roi_sequence)
+    if result.feature_distance is not None:
+        sample.feature_distance = torch.tensor(result.feature_distance)
 
 
 def _instances(found: Lesions | RoISequence) -> InstanceData:

@@ -15,7 +15,15 @@ from mmcovid.utils.files import sha256
 
 from .engines import ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine
 from .masks import paste_mask
-from .metadata import IMAGE_OUTPUTS, INPUTS, KEY, LESION_OUTPUTS, ROI_OUTPUTS, Metadata
+from .metadata import (
+    DISTANCE_OUTPUT,
+    IMAGE_OUTPUTS,
+    INPUTS,
+    KEY,
+    LESION_OUTPUTS,
+    ROI_OUTPUTS,
+    Metadata,
+)
 
 
 class OnnxPredictor:
@@ -103,6 +111,11 @@ class OnnxPredictor:
             sha256(self.path),
         )
 
+    @property
+    def distance_threshold(self) -> float | None:
+        """Largest ``feature_distance`` of slices like the training data; None if it gives none."""
+        return self.metadata.distance_threshold
+
     def predict(
         self, paths: Sequence[str | os.PathLike], batch_size: int = 1, score_thr: float = 0.0
     ) -> Iterator[SliceResult | Failure]:
@@ -170,6 +183,8 @@ class OnnxPredictor:
                 found['roi_scores'],
                 found['attention'],
             )
+        if DISTANCE_OUTPUT in found:
+            result.feature_distance = float(found[DISTANCE_OUTPUT][0])
         return result
 
     def _lesions(
@@ -225,7 +240,8 @@ def _check_graph(graph: OnnxRuntimeEngine, metadata: Metadata) -> None:
     if groups[LESION_OUTPUTS]:
         expected[INPUTS[1]] = (1,)
     whole = all(share in (0, 1) for share in groups.values()) and any(groups.values())
-    if graph.inputs != expected or not whole:
+    known = (DISTANCE_OUTPUT in graph.outputs) == (metadata.distance_threshold is not None)
+    if graph.inputs != expected or not whole or not known:
         raise ValueError(
             'its graph is not what its metadata says. Give a file that "mmcovid export" wrote.'
         )

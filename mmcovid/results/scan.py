@@ -55,13 +55,14 @@ class ScanSettings:
     temperature: float | None
     precision: str  #: fp32, bf16 or int8
     device: str
+    abstain_unfamiliar: bool = False  #: whether what is unlike the training data gets no class
 
 
 @dataclass(frozen=True)
 class ScanClass:
     """The class of a scan, and the rules that it was read by."""
 
-    class_: str  #: ``undecided`` if its score is too low
+    class_: str  #: ``undecided`` if its score is too low, or the scan not familiar enough
     decided: bool
     leading_class: str
     score: float  #: of the leading class
@@ -72,6 +73,17 @@ class ScanClass:
     num_slices: int  #: that it was read from, as the first and the last are
     first_slice: int
     last_slice: int
+
+
+@dataclass(frozen=True)
+class ScanFamiliarity:
+    """How far a scan is from the training data, by the slices that its class is read from."""
+
+    familiar: bool  #: whether the distance is at most the threshold
+    distance: float  #: mean of the slices; see :class:`SliceResult`
+    threshold: float  #: of the model
+    num_unfamiliar: int  #: slices whose own distance is above it
+    num_slices: int
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,8 @@ class ScanSlice:
     area_mm2: dict[str, float | None] | None = None
     lesions: list[MeasuredLesion] | None = None
     roi_sequence: MeasuredRoIs | None = None
+    feature_distance: float | None = None
+    familiar: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,8 @@ class ScanResults:
     scan: ScanInfo
     errors: list[Failure]  #: slices that could not be read
     classification: ScanClass | None  #: None if the model does not classify
+    #: None if the model does not know its training data
+    familiarity: ScanFamiliarity | None
     volumes: dict[str, ClassVolume] | None  #: None if the model does not segment
     suspicious_slices: list[int]
     notes: list[str]  #: what a reader should know

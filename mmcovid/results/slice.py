@@ -33,6 +33,8 @@ class SliceResult:
     class_logits: np.ndarray | None = None  #: (K,)
     roi_sequence: RoISequence | None = None  #: None of a model without attention
     window: tuple[float, float] | None = None  #: level and width in HU, of a CT
+    #: Mahalanobis distance from the training slices; None of a model that does not know them
+    feature_distance: float | None = None
 
 
 def just_below(score: float) -> np.float32:

@@ -21,10 +21,9 @@ from rich.progress import track
 
 from mmcovid.results import ModelInfo
 
-from .dicom_seg import check_dicom_seg
 from .inputs import Scan
 from .predictor import SlicePredictor
-from .run import ScanOutcome, failed_outcome, run_scan, sum_up, tell_error
+from .run import ScanOutcome, check_settings, failed_outcome, run_scan, sum_up, tell_error
 from .settings import Settings
 
 try:
@@ -149,7 +148,7 @@ def run_cohort(
     Raises:
         ConnectionError: The scheduler is lost.
         ChildProcessError: Workers die while they load the model.
-        ValueError: DICOM segmentations are asked for and cannot be written.
+        ValueError: As :func:`~mmcovid.scans.run.check_settings`.
         Exception: Whatever ``load`` raises.
     """
     settings, out = settings or Settings(), Path(out)
@@ -210,8 +209,7 @@ def _check(job: _Job) -> None:
     """Find out on a worker whether the run can be done."""
     with _ONE_AT_A_TIME:
         predictor, _ = _open(job)
-    if job.settings.dicom_seg:
-        check_dicom_seg(predictor.classes)
+    check_settings(predictor, job.settings)
 
 
 def _run_scan(job: _Job, name: str, scan: Scan) -> ScanOutcome:

@@ -14,6 +14,7 @@ from mmcovid.results import (
     MeasuredRoIs,
     RoISequence,
     ScanClass,
+    ScanFamiliarity,
     ScanSlice,
 )
 from mmcovid.statistics.class_scores import AGGREGATES, is_decided
@@ -31,6 +32,7 @@ class Measurements:
     """The numbers; see :class:`mmcovid.results.ScanResults`."""
 
     classification: ScanClass | None
+    familiarity: ScanFamiliarity | None
     volumes: dict[str, ClassVolume] | None
     suspicious_slices: list[int]
     slices: list[ScanSlice]
@@ -54,20 +56,28 @@ def measure_scan(prediction: Prediction, classes: Classes, settings: Settings) -
             f'{len(prediction.failures)} of {prediction.number} slices could not be '
             'read: the results are of the others only.'
         )
+    read = [kept for kept in prediction.slices if kept.index in chosen]
+    familiarity = _summarise_distances(read, prediction.distance_threshold)
+    notes += _tell_unfamiliar(familiarity)
     classification = None
     if prediction.slices[0].scores is not None:
-        read = [kept for kept in prediction.slices if kept.index in chosen]
         if not read:
             raise ValueError(f'no slice that shows the {region} could be read')
-        classification = _summarise_scores(read, region, classes, settings)
+        withheld = settings.abstain_unfamiliar and not (familiarity and familiarity.familiar)
+        classification = _summarise_scores(read, region, classes, settings, withheld)
     rows = [
-        _measure_slice(kept, kept.index in chosen, prediction.volume, classes, settings)
+        _measure_slice(kept, kept.index in chosen, prediction, classes, settings)
         for kept in prediction.slices
     ]
     volumes = _measure_volumes(rows, classes, prediction.volume)
     notes += _tell_lesions_beside(rows, volumes, classes, settings.region)
     return Measurements(
-        classification, volumes, _most_suspicious(rows, classification, classes), rows, notes
+        classification,
+        familiarity,
+        volumes,
+        _most_suspicious(rows, classification, classes),
+        rows,
+        notes,
     )
 
 
@@ -90,14 +100,14 @@ def _choose_region(prediction: Prediction, region: str) -> tuple[range, str, lis
 
 
 def _summarise_scores(
-    slices: list[Slice], region: str, classes: Classes, settings: Settings
+    slices: list[Slice], region: str, classes: Classes, settings: Settings, withheld: bool
 ) -> ScanClass:
     """The class of a scan from the scores of some of its slices."""
     scores = AGGREGATES[settings.aggregate](
         np.stack([kept.scores for kept in slices if kept.scores is not None])
     )
     return ScanClass(
-        **_decide(scores, classes, settings.abstain_below),
+        **_decide(scores, classes, settings.abstain_below, withheld),
         abstain_below=settings.abstain_below,
         aggregate=settings.aggregate,
         region=region,
@@ -107,9 +117,37 @@ def _summarise_scores(
     )
 
 
-def _decide(scores: np.ndarray, classes: Classes, abstain_below: float | None) -> dict[str, Any]:
+def _summarise_distances(slices: list[Slice], threshold: float | None) -> ScanFamiliarity | None:
+    """How far a scan is from the training data, by the mean of some of its slices."""
+    if threshold is None or not slices:
+        return None
+    distances = np.array([kept.feature_distance for kept in slices], np.float64)
+    mean = float(distances.mean())
+    return ScanFamiliarity(
+        familiar=mean <= threshold,
+        distance=mean,
+        threshold=threshold,
+        num_unfamiliar=int((~(distances <= threshold)).sum()),
+        num_slices=len(slices),
+    )
+
+
+def _tell_unfamiliar(found: ScanFamiliarity | None) -> list[str]:
+    """A note if a scan is unlike the training data."""
+    if found is None or found.familiar:
+        return []
+    return [
+        'This scan is unlike the training data of the model: do not rely on its class, lesions '
+        'and volumes.'
+    ]
+
+
+def _decide(
+    scores: np.ndarray, classes: Classes, abstain_below: float | None, withheld: bool
+) -> dict[str, Any]:
     """The fields that a scan and a slice have in common: ``class_`` to ``scores``."""
-    decided, leading = bool(is_decided(scores, abstain_below)), int(scores.argmax())
+    decided = not withheld and bool(is_decided(scores, abstain_below))
+    leading = int(scores.argmax())
     name = classes.image_names[leading]
     return dict(
         class_=name if decided else 'undecided',
@@ -121,13 +159,19 @@ def _decide(scores: np.ndarray, classes: Classes, abstain_below: float | None) -
 
 
 def _measure_slice(
-    kept: Slice, in_region: bool, volume: CTVolume | None, classes: Classes, settings: Settings
+    kept: Slice, in_region: bool, prediction: Prediction, classes: Classes, settings: Settings
 ) -> ScanSlice:
     """Everything about a slice."""
+    volume, threshold = prediction.volume, prediction.distance_threshold
     pixel = None if volume is None else volume.spacing[0] * volume.spacing[1]  # mm²
-    told = {}
+    told: dict[str, Any] = {}
+    if kept.feature_distance is not None and threshold is not None:
+        told.update(
+            feature_distance=kept.feature_distance, familiar=kept.feature_distance <= threshold
+        )
     if kept.scores is not None:
-        told.update(_decide(kept.scores, classes, settings.abstain_below))
+        withheld = settings.abstain_unfamiliar and not told.get('familiar')
+        told.update(_decide(kept.scores, classes, settings.abstain_below, withheld))
     if kept.labels is not None:
         pixels = _count_pixels(kept.labels, classes)
         told.update(

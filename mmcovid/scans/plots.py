@@ -1,6 +1,7 @@
 """The profile along a scan."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import matplotlib
 import numpy as np
@@ -10,20 +11,23 @@ from matplotlib.ticker import MaxNLocator
 
 from mmcovid.classes import Classes
 from mmcovid.reporting import COLORS, FAINT, STYLE, panels
-from mmcovid.results import ScanSlice
+from mmcovid.results import ScanFamiliarity, ScanSlice
 
 
-def draw_profile(rows: Sequence[ScanSlice], classes: Classes) -> Figure | None:
-    """Lesion load and class scores of each slice along a scan.
+def draw_profile(
+    rows: Sequence[ScanSlice], classes: Classes, familiarity: ScanFamiliarity | None = None
+) -> Figure | None:
+    """Lesion load, class scores and distance from the training data of each slice along a scan.
 
     Args:
         rows (Sequence[ScanSlice]): Of the scan, in its order.
         classes (Classes): Of the lesions and the slices.
+        familiarity (ScanFamiliarity, optional): Of the scan, with the threshold. Defaults to None.
 
     Returns:
         Figure | None: None of a single slice.
     """
-    parts = _parts_of(rows[0])
+    parts = _parts_of(rows[0], familiarity)
     if len(rows) < 2 or not parts:
         return None
     with matplotlib.rc_context(STYLE):
@@ -37,13 +41,17 @@ def draw_profile(rows: Sequence[ScanSlice], classes: Classes) -> Figure | None:
     return figure
 
 
-def _parts_of(row: ScanSlice) -> list[Callable[[Axes, Sequence[ScanSlice], Classes], None]]:
+def _parts_of(
+    row: ScanSlice, familiarity: ScanFamiliarity | None
+) -> list[Callable[[Axes, Sequence[ScanSlice], Classes], None]]:
     """What draws the panels: those that the model tells something for."""
     parts: list[Callable[[Axes, Sequence[ScanSlice], Classes], None]] = []
     if row.pixels is not None:
         parts.append(_draw_load)
     if row.scores is not None:
         parts.append(_draw_scores)
+    if familiarity is not None:
+        parts.append(partial(_draw_distances, threshold=familiarity.threshold))
     return parts
 
 
@@ -97,3 +105,20 @@ def _draw_scores(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> Non
         )
     axis.set_ylim(-0.02, 1.02)
     axis.set_ylabel('class score')
+
+
+def _draw_distances(
+    axis: Axes, rows: Sequence[ScanSlice], classes: Classes, threshold: float
+) -> None:
+    axis.plot(
+        [row.index for row in rows],
+        [row.feature_distance for row in rows if row.feature_distance is not None],
+        color=COLORS[0],
+        marker='o',
+        markersize=2.5,
+        linewidth=1.2,
+        label='distance',
+    )
+    axis.axhline(threshold, color=COLORS[1], linestyle='--', label='threshold')
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel('distance from\ntraining data')

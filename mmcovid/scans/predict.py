@@ -37,6 +37,7 @@ class Slice:
     instances: list[Instance] = field(default_factory=list)
     scores: np.ndarray | None = None  #: class scores, (K,)
     rois: RoISequence | None = None
+    feature_distance: float | None = None
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Prediction:
     volume: CTVolume | None = None  #: what it was predicted from; None for pictures
     window: tuple[float, float] | None = None  #: level and width, in HU
     failures: list[Failure] = field(default_factory=list)  #: slices that could not be read
+    distance_threshold: float | None = None  #: see :class:`SlicePredictor`
 
     def label_map(self) -> np.ndarray:
         """Label map of a volume, (Z, H, W) uint8; slices that failed are 0."""
@@ -85,7 +87,7 @@ def predict_scan(
     """
     paths = list(scan.pictures) or list_slices(scan.path)
     volume = None if scan.pictures else find_slice(paths[0])[0]
-    prediction = Prediction([], len(paths), volume)
+    prediction = Prediction([], len(paths), volume, distance_threshold=predictor.distance_threshold)
     # while a slice is predicted, the one before it is painted
     results = ahead(predictor.predict(paths, batch_size, score_thr))
     stream = zip(paths, results, strict=True)
@@ -112,7 +114,13 @@ def _keep(result: SliceResult, index: int, path: str, classes: Classes) -> Slice
             f'{path}: its scores are not finite: the weights have probably '
             'diverged. Take those of an earlier iteration.'
         )
-    kept = Slice(index, path, scores=result.class_scores, rois=result.roi_sequence)
+    kept = Slice(
+        index,
+        path,
+        scores=result.class_scores,
+        rois=result.roi_sequence,
+        feature_distance=result.feature_distance,
+    )
     if result.lesions is not None:
         kept.labels = paint(result.lesions.masks, result.lesions.labels, classes)
         kept.instances = _instances(result.lesions)

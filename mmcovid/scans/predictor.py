@@ -30,6 +30,10 @@ class SlicePredictor(Protocol):
     def temperature(self) -> float | None:
         """What its image logits are divided by; None if it does not classify."""
 
+    @property
+    def distance_threshold(self) -> float | None:
+        """Largest ``feature_distance`` of slices like its training data; None: it gives none."""
+
     def predict(
         self, paths: Sequence[str], batch_size: int = 1, score_thr: float = 0.0
     ) -> Iterator[SliceResult | Failure]:

@@ -72,11 +72,10 @@ def run_scans(
         that ``settings.resume`` left as they are.
 
     Raises:
-        ValueError: DICOM segmentations are asked for and cannot be written.
+        ValueError: As :func:`check_settings`.
     """
     settings, out = settings or Settings(), Path(out)
-    if settings.dicom_seg:
-        check_dicom_seg(predictor.classes)
+    check_settings(predictor, settings)
     model = predictor.model_info
 
     def run_all(scans: Mapping[str, Scan]) -> Iterator[tuple[str, ScanOutcome]]:
@@ -84,6 +83,21 @@ def run_scans(
             yield name, run_scan(predictor, model, name, scan, out, settings, show_progress)
 
     return sum_up(inputs, out, run_all, settings)
+
+
+def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
+    """Make sure that a model can do what is asked for, before hours of prediction.
+
+    Raises:
+        ValueError: DICOM segmentations cannot be written, or it does not know its training data.
+    """
+    if settings.dicom_seg:
+        check_dicom_seg(predictor.classes)
+    if settings.abstain_unfamiliar and predictor.distance_threshold is None:
+        raise ValueError(
+            f'{predictor.model_info.weights}: does not know its training data. Publish it with '
+            '--familiarity, or leave out --abstain-unfamiliar.'
+        )
 
 
 class ScanOutcome(NamedTuple):
@@ -220,6 +234,7 @@ def _write_scan(
         scan=_describe_scan(scan, prediction),
         errors=prediction.failures,
         classification=measured.classification,
+        familiarity=measured.familiarity,
         volumes=measured.volumes,
         suspicious_slices=measured.suspicious_slices,
         notes=measured.notes,
@@ -247,7 +262,7 @@ def _write_page(
         index: draw_views(by_index[index], prediction.window, classes)
         for index in results.suspicious_slices
     }
-    profile = draw_profile(results.slices, classes)
+    profile = draw_profile(results.slices, classes, results.familiarity)
     plots = save_plots(dict(profile=profile), folder) if profile else {}
     write_text(
         render_page(name, results, views, plots.get('profile'), classes), folder / 'report.html'
@@ -320,4 +335,5 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         temperature=predictor.temperature,
         precision=predictor.precision,
         device=predictor.device,
+        abstain_unfamiliar=settings.abstain_unfamiliar,
     )

@@ -14,6 +14,7 @@ class Settings:
     aggregate: str = 'mean'  #: one of :data:`mmcovid.statistics.class_scores.AGGREGATES`
     region: str = 'lung'  #: slices that the class is read from, one of :data:`REGIONS`
     abstain_below: float | None = None  #: least score of a scan's class
+    abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
     overwrite: bool = False  #: replace the folders of scans that exist

@@ -44,6 +44,8 @@ def summary_line(name: str, results: dict[str, Any]) -> dict[str, Any]:
     line |= {key: found and found[key] for key in ('class', 'leading_class', 'score')}
     if found:
         line |= {f'score_{key}': value for key, value in found['scores'].items()}
+    if familiarity := results.get('familiarity'):  # not of versions before
+        line |= dict(feature_distance=familiarity['distance'], familiar=familiarity['familiar'])
     for key, volume in (results['volumes'] or {}).items():
         line |= {f'{key}_ml': volume['ml'], f'{key}_share_of_lung': volume['share_of_lung']}
     reason = '; '.join(f'{failure["input"]}: {failure["reason"]}' for failure in results['errors'])

@@ -81,6 +81,8 @@ def _slice_line(row: ScanSlice) -> dict[str, Any]:
     line = dict(index=row.index, path=row.path, z_mm=row.z_mm, in_region=row.in_region)
     line.update({'class': row.class_, 'leading_class': row.leading_class, 'score': row.score})
     line.update({f'score_{name}': value for name, value in (row.scores or {}).items()})
+    if row.feature_distance is not None:
+        line.update(feature_distance=row.feature_distance, familiar=row.familiar)
     line['lesions'] = None if row.lesions is None else len(row.lesions)
     line.update({f'{name}_pixels': count for name, count in (row.pixels or {}).items()})
     line.update({f'{name}_mm2': area for name, area in (row.area_mm2 or {}).items()})

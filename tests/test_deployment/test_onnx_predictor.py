@@ -10,6 +10,7 @@ from deployment_utils import (
     SIZE,
     assert_same_results,
     metadata,
+    know_training_data,
     tiny_baseline,
     tiny_config,
     tiny_inferencer,
@@ -22,6 +23,7 @@ from mmcovid.apis.conversion import to_slice_result
 from mmcovid.classes import Classes
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 from mmcovid.deployment.metadata import (
+    DISTANCE_OUTPUT,
     IMAGE_OUTPUTS,
     KEY,
     LESION_OUTPUTS,
@@ -47,7 +49,8 @@ def export_tiny(folder, name='one-shot_r18_fpn_lstm2_cncb', change=None):
     if change is not None:
         change(inferencer.model)
     file = folder / f'{name}.onnx'
-    export.export_model(inferencer.model, metadata(), file)
+    threshold = inferencer.distance_threshold
+    export.export_model(inferencer.model, metadata(distance_threshold=threshold), file)
     return inferencer, file
 
 
@@ -68,7 +71,8 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def lstm2(tmp_path_factory):
-    return export_tiny(tmp_path_factory.mktemp('lstm2'))
+    """Of a model that knows its training data."""
+    return export_tiny(tmp_path_factory.mktemp('lstm2'), change=know_training_data)
 
 
 @pytest.mark.slow
@@ -90,6 +94,8 @@ def test_lstm2(lstm2, pictures):
     found = assert_same(*lstm2, pictures)
     assert all(len(result.lesions.labels) for result in found)
     assert all(result.window is None for result in found)
+    assert len({result.feature_distance for result in found}) == len(pictures)
+    assert OnnxPredictor(lstm2[1]).distance_threshold == 10
 
 
 def test_lesions_of_low_scores_are_left_out(lstm2, pictures):
@@ -208,8 +214,12 @@ BASELINES = (
 @pytest.mark.parametrize('name', BASELINES)
 def test_baselines(name, pictures, tmp_path):
     inferencer = tiny_inferencer(tiny_baseline(name))
-    export.export_model(inferencer.model, metadata(temperature=1.0), tmp_path / 'model.onnx')
+    if not name.startswith('mask-rcnn'):  # MMDetection's own, which keeps no statistics
+        know_training_data(inferencer.model)
+    told = metadata(temperature=1.0, distance_threshold=inferencer.distance_threshold)
+    export.export_model(inferencer.model, told, tmp_path / 'model.onnx')
     found = assert_same(inferencer, tmp_path / 'model.onnx', pictures)
+    assert (found[0].feature_distance is None) == name.startswith('mask-rcnn')
     assert (found[0].lesions is None) == name.startswith('classifier')
     assert (found[0].class_scores is None) == name.startswith('mask-rcnn')
 
@@ -297,7 +307,9 @@ def test_temperature_of_a_model_that_does_not_classify(lstm2, tmp_path):
 def test_what_the_file_tells(lstm2):
     file = lstm2[1]
     predictor = OnnxPredictor(file)
-    assert predictor.metadata == metadata(classes=predictor.metadata.classes)
+    assert predictor.metadata == metadata(
+        classes=predictor.metadata.classes, distance_threshold=10.0
+    )
     assert predictor.classes == Classes.of()
     assert predictor.device == 'cpu'
     info = predictor.model_info
@@ -315,6 +327,7 @@ def test_the_file_has_standard_operators_only(lstm2, repo):
         *LESION_OUTPUTS,
         *IMAGE_OUTPUTS,
         *ROI_OUTPUTS,
+        DISTANCE_OUTPUT,
     ]
     assert str(repo).encode() not in lstm2[1].read_bytes()  # no path of who exported it
 
@@ -339,6 +352,7 @@ def rewrite(file, out, **changes):
         (dict(opset=11), 'is of opset 11, not 18'),
         (dict(input_size=None), 'its metadata is broken'),
         (dict(input_size=[64, 64]), 'its graph is not what its metadata says'),
+        (dict(distance_threshold=None), 'its graph is not what its metadata says'),
     ],
 )
 def test_other_files_are_refused(lstm2, tmp_path, changes, message):

@@ -151,3 +151,55 @@ def test_lung_and_normal_are_told_by_their_roles():
     assert found.classification.leading_class == 'gesund'
     many = measure([[(i + 1) / 100, 0.9 - i / 100, 0.05] for i in range(20)], classes=classes)
     assert 19 in many.suspicious_slices  # of a normal scan, most against it
+
+
+def measure_distances(distances, threshold, **settings):
+    known = prediction(SCORES[: len(distances)])
+    known.distance_threshold = threshold
+    for kept, distance in zip(known.slices, distances):
+        kept.feature_distance = distance
+    return measure_scan(known, Classes.of(), Settings(**settings))
+
+
+def test_a_scan_is_as_familiar_as_its_slices_in_the_mean():
+    found = measure_distances([9.0, 11.0, 12.0], threshold=10.0)
+    assert found.familiarity.distance == pytest.approx(32 / 3)
+    assert (found.familiarity.num_unfamiliar, found.familiarity.num_slices) == (2, 3)
+    assert not found.familiarity.familiar and 'unlike the training data' in found.notes[0]
+    assert [row.familiar for row in found.slices] == [True, False, False]
+    assert found.classification.decided  # nobody asked to abstain
+    like = measure_distances([9.0, 9.5, 12.0], threshold=11.0)
+    assert like.familiarity.familiar and not like.notes
+    assert like.familiarity.num_unfamiliar == 1
+
+
+def test_only_the_slices_that_the_class_is_read_from_make_a_scan_unfamiliar():
+    hu = chest(3, 32)
+    hu[0] = 40  # no lung
+    known = prediction(
+        SCORES[:3], hu=hu, labels=np.zeros((3, 32, 32), np.uint8), spacing=(10, 10, 5)
+    )
+    known.distance_threshold = 10.0
+    for kept, distance in zip(known.slices, (99.0, 9.0, 9.0)):
+        kept.feature_distance = distance
+    found = measure_scan(known, Classes.of(), Settings())
+    assert found.familiarity.familiar and found.familiarity.num_slices == 2
+    assert [row.familiar for row in found.slices] == [False, True, True]
+
+
+def test_abstains_from_what_is_unfamiliar():
+    found = measure_distances([9.0, 11.0, 12.0], threshold=10.0, abstain_unfamiliar=True)
+    assert found.classification.class_ == 'undecided' and not found.classification.decided
+    assert [row.decided for row in found.slices] == [True, False, False]
+    like = measure_distances([9.0, 11.0, 9.0], threshold=10.0, abstain_unfamiliar=True)
+    assert like.classification.decided and not like.slices[1].decided
+
+
+def test_distances_that_are_no_numbers_are_unfamiliar():
+    found = measure_distances([9.0, float('nan')], threshold=10.0)
+    assert not found.familiarity.familiar and found.familiarity.num_unfamiliar == 1
+
+
+def test_without_a_threshold_nothing_is_said():
+    found = measure(SCORES)
+    assert found.familiarity is None and found.slices[0].familiar is None and not found.notes

@@ -10,6 +10,7 @@ from mmcovid.results import (
     Failure,
     MeasuredLesion,
     ScanClass,
+    ScanFamiliarity,
     ScanInfo,
     ScanModel,
     ScanResults,
@@ -52,6 +53,7 @@ def results(**changes):
             first_slice=0,
             last_slice=1,
         ),
+        familiarity=None,
         volumes=dict(
             Lunge=ClassVolume(12345, None, 1.0),
             ggo=ClassVolume(6, None, 0.5),
@@ -126,3 +128,29 @@ def test_no_more_than_the_largest_lesions(number, expected):
     lesions = [MeasuredLesion('ggo', 0.8, [0.0, 0.0, 1.0, 1.0], k, k / 2) for k in range(number)]
     text = page(slices=[ScanSlice(0, 'a', 1.0, True, **SCORES, lesions=lesions)])
     assert expected in text and 'area, mm²' in text
+
+
+def test_what_is_unlike_the_training_data_is_said():
+    unlike = ScanFamiliarity(False, 31.4, 13.5, 1, 2)
+    rows = [replace(row, familiar=row.index == 1) for row in results().slices]
+    views = {row.index: {} for row in rows}
+    told = page(views, familiarity=unlike, slices=rows)
+    assert 'score 0.750, unlike the training data' in told
+    assert 'Distance from the training data 31.4: unlike them, as the threshold is 13.5' in told
+    assert '1 of 2 slices are above it' in told
+    assert '0.750, unlike the training data</h3>' in told and '0.750</h3>' in told
+    like = page(views, familiarity=replace(unlike, familiar=True, distance=9.0))
+    assert 'score 0.750<' in like and '9: like them' in like
+    assert 'training data' not in page(views).split('Limits')[0]  # a model that does not know
+
+
+def test_a_class_that_is_withheld_is_not_on_the_page():
+    settings = replace(results().settings, abstain_unfamiliar=True)
+    found = replace(results().classification, class_='undecided', decided=False)
+    unlike = ScanFamiliarity(False, 31.4, 13.5, 2, 2)
+    rows = [replace(row, familiar=False) for row in results().slices]
+    told = page(
+        {0: {}}, familiarity=unlike, settings=settings, classification=found, slices=rows
+    ).rsplit('How it was made', 1)[0]
+    assert 'Undecided' in told and 'unlike the training data' in told
+    assert '0.750' not in told and 'class="scores"' not in told

@@ -4,6 +4,7 @@ from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from torch import Tensor
 
 from mmcovid.models.image_heads import add_image_results
+from mmcovid.models.layers import MahalanobisDistance
 from mmcovid.registry import MODELS
 
 
@@ -31,6 +32,7 @@ class SliceClassifier(BaseDetector):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.image_head = MODELS.build(image_head)
+        self.feature_distance = MahalanobisDistance()
 
     def extract_feat(self, batch_inputs: Tensor) -> Tensor:
         """Map slices (B, 3, H, W) to the last feature map (B, C, h, w)."""
@@ -58,11 +60,12 @@ class SliceClassifier(BaseDetector):
 
         Returns:
             list[:obj:`DetDataSample`]: The samples with ``pred_label`` (1,),
-            ``pred_logits`` (3,) and ``pred_score`` (3,).
+            ``pred_logits`` (3,) and ``pred_score`` (3,), and what
+            :class:`MahalanobisDistance` adds.
         """
-        add_image_results(
-            batch_data_samples, self.image_head.predict(self.extract_feat(batch_inputs))
-        )
+        x = self.extract_feat(batch_inputs)
+        self.feature_distance.add_to(batch_data_samples, x)
+        add_image_results(batch_data_samples, self.image_head.predict(x))
         return batch_data_samples
 
     def _forward(

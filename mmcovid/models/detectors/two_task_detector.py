@@ -7,6 +7,8 @@ from mmdet.utils import InstanceList
 from mmengine.utils import apply_to
 from torch import Tensor, nn
 
+from mmcovid.models.layers import MahalanobisDistance
+
 
 def float_outputs(module: nn.Module, args: tuple, outputs: tuple) -> tuple:
     """Forward hook: in mixed precision, give the outputs of a module in float32."""
@@ -28,6 +30,7 @@ class TwoTaskDetector(TwoStageDetector):
         # in mixed precision: boxes need float32, and MMCV's RoI operators know no bfloat16
         for module in (self.neck, self.rpn_head, self.roi_head.bbox_head):
             module.register_forward_hook(float_outputs)
+        self.feature_distance = MahalanobisDistance()
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
@@ -46,9 +49,10 @@ class TwoTaskDetector(TwoStageDetector):
             list[:obj:`DetDataSample`]: The samples with ``pred_instances``
             (boxes, labels, scores, masks), ``pred_label`` (1,),
             ``pred_logits`` (3,), ``pred_score`` (3,), and what
-            :meth:`predict_image_class` adds to these.
+            :meth:`predict_image_class` and :class:`MahalanobisDistance` add to these.
         """
         x = self.extract_feat(batch_inputs)
+        self.feature_distance.add_to(batch_data_samples, x)
         proposals = self.rpn_head.predict(x, batch_data_samples, rescale=False)
         self.predict_image_class(x, proposals, batch_data_samples, rescale)
 

@@ -1,9 +1,10 @@
-"""Plain modules: attention, RoI features, normalisation by image."""
+"""Plain modules: attention, RoI features, normalisation by image, distance of features."""
 
 from .attention import LSTMAttention, RoIAttention, attention_pool
 from .background_predictors import ConvWithBackground, LinearWithBackground
 from .fused_upsample import FusedUpsample, upsample_conv
 from .initialization import kaiming_weights, set_biases
+from .mahalanobis import MahalanobisDistance
 from .per_image_norm import PerImageBatchNorm2d
 from .roi_features import RoIRefinement, RoIVectorization
 
@@ -12,6 +13,7 @@ __all__ = [
     'FusedUpsample',
     'LSTMAttention',
     'LinearWithBackground',
+    'MahalanobisDistance',
     'PerImageBatchNorm2d',
     'RoIAttention',
     'RoIRefinement',
