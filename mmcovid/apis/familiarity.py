@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from rich.progress import track
 from torch import Tensor
 
-from mmcovid.checkpoints.publish import load_meta
 from mmcovid.datasets.of_config import slices_of_role
 from mmcovid.statistics.mahalanobis import distance_threshold, fit_gaussian, mahalanobis_distance
 
@@ -37,27 +37,22 @@ class FittedFamiliarity(NamedTuple):
 
 
 def fit_familiarity(
-    checkpoint: str | Path, device: str | None = None, show_progress: bool = True
+    checkpoint: str | Path, config: Config, device: str | None = None, show_progress: bool = True
 ) -> FittedFamiliarity:
-    """Fit a Gaussian to the features of the training slices of a checkpoint's config.
+    """Fit a Gaussian to the features of the training slices of a checkpoint.
 
     Args:
-        checkpoint (str | Path): With its config, whose ``train_dataloader`` and
-            ``val_dataloader`` find their data.
+        checkpoint (str | Path): The weights.
+        config (Config): Of their training; its ``train_dataloader`` and ``val_dataloader`` find
+            their data.
         device (str, optional): Defaults to None: CUDA if there is one.
         show_progress (bool): Show a progress bar. Defaults to True.
 
     Raises:
         FileNotFoundError: Data are missing.
-        ValueError: The checkpoint has no config, its model is of another kind, or slices cannot be
-            read.
+        ValueError: The model is of another kind, or slices cannot be read.
     """
-    if 'cfg' not in load_meta(checkpoint):
-        raise ValueError(
-            f'{checkpoint}: has no config, which would tell its training data. Publish it without '
-            '--familiarity.'
-        )
-    inferencer = OneShotInferencer(None, str(checkpoint), device=device, show_progress=False)
+    inferencer = OneShotInferencer(config, str(checkpoint), device=device, show_progress=False)
     if not hasattr(inferencer.model, 'feature_distance'):
         raise ValueError(
             f'{checkpoint}: models of type {type(inferencer.model).__name__} keep no statistics of '

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mmcovid.checkpoints.publish import publish_model
 from mmcovid.cli.arguments import command, make_parser
+from mmcovid.utils.configs import find_config
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -22,9 +23,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--familiarity',
-        action='store_true',
+        metavar='CFG',
         help='also keep statistics of the training data, by which slices that are unlike them are '
-        'known: reads the slices of train_dataloader and val_dataloader of its config',
+        'known: reads the slices of train_dataloader and val_dataloader of this config, that of '
+        'the training',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
     return parser.parse_args(argv)
@@ -36,9 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     statistics = None
     if args.familiarity:
+        from mmengine.config import Config
+
         from mmcovid.apis.familiarity import fit_familiarity
 
-        fitted = fit_familiarity(args.checkpoint)
+        config = Config.fromfile(find_config(args.familiarity))
+        fitted = fit_familiarity(args.checkpoint, config)
         statistics = fitted.statistics
         print(
             f'fitted to {fitted.num_train} training slices; {fitted.num_above} of '

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from deployment_utils import tiny_config, tiny_inferencer
+from mmengine.config import Config
 
 from mmcovid.apis import OneShotInferencer, familiarity
 from mmcovid.apis.familiarity import FALSE_ALARM_RATE, fit_familiarity
@@ -23,7 +24,7 @@ def load(weights):
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """A checkpoint of a config that finds its slices; they are smooth."""
+    """A checkpoint, and its config, which finds its slices; they are smooth."""
     folder = tmp_path_factory.mktemp('trained')
     rng = np.random.default_rng(0)
     config = tiny_config()
@@ -44,6 +45,7 @@ def trained(tmp_path_factory):
         config[f'{role}_dataloader'].dataset = dict(type='mmcovid.TwoTaskDataset', cls=slices)
     state_dict = tiny_inferencer(config).model.state_dict()
     torch.save(dict(state_dict=state_dict, meta=dict(cfg=config.pretty_text)), folder / 'x.pth')
+    config.dump(folder / 'x.py')
     return folder
 
 
@@ -51,7 +53,10 @@ def trained(tmp_path_factory):
 def published(trained):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        publish.main([str(trained / 'x.pth'), str(trained / 'x.safetensors'), '--familiarity'])
+        publish.main(
+            [*(str(trained / name) for name in ('x.pth', 'x.safetensors')), '--familiarity']
+            + [str(trained / 'x.py')]
+        )
     return trained / 'x.safetensors'
 
 
@@ -90,19 +95,21 @@ def test_slices_that_cannot_be_read_are_told(trained):
     path.write_bytes(whole[:50])
     try:
         with pytest.raises(ValueError, match='1 of 12 training slices cannot be read.*mal_3_1'):
-            fit_familiarity(trained / 'x.pth', 'cpu', show_progress=False)
+            fit_familiarity(
+                trained / 'x.pth',
+                Config.fromfile(trained / 'x.py'),
+                'cpu',
+                show_progress=False,
+            )
     finally:
         path.write_bytes(whole)
 
 
-def test_without_a_config_or_statistics(trained, tmp_path, monkeypatch):
-    torch.save(dict(state_dict={}), tmp_path / 'bare.pth')
-    with pytest.raises(SystemExit, match='has no config, which would tell its training data'):
-        publish.main([str(tmp_path / 'bare.pth'), str(tmp_path / 'out.pth'), '--familiarity'])
+def test_models_without_statistics(trained, monkeypatch):
     other = SimpleNamespace(model=torch.nn.Linear(1, 1))
     monkeypatch.setattr(familiarity, 'OneShotInferencer', lambda *args, **kwargs: other)
     with pytest.raises(ValueError, match='models of type Linear keep no statistics'):
-        fit_familiarity(trained / 'x.pth')
+        fit_familiarity(trained / 'x.pth', Config.fromfile(trained / 'x.py'))
 
 
 def test_large_splits_are_taken_evenly(monkeypatch):

@@ -9,8 +9,8 @@ from ct_utils import chest
 from deployment_utils import (
     SIZE,
     assert_same_results,
-    metadata,
     know_training_data,
+    metadata,
     tiny_baseline,
     tiny_config,
     tiny_inferencer,
