@@ -11,6 +11,7 @@ from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.checkpoints.safetensors import SUFFIX
 from mmcovid.cli.arguments import exit_on, make_parser
 from mmcovid.cli.runner import add_common_arguments, build_runner, enable_amp, load_config
+from mmcovid.utils.errors import TrainingError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -80,5 +81,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    with exit_on(UnsafeCheckpointError), safe_checkpoints():
+    with exit_on(TrainingError, UnsafeCheckpointError), safe_checkpoints():
         build_runner(cfg).train()
