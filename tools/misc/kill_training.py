@@ -11,19 +11,21 @@ their checkpoints is not laid out, which would take most of the time.
 """
 
 import argparse
+import gc
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import mmdet.apis  # noqa: F401
-import mmengine.config.config
 import psutil
 import torch
 import torch._dynamo  # noqa: F401
+import yapf.yapflib.yapf_api
 from mmengine.config import Config
 
 import mmcovid.engine  # noqa: F401
@@ -221,7 +223,8 @@ def main(argv=None):
     args.out.mkdir(parents=True)
     os.chdir(args.out)  # configs of the phantom look for it below
     torch.set_num_threads(1)
-    mmengine.config.config.FormatCode = lambda text, **_: (text, True)
+    yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
+    gc.freeze()  # collections in the trainings leave alone what they share
     sizes = dict.fromkeys(('train', 'val', 'test'), SplitSize(2, 2))
     write_phantom_set('data/phantom', sizes, sizes, SplitSize(0, 1), size=64, show_progress=False)
     config, last = 'small.py', NAMES.format(args.iterations)
@@ -244,7 +247,7 @@ def main(argv=None):
                 process.kill()
             process.join()
             done = process.exitcode == 0
-            if process.exitcode == -9:
+            if process.exitcode == -signal.SIGKILL:
                 kills += 1
                 if not end_session(process.pid):
                     faults['processes outlived a training'] += 1
