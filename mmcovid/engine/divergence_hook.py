@@ -65,9 +65,10 @@ class DivergenceHook(Hook):
         Raises:
             TrainingError: One is no number, or above ``max_loss``.
         """
-        for name, value in (outputs or {}).items():
-            value = float(value)
-            if 'loss' in name and not value <= self.max_loss:
+        losses = {name: value for name, value in (outputs or {}).items() if 'loss' in name}
+        for name, loss in losses.items():
+            value = torch.as_tensor(loss).item()
+            if not value <= self.max_loss:  # nor if it is nan
                 self._stop(f'{name} is {value:.4g}')
 
     def after_train(self, runner: Runner) -> None:
@@ -97,13 +98,18 @@ class DivergenceHook(Hook):
             if isinstance(hook, CheckpointHook):
                 hook.reject(runner, runner.iter)
         pointer = Path(runner.work_dir, POINTER)
-        good = pointer.read_text(encoding='utf-8') if pointer.is_file() else None
-        raise TrainingError(
+        slices = name_some(slice_names(self._batch))
+        message = (
             f'the training diverged in iteration {runner.iter + 1}: {reason}. Slices of the batch, '
-            f'{name_some(slice_names(self._batch))}. Last good checkpoint: {good}. Look at these '
-            'slices with "mmcovid verify"; if they are sound, lower optim_wrapper.optimizer.lr or '
-            'set optim_wrapper.clip_grad, and begin with the good weights: --cfg-options '
-            f'load_from={good} (--resume would bring the old learning rate back).'
+            f'{slices}. Look at them with "mmcovid verify"; if they are sound, lower '
+            'optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad.'
+        )
+        if not pointer.is_file():
+            raise TrainingError(f'{message} There is no good checkpoint: begin anew.')
+        good = pointer.read_text(encoding='utf-8')
+        raise TrainingError(
+            f'{message} Last good checkpoint: {good}. Begin with its weights, --cfg-options '
+            f'load_from={good}: --resume would bring the old learning rate back.'
         )
 
 

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -34,6 +35,9 @@ class StopSignalHook(Hook):
 
     priority = 'LOWEST'
 
+    #: Handlers before those of this class, whose trainings may have failed.
+    _former: ClassVar[dict[int, Any]] = {}
+
     def __init__(self) -> None:
         self.received: int | None = None
 
@@ -45,9 +49,9 @@ class StopSignalHook(Hook):
                 loader.worker_init_fn = partial(_init_worker, os.getpid(), loader.worker_init_fn)
         self.received = None
         in_main_thread = threading.current_thread() is threading.main_thread()
-        self._former = {}
         if in_main_thread and isinstance(runner.train_loop, IterBasedTrainLoop):
-            self._former = {number: signal.signal(number, self._note) for number in SIGNALS}
+            for number in SIGNALS:
+                self._former.setdefault(number, signal.signal(number, self._note))
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """End the training if a signal has come, to this process or to another one of it."""
@@ -73,10 +77,10 @@ class StopSignalHook(Hook):
         if get_world_size() == 1:
             self._restore()
 
-    def _restore(self) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-        self._former = {}
+    @classmethod
+    def _restore(cls) -> None:
+        while cls._former:
+            signal.signal(*cls._former.popitem())
 
     @staticmethod
     def _end(runner: Runner, received: int, iteration: int) -> None:

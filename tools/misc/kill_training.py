@@ -6,7 +6,7 @@ moment. Each is followed by one that resumes, until the training is done. Then a
 and optimiser have to be those of the undisturbed training, and the next training begins.
 
 Trainings are forked from this process, so that none has to import the stack. They save after each
-iteration, validate after every fifth, and have a process that loads data. The text of the config in
+iteration, validate after every tenth, and have a process that loads data. The text of the config in
 their checkpoints is not laid out, which would take most of the time.
 """
 
@@ -37,7 +37,7 @@ from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 CHANNELS = 16
 NAMES = 'iter_{}.pth'
 HALF_WRITTEN = '.*.tmp.pth'
-CHECKPOINTS_OF_A_LIFE = 4  # a process is killed when it could have saved so often, at the latest
+CHECKPOINTS_OF_A_LIFE = 3  # a process is killed when it could have saved so often, at the latest
 PATIENCE = 10  # seconds that the processes of a killed training may outlive it
 
 
@@ -83,7 +83,7 @@ def write_config(path, iterations):
             'val_dataloader.num_workers': 0,
             'val_dataloader.persistent_workers': False,
             'train_cfg.max_iters': iterations,
-            'train_cfg.val_interval': 5,
+            'train_cfg.val_interval': 10,
             'default_hooks.checkpoint.interval': 1,
             'default_hooks.checkpoint.max_keep_ckpts': 2,
         }
@@ -163,7 +163,7 @@ def examine(work_dir, before):
         tuple[str, list[str], int]: The place, faults, and iterations that are saved now.
     """
     whole = [path for path in numbered_checkpoints(Path(work_dir), NAMES) if is_whole(path)]
-    torn = [path for path in Path(work_dir).glob('*.pth') if not is_whole(path)]
+    torn = [path for path in Path(work_dir).glob('[!.]*.pth') if not is_whole(path)]
     named = named_checkpoint(work_dir)
     saved = max((int(path.stem.split('_')[1]) for path in whole), default=0)
     faults = [
