@@ -29,8 +29,8 @@ class StopSignalHook(Hook):
     only their launcher does. A training that counts epochs ends at the first signal, without a
     checkpoint.
 
-    Processes that load data leave these signals to the training, and end with it, even if it is
-    killed.
+    Processes that load data are in groups of their own, so that Ctrl-C and what else is sent to a
+    group is the training's alone. They end with it, even if it is killed.
     """
 
     priority = 'LOWEST'
@@ -96,19 +96,10 @@ class StopSignalHook(Hook):
 
 def _init_worker(parent: int, init: Callable[[int], None] | None, worker: int) -> None:
     """Begin a process that loads data."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgrp()  # what is sent to the group of the training does not reach it
     if sys.platform == 'linux':
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was killed before it could be told
             os._exit(1)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        threading.Thread(target=_obey, args=[parent], daemon=True).start()
     if init is not None:
         init(worker)
-
-
-def _obey(parent: int) -> None:
-    """Let only the training end this process by SIGTERM, not who sends it to all processes."""
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
-        pass
-    os._exit(0)

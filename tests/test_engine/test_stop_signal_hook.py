@@ -1,6 +1,6 @@
+import multiprocessing
 import os
 import signal
-import subprocess
 
 import psutil
 import pytest
@@ -72,19 +72,32 @@ def test_the_second_signal_ends_it_at_once(tmp_path):
     assert checkpoints(tmp_path) == ['iter_2.pth']
 
 
-class Outsider(Hook):
-    """Sends SIGTERM to the processes that load data, as who ends all processes of a job does."""
+class Interrupt(Hook):
+    """Sends SIGINT to the group of the training, as Ctrl-C does."""
 
     def after_train_iter(self, runner, *args, **kwargs):
-        self.loading = psutil.Process().children()
-        for process in self.loading:
-            subprocess.run(['kill', '-TERM', str(process.pid)], check=True)
+        (self.loading,) = psutil.Process().children()
+        os.killpg(0, signal.SIGINT)
 
 
-def test_processes_that_load_data_listen_to_the_training_only(tmp_path):
-    outsider = Outsider()
-    number_runner(tmp_path, workers=1, hooks=[outsider]).train()
-    assert len(outsider.loading) == 1
-    assert named(tmp_path) == 'iter_6.pth'
-    for process in outsider.loading:  # ended by the training, which is in this process
-        assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+def test_processes_that_load_data_end_by_the_training_only(tmp_path):
+    """In a process of its own, as it interrupts its group."""
+
+    def target():
+        os.setpgrp()
+        interrupt = Interrupt()
+        try:
+            number_runner(tmp_path, workers=1, hooks=[interrupt]).train()
+        except SystemExit as end:
+            alive = interrupt.loading.status() != psutil.STATUS_ZOMBIE
+            (tmp_path / 'seen').write_text(f'{end.code} {alive} {interrupt.loading.pid}')
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    training = multiprocessing.get_context('fork').Process(target=target)
+    training.start()
+    training.join()
+    assert training.exitcode == -signal.SIGKILL
+    code, alive, pid = (tmp_path / 'seen').read_text().split()
+    assert (code, alive, named(tmp_path)) == ('130', 'True', 'iter_1.pth')
+    psutil.wait_procs([psutil.Process(int(pid))] if psutil.pid_exists(int(pid)) else [], 4)
+    assert not psutil.pid_exists(int(pid))
