@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -69,6 +70,20 @@ def stop_at_leakage(cfg: Config, allow: list[str]) -> None:
         raise SystemExit('not trained: mend the splits, or accept findings with --audit-allow')
 
 
+@contextmanager
+def exit_on_killed_loading() -> Iterator[None]:
+    """End the process in a sentence where one that loads data was killed."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith('DataLoader worker'):
+            raise
+        raise SystemExit(
+            f'error: {str(error).rstrip(".")}: a process that loads data is gone. If the system '
+            'killed it, memory was short: lower train_dataloader.num_workers. Go on with --resume.'
+        ) from error
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
@@ -81,5 +96,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    with exit_on(TrainingError, UnsafeCheckpointError), safe_checkpoints():
+    with (
+        exit_on(TrainingError, UnsafeCheckpointError),
+        exit_on_killed_loading(),
+        safe_checkpoints(),
+    ):
         build_runner(cfg).train()

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from tools_utils import CONFIG, TOOLS, TOY
+from training_utils import number_runner
 
 from mmcovid.checkpoints import guard
 from mmcovid.cli import runner as cli
@@ -64,6 +67,22 @@ def test_train_resume_test(config, capfd):
     with open('tested/all.pkl', 'rb') as file:
         assert [float(sample['number']) for sample in pickle.load(file)] == [0, 1, 2, 3]
     assert not Path('tested/all.pkl.part.pkl').exists()
+
+
+class Executioner(Hook):
+    def after_train_iter(self, runner, *args, **kwargs):
+        psutil.Process().children()[0].kill()
+
+
+def test_a_killed_loading_process_is_told(tmp_path):
+    runner = number_runner(tmp_path, workers=1, hooks=[Executioner()])
+    with (
+        pytest.raises(SystemExit, match=r'error: DataLoader worker .*: a process that .* Go on with --resume'),
+        train.exit_on_killed_loading(),
+    ):
+        runner.train()
+    with pytest.raises(RuntimeError, match='of another kind'), train.exit_on_killed_loading():
+        raise RuntimeError('of another kind')
 
 
 @pytest.mark.slow
