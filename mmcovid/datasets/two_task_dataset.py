@@ -87,7 +87,7 @@ class TwoTaskDataset(ConcatDataset):
                     logger='current',
                     level=logging.WARNING,
                 )
-        raise ValueError(f'set {number} of the training: not one slice of {len(dataset)} is readable')
+        raise ValueError(f'set {number} of the training: none of its slices can be read.')
 
     @staticmethod
     def _build(

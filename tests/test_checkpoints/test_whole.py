@@ -32,7 +32,7 @@ def test_a_changed_weight_is_noticed(checkpoint, byte, change):
 
 
 def test_numbers_are_no_text(tmp_path):
-    for name in ('iter_9.pth', 'iter_10.pth', 'epoch_11.pth', 'iter_12.pth.tmp', 'best_iter_13.pth'):
+    for name in ('iter_9.pth', 'iter_10.pth', 'epoch_11.pth', 'iter_12.tmp', 'best_iter_13.pth'):
         (tmp_path / name).touch()
     found = [path.name for path in numbered_checkpoints(tmp_path, 'iter_{}.pth')]
     assert found == ['iter_10.pth', 'iter_9.pth']

@@ -152,5 +152,5 @@ def test_unreadable_slices_are_replaced_if_asked_for(root, capfd):
     assert 'The training goes on without it: 1 unreadable slices in this process.' in said
     for name in '01':
         (Path(root) / f'slices/{name}_4_5_6.png').write_bytes(b'')
-    with pytest.raises(ValueError, match='set 1 .* not one slice of 3 is readable'):
+    with pytest.raises(ValueError, match='set 1 .* none of its slices can be read'):
         dataset[3]

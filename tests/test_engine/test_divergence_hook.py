@@ -66,11 +66,11 @@ def test_gradients_spoil_no_weight(tmp_path, monkeypatch):
         def backward(ctx, grad):
             return grad / 0
 
-    loss = NumberModel.forward
+    losses = NumberModel.forward
     monkeypatch.setattr(
         NumberModel,
         'forward',
-        lambda self, *args, **kwargs: dict(loss=Overflow.apply(loss(self, *args, **kwargs)['loss'])),
+        lambda *args, **kwargs: dict(loss=Overflow.apply(losses(*args, **kwargs)['loss'])),
     )
     runner = number_runner(tmp_path)
     with pytest.raises(TrainingError, match='iteration 1: gradients are not finite'):
