@@ -1,5 +1,6 @@
 """Checkpoints that are whole: written so, and told from others."""
 
+import math
 import re
 import zipfile
 from pathlib import Path
@@ -39,16 +40,18 @@ def is_whole(path: str | Path) -> bool:
         return False
 
 
-def numbered_checkpoints(folder: Path, template: str) -> list[Path]:
+def numbered_checkpoints(folder: Path, template: str, below: float = math.inf) -> list[Path]:
     """Checkpoints of a folder by their numbers, the highest first.
 
     Args:
         folder (Path): The folder.
         template (str): Their names, such as ``'iter_{}.pth'``.
+        below (float): Only those of a smaller number. Defaults to infinity.
     """
     name = re.compile(re.escape(template).replace(r'\{\}', r'(\d+)'))
-    found = [(match, path) for path in folder.iterdir() if (match := name.fullmatch(path.name))]
-    return [path for match, path in sorted(found, key=lambda each: -int(each[0][1]))]
+    matches = ((name.fullmatch(path.name), path) for path in folder.iterdir())
+    found = {int(match[1]): path for match, path in matches if match}
+    return [found[number] for number in sorted(found, reverse=True) if number < below]
 
 
 def find_whole(work_dir: Path, template: str) -> tuple[Path | None, list[Path]]:
@@ -89,6 +92,5 @@ def _last(work_dir: Path) -> list[Path]:
     if not text:
         return []
     # by its name, too: the folder may have been moved, or the command is given elsewhere
-    return [path for path in (Path(text), work_dir / Path(text).name) if path.is_file()][:1] or [
-        Path(text)
-    ]
+    moved = work_dir / Path(text).name
+    return [moved if moved.is_file() and not Path(text).is_file() else Path(text)]

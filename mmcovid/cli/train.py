@@ -1,6 +1,7 @@
 """Train a model from a config."""
 
 import argparse
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -75,12 +76,27 @@ def exit_on_killed_loading() -> Iterator[None]:
     """End the process in a sentence where one that loads data was killed."""
     try:
         yield
-    except RuntimeError as error:
-        if not str(error).startswith('DataLoader worker'):
+    except (ConnectionError, RuntimeError) as error:
+        # it may be missed while a batch comes from it, or afterwards
+        if not (isinstance(error, ConnectionError) or str(error).startswith('DataLoader worker')):
             raise
         raise SystemExit(
-            f'error: {str(error).rstrip(".")}: a process that loads data is gone. If the system '
+            f'error: {str(error).rstrip(". ")}: a process that loads data is gone. If the system '
             'killed it, memory was short: lower train_dataloader.num_workers. Go on with --resume.'
+        ) from error
+
+
+@contextmanager
+def exit_on_full_disk() -> Iterator[None]:
+    """End the process in a sentence where the work dir cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        raise SystemExit(
+            f'error: {error}: the work dir cannot be written to. Make room, or name another one by '
+            '--work-dir. Checkpoints that are there are whole.'
         ) from error
 
 
@@ -98,6 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
     with (
         exit_on(TrainingError, UnsafeCheckpointError),
+        exit_on_full_disk(),
         exit_on_killed_loading(),
         safe_checkpoints(),
     ):

@@ -7,7 +7,13 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from mmcovid.checkpoints.whole import BACKEND, POINTER, find_whole, is_whole
+from mmcovid.checkpoints.whole import (
+    BACKEND,
+    POINTER,
+    find_whole,
+    is_whole,
+    numbered_checkpoints,
+)
 from mmcovid.registry import HOOKS
 from mmcovid.utils.errors import TrainingError
 from mmcovid.utils.files import write_text
@@ -26,6 +32,9 @@ class CheckpointHook(_CheckpointHook):
         *args: Those of :class:`mmengine.hooks.CheckpointHook`.
         **kwargs: As there.
     """
+
+    backend_args: dict | None  #: see the parent
+    keep_ckpt_ids: deque[int]  #: see the parent
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -91,14 +100,19 @@ class CheckpointHook(_CheckpointHook):
 
     @master_only
     def reject(self, runner: Runner, iteration: int) -> None:
-        """Put the checkpoint of diverged weights aside; the one before is the last again."""
-        path = Path(self._path(iteration))
-        if path.is_file():
-            path.rename(path.with_name(f'diverged_{path.name}'))
-        pointer = Path(runner.work_dir, POINTER)
-        pointer.unlink(missing_ok=True)
-        if found := find_whole(Path(self.out_dir), self.filename_tmpl)[0]:
-            write_text(str(found), pointer, durable=True)
+        """Put the last checkpoint aside if its weights, of so many iterations, have diverged.
+
+        The whole one before it, if there is one, is the last again.
+        """
+        path, pointer = Path(self._path(iteration)), Path(runner.work_dir, POINTER)
+        if not pointer.is_file() or Path(pointer.read_text(encoding='utf-8')).name != path.name:
+            return
+        before = numbered_checkpoints(path.parent, self.filename_tmpl, below=iteration)
+        if good := next(filter(is_whole, before), None):
+            write_text(str(good), pointer, durable=True)
+        else:
+            pointer.unlink()
+        path.rename(path.with_name(f'diverged_{path.name}'))
 
     def _path(self, step: int) -> str:
         return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcovid.checkpoints.whole import find_whole, is_whole, numbered_checkpoints
@@ -14,6 +14,7 @@ def checkpoint(tmp_path_factory):
     return path
 
 
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_a_part_of_a_file_is_not_whole(checkpoint, data):
     content = checkpoint.read_bytes()
@@ -22,6 +23,7 @@ def test_a_part_of_a_file_is_not_whole(checkpoint, data):
     assert not is_whole(part)
 
 
+@settings(max_examples=30, deadline=None)
 @given(byte=st.integers(0, 399), change=st.integers(1, 255))
 def test_a_changed_weight_is_noticed(checkpoint, byte, change):
     content = bytearray(checkpoint.read_bytes())

@@ -1,5 +1,6 @@
 """The training and the test script, on a model of one weight and a set of four numbers."""
 
+import errno
 import json
 import os
 import pickle
@@ -77,12 +78,28 @@ class Executioner(Hook):
 def test_a_killed_loading_process_is_told(tmp_path):
     runner = number_runner(tmp_path, workers=1, hooks=[Executioner()])
     with (
-        pytest.raises(SystemExit, match='error: DataLoader worker .*: a process .* Go on with'),
+        pytest.raises(
+            SystemExit, match='error: .*: a process that loads data is gone.* Go on with'
+        ),
         train.exit_on_killed_loading(),
     ):
         runner.train()
     with pytest.raises(RuntimeError, match='of another kind'), train.exit_on_killed_loading():
         raise RuntimeError('of another kind')
+
+
+def test_a_work_dir_that_cannot_be_written_to_is_told(config, monkeypatch):
+    def refuse(cfg):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), cfg.work_dir)
+
+    monkeypatch.setattr(train, 'build_runner', refuse)
+    with pytest.raises(
+        SystemExit, match="error: .*Read-only.*'work_dirs/toy': the work dir cannot"
+    ):
+        train.main([config])
+    monkeypatch.setattr(train, 'build_runner', lambda cfg: Path('nothing').stat())
+    with pytest.raises(FileNotFoundError):
+        train.main([config])
 
 
 @pytest.mark.slow

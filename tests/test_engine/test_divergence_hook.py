@@ -50,6 +50,17 @@ def test_there_may_be_no_good_checkpoint(tmp_path):
     assert not (tmp_path / 'last_checkpoint').exists()
 
 
+def test_checkpoints_of_a_former_training_are_left_alone(tmp_path):
+    number_runner(tmp_path, iters=8).train()
+    (tmp_path / 'iter_8.pth').rename(tmp_path / 'iter_3.pth')
+    with pytest.raises(TrainingError, match='Last good checkpoint: .*iter_2.pth'):
+        number_runner(tmp_path, iters=8, hooks=[Spoiler(3, 1e5)]).train()  # which saved no iter_3
+    assert checkpoints(tmp_path) == ['iter_2.pth', 'iter_3.pth', 'iter_6.pth']
+    with pytest.raises(TrainingError, match='Last good checkpoint: .*iter_3.pth'):
+        number_runner(tmp_path, iters=8, hooks=[Spoiler(4, 1e5)]).train()
+    assert checkpoints(tmp_path) == ['diverged_iter_4.pth', *checkpoints(tmp_path)[1:]]
+
+
 def test_a_learning_rate_that_is_far_too_high(tmp_path):
     with pytest.raises(TrainingError, match='the training diverged in iteration'):
         number_runner(tmp_path, iters=200, lr=1e3).train()
