@@ -75,10 +75,12 @@ def stop_at_leakage(cfg: Config, allow: list[str]) -> None:
 def exit_on_killed_loading() -> Iterator[None]:
     """End the process in a sentence where one that loads data was killed."""
     try:
-        yield
-    except (ConnectionError, RuntimeError) as error:
-        # it may be missed while a batch comes from it, or afterwards
-        if not (isinstance(error, ConnectionError) or str(error).startswith('DataLoader worker')):
+        try:
+            yield
+        except ConnectionError as error:  # while a batch came from it
+            raise RuntimeError(f'DataLoader worker: {error}') from error
+    except RuntimeError as error:  # PyTorch's comes at any moment, even while the other is handled
+        if not str(error).startswith('DataLoader worker'):
             raise
         raise SystemExit(
             f'error: {str(error).rstrip(". ")}: a process that loads data is gone. If the system '
