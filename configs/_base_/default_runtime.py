@@ -5,7 +5,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='mmcovid.CheckpointHook',  # whole files only
         by_epoch=False,
         interval=3_000,
         max_keep_ckpts=3,
@@ -16,6 +16,9 @@ default_hooks = dict(
     iteration_seed=dict(type='mmcovid.IterationSeedHook'),
     visualization=dict(type='mmcovid.SliceVisualizationHook'),
     model_card=dict(type='mmcovid.ModelCardHook'),
+    work_dir_lock=dict(type='mmcovid.WorkDirLockHook'),
+    divergence=dict(type='mmcovid.DivergenceHook', max_loss=1e4),
+    stop_signal=dict(type='mmcovid.StopSignalHook'),
 )
 
 env_cfg = dict(

@@ -1,8 +1,10 @@
 """Train a model from a config."""
 
 import argparse
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -11,6 +13,7 @@ from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.checkpoints.safetensors import SUFFIX
 from mmcovid.cli.arguments import exit_on, make_parser
 from mmcovid.cli.runner import add_common_arguments, build_runner, enable_amp, load_config
+from mmcovid.utils.errors import TrainingError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,6 +71,37 @@ def stop_at_leakage(cfg: Config, allow: list[str]) -> None:
         raise SystemExit('not trained: mend the splits, or accept findings with --audit-allow')
 
 
+@contextmanager
+def exit_on_killed_loading() -> Iterator[None]:
+    """End the process in a sentence where one that loads data was killed."""
+    try:
+        try:
+            yield
+        except ConnectionError as error:  # while a batch came from it
+            raise RuntimeError(f'DataLoader worker: {error}') from error
+    except RuntimeError as error:  # PyTorch's comes at any moment, even while the other is handled
+        if not str(error).startswith('DataLoader worker'):
+            raise
+        raise SystemExit(
+            f'error: {str(error).rstrip(". ")}: a process that loads data is gone. If the system '
+            'killed it, memory was short: lower train_dataloader.num_workers. Go on with --resume.'
+        ) from error
+
+
+@contextmanager
+def exit_on_full_disk() -> Iterator[None]:
+    """End the process in a sentence where the work dir cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        raise SystemExit(
+            f'error: {error}: the work dir cannot be written to. Make room, or name another one by '
+            '--work-dir. Checkpoints that are there are whole.'
+        ) from error
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
@@ -80,5 +114,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    with exit_on(UnsafeCheckpointError), safe_checkpoints():
+    with (
+        exit_on(TrainingError, UnsafeCheckpointError),
+        exit_on_full_disk(),
+        exit_on_killed_loading(),
+        safe_checkpoints(),
+    ):
         build_runner(cfg).train()

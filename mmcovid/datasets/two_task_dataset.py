@@ -1,7 +1,9 @@
 import copy
+import logging
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.logging import print_log
 
 from mmcovid.classes import IMAGE_CLASSES, with_palette
 from mmcovid.registry import DATASETS
@@ -35,6 +37,8 @@ class TwoTaskDataset(ConcatDataset):
         metainfo (dict, optional): Overrides entries of the metainfo.
             Defaults to None.
         lazy_init (bool): Do not load annotations yet. Defaults to False.
+        skip_unreadable (bool): For a training: put the next slice of its set in the place of one
+            whose file cannot be read, and warn of each. Defaults to False, which raises.
     """
 
     def __init__(
@@ -44,7 +48,10 @@ class TwoTaskDataset(ConcatDataset):
         pipeline: Sequence[dict] | None = None,
         metainfo: dict | None = None,
         lazy_init: bool = False,
+        skip_unreadable: bool = False,
     ) -> None:
+        self.skip_unreadable = skip_unreadable
+        self._unreadable: set[tuple[int, int]] = set()
         datasets = [dataset for dataset in (seg, cls) if dataset is not None]
         if not datasets:
             raise ValueError(
@@ -60,7 +67,27 @@ class TwoTaskDataset(ConcatDataset):
         """A sample; what its pipeline draws depends on a seeded index only."""
         if isinstance(idx, SeededIndex):
             seed_generators(*idx.key, 0)  # not the key of an iteration of that number
+        if self.skip_unreadable:
+            return self._readable(*self._get_ori_dataset_idx(idx))
         return super().__getitem__(idx)
+
+    def _readable(self, number: int, first: int) -> dict:
+        """A sample of one of the sets: the first from an index on that can be read."""
+        dataset = self.datasets[number]
+        for idx in (*range(first, len(dataset)), *range(first)):
+            if (number, idx) in self._unreadable:
+                continue
+            try:
+                return dataset[idx]
+            except (OSError, ValueError) as error:
+                self._unreadable.add((number, idx))
+                print_log(
+                    f'{error} The training goes on without it: {len(self._unreadable)} unreadable '
+                    'slices in this process.',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        raise ValueError(f'set {number} of the training: none of its slices can be read.')
 
     @staticmethod
     def _build(

@@ -16,7 +16,7 @@ _BLOCK = 2**20
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[str]:
+def atomic_path(path: str | Path, durable: bool = False) -> Iterator[str]:
     """A temporary name beside ``path``; what is written there becomes ``path`` at the end.
 
     If the block fails, ``path`` stays as it was. Missing folders are made. The name keeps the
@@ -24,6 +24,8 @@ def atomic_path(path: str | Path) -> Iterator[str]:
 
     Args:
         path (str | Path): File to write.
+        durable (bool): Wait until the disk has it, so that not even a power failure leaves half
+            of it. Defaults to False.
 
     Yields:
         str: Name of the file to write instead.
@@ -33,9 +35,22 @@ def atomic_path(path: str | Path) -> Iterator[str]:
     temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
     try:
         yield str(temporary)
+        if durable:
+            _sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            _sync(path.parent)  # its new name
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -114,12 +129,12 @@ def write_json(data: Any, path: str | Path, indent: int | None = 2) -> None:
     write_text(json.dumps(to_plain(data), indent=indent, ensure_ascii=False) + '\n', path)
 
 
-def write_text(text: str, path: str | Path) -> None:
-    """Write a text file whole or not at all, in UTF-8; missing folders are made.
+def write_text(text: str, path: str | Path, durable: bool = False) -> None:
+    """Write a text file whole or not at all, in UTF-8; see :func:`atomic_path`.
 
     Of names of files that are no UTF-8 the bytes are spelt out, in a way that JSON reads back.
     """
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable) as temporary:
         Path(temporary).write_text(text, encoding='utf-8', errors='backslashreplace')
 
 

@@ -1,5 +1,6 @@
 """The training and the test script, on a model of one weight and a set of four numbers."""
 
+import errno
 import json
 import os
 import pickle
@@ -64,6 +65,37 @@ def test_train_resume_test(config, capfd):
     with open('tested/all.pkl', 'rb') as file:
         assert [float(sample['number']) for sample in pickle.load(file)] == [0, 1, 2, 3]
     assert not Path('tested/all.pkl.part.pkl').exists()
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. '),  # as PyTorch's
+        ConnectionResetError('Connection reset by peer'),
+    ],
+)
+def test_a_lost_loading_process_is_told(error):
+    with pytest.raises(SystemExit) as end, train.exit_on_killed_loading():
+        raise error
+    said = str(end.value)
+    assert str(error).strip(' .') in said
+    assert ': a process that loads data is gone. ' in said and 'Go on with --resume' in said
+    with pytest.raises(RuntimeError, match='of another kind'), train.exit_on_killed_loading():
+        raise RuntimeError('of another kind')
+
+
+def test_a_work_dir_that_cannot_be_written_to_is_told(config, monkeypatch):
+    def refuse(cfg):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), cfg.work_dir)
+
+    monkeypatch.setattr(train, 'build_runner', refuse)
+    with pytest.raises(
+        SystemExit, match="error: .*Read-only.*'work_dirs/toy': the work dir cannot"
+    ):
+        train.main([config])
+    monkeypatch.setattr(train, 'build_runner', lambda cfg: Path('nothing').stat())
+    with pytest.raises(FileNotFoundError):
+        train.main([config])
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -135,3 +136,21 @@ def test_what_a_pipeline_draws_depends_on_the_seeded_index_only(root):
     forward = list(flips(range(20)))
     assert 0 < sum(forward) < 20
     assert list(flips(range(19, -1, -1))) == forward[::-1]
+
+
+def test_unreadable_slices_are_replaced_if_asked_for(root, capfd):
+    pipeline = [dict(PIPELINE[0], type='mmcovid.LoadImageFromFile'), *PIPELINE[1:]]
+    with open(f'{root}/slices/2_4_5_6.png', 'wb') as file:
+        file.write(b'torn')
+    with pytest.raises(ValueError, match='2_4_5_6.png: empty, truncated or not an image'):
+        build(root, pipeline, seg=LESIONS, cls=SLICES)[4]
+    dataset = build(root, pipeline, seg=LESIONS, cls=SLICES, skip_unreadable=True)
+    for _ in range(2):
+        assert dataset[4]['data_samples'].img_id == '0_4_5_6.png'  # the next of its set
+    said = ''.join(capfd.readouterr())
+    assert said.count('2_4_5_6.png: empty, truncated or not an image') == 1
+    assert 'The training goes on without it: 1 unreadable slices in this process.' in said
+    for name in '01':
+        (Path(root) / f'slices/{name}_4_5_6.png').write_bytes(b'')
+    with pytest.raises(ValueError, match='set 1 .* none of its slices can be read'):
+        dataset[3]
