@@ -1,25 +1,37 @@
-"""Volumes in one file: NIfTI, NRRD and MetaImage, read by ITK once their header is found good."""
+"""Volumes in one file: NIfTI, NRRD and MetaImage.
+
+ITK reads all headers, once they are found good, and the voxels of NRRD and MetaImage. Those of
+NIfTI are read here: ITK has them in memory twice, and makes 0 what is missing or not finite.
+"""
 
 import gzip
 import os
 import re
 import zlib
+from collections.abc import Iterator
 from math import prod
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .volume import IMAGE_IO, CTVolume, Grid, check_size, make_volume, slice_axis, volume_suffix
+from mmcovid.utils.budget import check_size
+
+from .volume import IMAGE_IO, CTVolume, Grid, make_volume, slice_axis, volume_suffix
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-#: Text headers are far shorter.
-_HEADER_BYTES = 2**16
+#: Text headers are far shorter, and what may stand between a header and its voxels too.
+_HEADER_BYTES, _GAP_BYTES = 2**16, 2**24
 #: Voxels are checked in blocks of so many bytes.
 _BLOCK = 2**20
+#: Types of NIfTI's voxels, by their codes.
+_NIFTI_TYPES = {
+    2: 'u1', 4: 'i2', 8: 'i4', 16: 'f4', 64: 'f8',
+    256: 'i1', 512: 'u2', 768: 'u4', 1024: 'i8', 1280: 'u8',
+}  # fmt: skip
 
 
 def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
@@ -38,13 +50,16 @@ def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
     suffix = volume_suffix(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path}: no such file.')
-    _check_data_files(Path(path), suffix)
     reader = sitk.ImageFileReader()
     reader.SetFileName(fspath(path))
     reader.SetImageIO(IMAGE_IO[suffix])  # not by content: the checks are those of this format
     try:
+        if IMAGE_IO[suffix] == 'NiftiImageIO':
+            _NiftiHeader.read(path)
+        else:
+            _check_text_header(Path(path), suffix)
         reader.ReadImageInformation()
-    except RuntimeError as error:
+    except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _broken(path, error) from error
     size = reader.GetSize()
     if len(size) < 2 or prod(size[3:]) > 1:
@@ -52,15 +67,16 @@ def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
             f'{path}: has {len(size)} axes ({" x ".join(map(str, size))}). Give one '
             'volume, of three axes.'
         )
-    if reader.GetNumberOfComponents() != 1:
+    itemsize = _itemsize(reader)
+    if reader.GetNumberOfComponents() != 1 or not itemsize:
         raise ValueError(
             f'{path}: has {reader.GetNumberOfComponents()} values a voxel, such as '
-            'colours. Give the CT itself.'
+            f'colours ({_type_of(reader)}). Give the CT itself.'
         )
     size = (*size, 1)[:3]
     axis = slice_axis(_grid(reader).direction)
     width, height = (length for i, length in enumerate(size) if i != axis)
-    check_size(path, height, width, size[axis])
+    check_size(path, height, width, size[axis], itemsize)
     return reader, size[axis]
 
 
@@ -71,21 +87,38 @@ def read_file(path: str | Path) -> CTVolume:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read; nothing is made up for voxels that are missing.
     """
+    reader, _ = open_file(path)
+    shape = (*reader.GetSize(), 1)[2::-1]
+    kind = IMAGE_IO[volume_suffix(path)]
+    try:
+        if kind == 'NiftiImageIO':
+            planes = _NiftiHeader.read(path).planes(path, shape)
+        else:
+            if kind == 'MetaImageIO':
+                _check_metaimage(Path(path), prod(shape), _itemsize(reader))
+            planes = _planes(reader.Execute(), shape)
+        return make_volume(planes, shape, _grid(reader), dict(path=fspath(path)))
+    except (RuntimeError, EOFError, OSError, zlib.error) as error:
+        raise _broken(path, error) from error
+
+
+def _itemsize(reader: 'sitk.ImageFileReader') -> int:
+    """Bytes of a voxel, by ITK's name of its type; 0 if it is no plain number."""
+    bits = re.match(r'(\d+)-bit', _type_of(reader))
+    return int(bits[1]) // 8 if bits else 0
+
+
+def _type_of(reader: 'sitk.ImageFileReader') -> str:
     import SimpleITK as sitk
 
-    reader, _ = open_file(path)
-    check = {'MetaImageIO': _check_metaimage, 'NiftiImageIO': _check_nifti}.get(
-        IMAGE_IO[volume_suffix(path)]
-    )
-    try:
-        if check:
-            check(Path(path))
-        image = reader.Execute()
-    except (RuntimeError, ValueError, EOFError, OSError, zlib.error) as error:
-        raise _broken(path, error) from error
-    array = sitk.GetArrayFromImage(image)  # a copy: views die with the image
-    stored = _grid(image)
-    return make_volume(array.reshape((1, 1, *array.shape)[-3:]), stored, dict(path=fspath(path)))
+    return sitk.GetPixelIDValueAsString(reader.GetPixelID())
+
+
+def _planes(image: 'sitk.Image', shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The planes of an image that ITK has read, without a copy."""
+    import SimpleITK as sitk
+
+    yield from sitk.GetArrayViewFromImage(image).reshape(shape)
 
 
 def _grid(image: 'sitk.Image | sitk.ImageFileReader') -> Grid:
@@ -100,20 +133,97 @@ def _grid(image: 'sitk.Image | sitk.ImageFileReader') -> Grid:
     )
 
 
-def _check_data_files(path: Path, suffix: str) -> None:
-    """Refuse text headers that point at files outside their folder.
+class _NiftiHeader(NamedTuple):
+    """Where the voxels of a NIfTI file are, and what they mean."""
 
-    ITK would read any file there as voxels.
+    begin: int
+    dtype: np.dtype
+    slope: float
+    intercept: float
+    voxels: int
+
+    @classmethod
+    def read(cls, path: str | Path) -> '_NiftiHeader':
+        """Read the header of NIfTI-1 (348 bytes) or NIfTI-2, in one file with the voxels.
+
+        Raises:
+            EOFError, gzip.BadGzipFile, zlib.error: It ends early, or is not compressed.
+            RuntimeError: It is none of these.
+        """
+        with _open_nifti(path) as file:
+            head = file.read(540)
+        order = '<' if head[:4] in (b'\x5c\1\0\0', b'\x1c\2\0\0') else '>'
+
+        def number(type_: str, offset: int, count: int = 1) -> np.ndarray:
+            if len(head) < offset + count * np.dtype(type_).itemsize:
+                raise EOFError('it ends in its header')
+            return np.frombuffer(head, order + type_, count, offset)
+
+        size = number('i4', 0)[0]
+        if (size, head[344:348]) == (348, b'n+1\0'):
+            sizes, code = number('i2', 40, 8), number('i2', 70)[0]
+            begin, slope, intercept = number('f4', 108, 3)
+        elif (size, head[4:8]) == (540, b'n+2\0'):
+            sizes, code = number('i8', 16, 8), number('i2', 12)[0]
+            (begin,), (slope, intercept) = number('i8', 168), number('f8', 176, 2)
+        else:
+            raise RuntimeError('no NIfTI file with its voxels in it')
+        if not 0 <= begin <= _GAP_BYTES:  # ITK reads all that is before the voxels
+            raise RuntimeError(f'its voxels are said to begin at byte {begin:g}')
+        if code not in _NIFTI_TYPES:
+            raise ValueError(
+                f'{path}: its voxels are of type {code} of NIfTI, no plain numbers. Give the CT '
+                'itself.'
+            )
+        voxels = prod(int(each) for each in sizes[1 : max(sizes[0], 0) + 1])
+        return cls(
+            int(begin), np.dtype(order + _NIFTI_TYPES[code]), slope or 1.0, intercept, voxels
+        )
+
+    def planes(self, path: str | Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+        """The planes of a volume of the shape (Z, H, W), in HU.
+
+        Raises:
+            EOFError: Voxels are missing.
+            RuntimeError: ITK found another shape.
+        """
+        if self.voxels != prod(shape):
+            raise RuntimeError(f'its header says {self.voxels} and {prod(shape)} voxels')
+        size = prod(shape[1:]) * self.dtype.itemsize
+        with _open_nifti(path) as file:
+            file.seek(self.begin)
+            for _ in range(shape[0]):
+                block = file.read(size)
+                if len(block) < size:
+                    raise EOFError('voxels are missing at its end')
+                plane = np.frombuffer(block, self.dtype).reshape(shape[1:])
+                if (self.slope, self.intercept) != (1, 0):
+                    plane = (plane * float(self.slope) + float(self.intercept)).astype(np.float32)
+                yield plane
+
+
+def _open_nifti(path: str | Path) -> IO[bytes]:
+    return (gzip.open if fspath(path).lower().endswith('.gz') else open)(path, 'rb')
+
+
+def _check_text_header(path: Path, suffix: str) -> None:
+    """Refuse text headers that send ITK to files outside their folder, or far into their voxels.
+
+    ITK would read any file there as voxels, and would inflate all that it has to pass over.
     """
-    if IMAGE_IO[suffix] == 'NiftiImageIO':
-        return
     with open(path, 'rb') as file:
         text = file.read(_HEADER_BYTES).decode('latin-1')
+        longer = bool(file.read(1))
     if suffix in ('.nrrd', '.nhdr'):
-        head = re.split(r'\r?\n\r?\n', text)[0]
+        head, *rest = re.split(r'\r?\n\r?\n', text, maxsplit=1)
         found = re.search(r'^data ?file: *(.*(?:\n.*)*)', head, re.IGNORECASE | re.MULTILINE)
+        whole = bool(rest) or not longer
+        _check_skips(head)
     else:
         found = re.search(r'^ElementDataFile *= *(.*)', text, re.MULTILINE)
+        whole = bool(found) or not longer
+    if not whole:
+        raise RuntimeError(f'its header does not end within {_HEADER_BYTES} bytes')
     value = found[1].strip() if found else 'LOCAL'
     if value.upper() == 'LOCAL':
         return
@@ -128,48 +238,40 @@ def _check_data_files(path: Path, suffix: str) -> None:
         )
 
 
-def _check_metaimage(path: Path) -> None:
-    """Refuse compressed voxels that end early: ITK fills up with whatever is in memory."""
+def _check_skips(head: str) -> None:
+    """Bytes or lines that an NRRD header has its reader pass over: -1 inflates everything."""
+    raw = re.search(r'^encoding: *raw', head, re.IGNORECASE | re.MULTILINE)
+    for value in re.findall(r'^(?:byte|line) ?skip: *(.*)', head, re.IGNORECASE | re.MULTILINE):
+        if not re.fullmatch(r'-?\d{1,18}\s*', value) or not (
+            int(value) <= _GAP_BYTES if raw else 0 <= int(value) <= _HEADER_BYTES
+        ):
+            raise RuntimeError(f'its header has {value.strip()!r} bytes or lines passed over')
+
+
+def _check_metaimage(path: Path, voxels: int, itemsize: int) -> None:
+    """Refuse compressed voxels or text that ends early.
+
+    ITK fills up with whatever is in memory, or looks for each number that is missing.
+    """
     with open(path, 'rb') as file:
         head = file.read(_HEADER_BYTES)
+    if re.search(rb'^BinaryData *= *F', head, re.MULTILINE) and os.path.getsize(path) < 2 * voxels:
+        raise EOFError('its text has fewer numbers than voxels')
     found = re.search(rb'^ElementDataFile *= *(.*?)\r?\n', head, re.MULTILINE)
     if not found or not re.search(rb'^CompressedData *= *T', head, re.MULTILINE):
         return
+    size = voxels * itemsize
     local = found[1].strip().upper() == b'LOCAL'
     with open(path if local else path.parent / found[1].strip().decode(), 'rb') as file:
         file.seek(found.end() if local else 0)
         stream = zlib.decompressobj()
-        while not stream.eof and (block := stream.unconsumed_tail or file.read(_BLOCK)):
-            stream.decompress(block, 16 * _BLOCK)
-    if not stream.eof:
-        raise EOFError('its compressed voxels end early')
-
-
-def _check_nifti(path: Path) -> None:
-    """Refuse voxels that end early or are not finite: ITK makes them 0 without a word."""
-    with (gzip.open if path.name.lower().endswith('.gz') else open)(path, 'rb') as file:
-        head = file.read(540)
-        order = '<' if head[:4] in (b'\x5c\1\0\0', b'\x1c\2\0\0') else '>'
-        # where NIfTI-1 (header of 348 bytes) and NIfTI-2 have sizes, type and begin of the voxels
-        if np.frombuffer(head, order + 'i4', 1)[0] == 348:
-            sizes, kind = np.frombuffer(head, order + 'i2', 8, 40), head[70:72]
-            begin = np.frombuffer(head, order + 'f4', 1, 108)[0]
-        else:
-            sizes, kind = np.frombuffer(head, order + 'i8', 8, 16), head[12:14]
-            begin = np.frombuffer(head, order + 'i8', 1, 168)[0]
-        bits = np.frombuffer(head, order + 'i2', 1, 72 if sizes.itemsize == 2 else 14)[0]
-        left = prod(int(size) for size in sizes[1 : sizes[0] + 1]) * int(bits) // 8
-        floats = {16: 'f4', 64: 'f8'}.get(np.frombuffer(kind, order + 'i2')[0])
-        file.seek(int(begin))
-        while left > 0:
-            block = file.read(min(left, _BLOCK))
+        while size > 0 and not stream.eof:
+            block = stream.unconsumed_tail or file.read(_BLOCK)
             if not block:
-                raise EOFError(f'{left} bytes of its voxels are missing')
-            left -= len(block)
-            if floats and not np.isfinite(np.frombuffer(block, order + floats)).all():
-                raise ValueError(
-                    'has values that are not finite: replace them, by -1000 HU (air) for instance'
-                )
+                break
+            size -= len(stream.decompress(block, 16 * _BLOCK))
+    if size > 0:
+        raise EOFError('its compressed voxels end early')
 
 
 def _broken(path: str | Path, error: object) -> ValueError:

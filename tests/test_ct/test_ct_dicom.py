@@ -10,7 +10,6 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from mmcovid.ct import list_series, read_volume
-from mmcovid.ct import volume as volume_module
 
 HU = chest()
 
@@ -194,10 +193,12 @@ def test_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     fails(path, '65535 x 65535', 'Nothing was decoded')
 
 
-def test_series_of_too_many_voxels(tmp_path, monkeypatch):
-    folder = write_series(tmp_path, HU)
-    monkeypatch.setattr(volume_module, 'MAX_VOXELS', HU.size - 1)
-    fails(folder, '5 slice(s) of 32 x 32')
+def test_series_beyond_the_budget(tmp_path, monkeypatch):
+    folder = write_series(tmp_path, chest(3, 512))
+    monkeypatch.setenv('MMCOVID_MAX_MIB', '1')
+    fails(folder, '3 slice(s) of 512 x 512', '2 MiB, above the limit of 1', '--max-mib')
+    monkeypatch.setenv('MMCOVID_MAX_MIB', '2')
+    assert len(read_volume(folder)) == 3
 
 
 def test_folders_without_slices(tmp_path):

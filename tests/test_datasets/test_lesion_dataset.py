@@ -2,6 +2,7 @@ import copy
 import json
 
 import pytest
+from PIL import Image
 
 from mmcovid.datasets import LesionDataset
 from mmcovid.registry import DATASETS
@@ -34,7 +35,7 @@ COCO = dict(
 def root(tmp_path):
     (tmp_path / 'image' / '7').mkdir(parents=True)
     for image in COCO['images']:
-        (tmp_path / 'image' / image['file_name']).write_bytes(b'not read by the dataset')
+        Image.new('L', (8, 6)).save(tmp_path / 'image' / image['file_name'])
     (tmp_path / 'lesions.json').write_text(json.dumps(COCO))
     return tmp_path
 
@@ -82,7 +83,9 @@ def test_merged_lesions(root):
     ],
 )
 def test_other_categories_are_refused(root, categories):
-    (root / 'lesions.json').write_text(json.dumps(dict(COCO, categories=categories)))
+    lesions = [dict(COCO['annotations'][0], category_id=2)]
+    content = dict(COCO, categories=categories, annotations=lesions)
+    (root / 'lesions.json').write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r'lesions\.json: its categories'):
         build(root)
 

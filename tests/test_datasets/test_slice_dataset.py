@@ -231,7 +231,7 @@ def test_skip_list(root, monkeypatch):
     (root / 'images' / 'CP_2_12_0001.png').unlink()  # what is skipped need not be there
     dataset = build(root, 'train.txt', skip_list='bad.txt')
     assert [info['img_id'] for info in dataset] == ['Normal_1_11_0000.png']
-    assert said == [f'{root}/bad.txt: 1 of 2 slices are left out.']
+    assert said[-1] == f'{root}/bad.txt: 1 of 2 slices are left out.'
     with pytest.raises(FileNotFoundError, match=r'nowhere\.txt: no such list of slices to skip'):
         build(root, 'train.txt', skip_list='nowhere.txt')
 
