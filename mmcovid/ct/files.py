@@ -228,12 +228,11 @@ def _check_text_header(path: Path, suffix: str) -> None:
     if value.upper() == 'LOCAL':
         return
     # lists and patterns of files would each need their own checks, and CT volumes have none
-    name = Path(value.splitlines()[0] if value else '')
-    if len(value.splitlines()) > 1 and not re.match(r'[\w ]+:', value.splitlines()[1]):
-        name = Path('LIST')
+    first, *others = value.splitlines() or ['']
+    name = Path('LIST' if others and not re.match(r'[\w ]+:', others[0]) else first)
     if name.name != str(name) or '%' in str(name) or not (path.parent / name).is_file():
         raise ValueError(
-            f'{path}: its voxels are in {value.splitlines()[0]!r}, which is no single file in the '
+            f'{path}: its voxels are in {first!r}, which is no single file in the '
             'folder of the header. Put both into one folder, or convert the volume to one file.'
         )
 
@@ -276,7 +275,7 @@ def _check_metaimage(path: Path, voxels: int, itemsize: int) -> None:
 
 def _broken(path: str | Path, error: object) -> ValueError:
     """The last line of ITK's message tells what is wrong."""
+    said = str(error).strip().splitlines() or ['it ends early']
     return ValueError(
-        f'{path}: cannot be read ({str(error).strip().splitlines()[-1]}). If it is '
-        'truncated, copy or export it again.'
+        f'{path}: cannot be read ({said[-1]}). If it is truncated, copy or export it again.'
     )

@@ -66,7 +66,7 @@ def read_skip_list(dataset: BaseDataset, skip_list: str) -> set[str]:
             f'{path}: no such list of slices to skip. Write it with '
             'mmcovid verify, or correct `skip_list`.'
         )
-    with open(path, encoding='utf-8') as lines:
+    with open(path, encoding='utf-8', errors='backslashreplace') as lines:
         return {line.strip() for line in lines if line.strip() and line[0] != '#'}
 
 

@@ -120,6 +120,12 @@ def test_values_are_kept_in_the_smallest_type(array, dtype):
     np.testing.assert_array_equal(volume.array, array)
 
 
+def test_first_slices_of_whole_numbers_are_kept_among_others():
+    array = np.stack([np.full((2, 3), 7.0), np.full((2, 3), 0.5), np.full((2, 3), 1e6)])
+    volume = make_volume(array, array.shape, Grid(np.ones(3), np.zeros(3), np.eye(3)), {})
+    np.testing.assert_array_equal(volume.array, array)
+
+
 @pytest.mark.parametrize(
     'mask, name, message',
     [
