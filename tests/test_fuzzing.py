@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from fuzz_utils import KINDS, mutations
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 TRIES = os.environ.get('MMCOVID_FUZZ')
@@ -96,6 +96,7 @@ def test_anything_under_the_name(kind, tmp_path_factory):
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+    @example(b'[' * 100_000)
     @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
     def check(content):
         path.write_bytes(content)

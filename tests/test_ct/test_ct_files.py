@@ -62,7 +62,7 @@ def test_compressed_metaimage_that_itk_would_fill_up(tmp_path, half_of_it):
     middle = (start + len(content)) // 2
     path.write_bytes(content[:middle] + (b'' if half_of_it else bytes(len(content) - middle)))
     assert sitk.ReadImage(str(path)).GetSize() == (32, 32, 5)  # once it does not, drop our check
-    fails(path, 'compressed voxels end early')
+    fails(path, 'voxels end early')
 
 
 @pytest.mark.parametrize('suffix', ['.nhdr', '.mhd'])
@@ -153,6 +153,33 @@ def test_rescaled_voxels_are_those_of_itk(tmp_path):
 def test_types_of_nifti(tmp_path, dtype):
     values = (HU - HU.min()).clip(0, 100).astype(dtype)
     np.testing.assert_array_equal(read_volume(write(tmp_path / 'a.nii', values)).array, values)
+
+
+@pytest.mark.parametrize(
+    'suffix, little, big',
+    [
+        ('.nrrd', b'endian: little', b'endian: big'),
+        ('.mha', b'BinaryDataByteOrderMSB = False', b'BinaryDataByteOrderMSB = True'),
+    ],
+)
+def test_bytes_of_the_other_order(tmp_path, suffix, little, big):
+    path = write(tmp_path / f'a{suffix}', HU.byteswap())
+    path.write_bytes(path.read_bytes().replace(little, big))
+    np.testing.assert_array_equal(read_volume(path).array, HU)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), HU)
+
+
+def test_voxels_behind_something_else_are_left_to_itk(tmp_path):
+    path = write(tmp_path / 'a.nrrd')
+    head, voxels = path.read_bytes().split(b'\n\n', 1)
+    path.write_bytes(head + b'\nbyte skip: 100\n\n' + bytes(100) + voxels)
+    np.testing.assert_array_equal(read_volume(path).array, HU)
+
+
+def test_compressed_voxels_behind_something_else(tmp_path):
+    path = write(tmp_path / 'a.mha', compress=True)
+    path.write_bytes(path.read_bytes().replace(b'ElementType', b'HeaderSize = 5\nElementType'))
+    fails(path, 'behind something else')
 
 
 @pytest.mark.parametrize('begin', [2e9, -1, np.nan])
