@@ -19,7 +19,7 @@ from mmengine.config import Config
 
 from mmcovid.analysis.evaluation import Settings, compute, load_models
 from mmcovid.checkpoints.guard import safe_checkpoints
-from mmcovid.cli.arguments import add_budget_arguments, make_parser
+from mmcovid.cli.arguments import make_parser
 from mmcovid.cli.runner import add_common_arguments, build_runner, load_config
 from mmcovid.evaluation import DumpSlices
 from mmcovid.models import RegionDataPreprocessor
@@ -47,7 +47,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument('--rounds', type=int, default=2000, help='resamples (default: 2000)')
     add_common_arguments(parser)
-    add_budget_arguments(parser)
     args = parser.parse_args(argv)
     if not os.path.isfile(args.checkpoint):
         parser.error(f'there is no checkpoint {args.checkpoint}')

@@ -37,7 +37,8 @@ def check_picture(path: str | os.PathLike) -> tuple[int, int]:
         with Image.open(path, formats=_FORMATS) as picture:  # its header only
             width, height = picture.size
             tiled = getattr(picture, 'tag_v2', {})
-            tile = tiled.get(TiffImagePlugin.TILEWIDTH), tiled.get(TiffImagePlugin.TILELENGTH)
+            tile_width = tiled.get(TiffImagePlugin.TILEWIDTH, width)
+            tile_height = tiled.get(TiffImagePlugin.TILELENGTH, height)
             pages, scans = _count_pages(picture), _count_scans(picture, path)
     except Image.DecompressionBombError as error:
         raise ValueError(f'{path}: {error} Nothing was decoded. Take it out.') from error
@@ -46,8 +47,7 @@ def check_picture(path: str | os.PathLike) -> tuple[int, int]:
     except Exception as error:  # whatever a broken header leads to
         raise ValueError(f'{path}: {_BROKEN}') from error
     check_size(path, height, width)
-    if all(tile):
-        check_size(path, *tile)
+    check_size(path, tile_height, tile_width)
     if pages > 1:
         raise ValueError(
             f'{path}: holds {pages} pictures. Give one file for each slice, or '

@@ -84,7 +84,7 @@ def make_volume(
         ValueError: A value is not finite.
     """
     axes, signs = _patient_axes(stored.direction)
-    array = np.empty([shape[2 - axis] for axis in axes[::-1]], np.int16)
+    array: np.ndarray = np.empty([shape[2 - axis] for axis in axes[::-1]], np.int16)
     as_stored, not_finite = _as_stored(array, stored), 0
     for i, plane in enumerate(planes):
         if np.issubdtype(plane.dtype, np.floating) and not np.isfinite(plane).all():

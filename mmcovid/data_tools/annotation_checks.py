@@ -78,6 +78,8 @@ def check_lesions(content: Mapping[str, Any]) -> list[AnnotationProblem]:
         ]
         if len(images) < len(content['images']):
             problems.append(_bad('several images have one id'))
+        if problems:
+            return problems
         for index, each in enumerate(content['annotations']):
             problems += _check_lesion(each, index, images, names)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,10 +124,10 @@ def _warn_of(
 
 
 def _check_image(image: Mapping[str, Any], index: int) -> list[AnnotationProblem]:
-    name, sizes = image.get('file_name'), (image.get('width'), image.get('height'))
-    if not isinstance(name, str) or not all(isinstance(each, int) and each > 0 for each in sizes):
+    name, width, height = (image.get(key) for key in ('file_name', 'width', 'height'))
+    if not (isinstance(name, str) and isinstance(width, int) and isinstance(height, int)):
         return [_bad(f'image {index} (id {image["id"]}) has no file_name, or no width and height')]
-    check_size(name, sizes[1], sizes[0])  # masks are decoded to it
+    check_size(name, height, width)  # masks are decoded to it
     return []
 
 
