@@ -106,6 +106,14 @@ def test_slice_of_a_volume_in_another_window_and_as_colour(tmp_path):
         load(dict(img_path=str(tmp_path / 'scan.nrrd')))
 
 
+def test_slices_of_another_size_than_their_masks(tmp_path):
+    path = write_slice(tmp_path / 'a.dcm', chest(1)[0])
+    load = LoadImageFromFile()
+    assert load(dict(img_path=str(path), height=32, width=32))['img'].shape[:2] == (32, 32)
+    with pytest.raises(ValueError, match=r'a.dcm: is of shape \(32, 32\), its masks of \(32, 64\)'):
+        load(dict(img_path=str(path), height=32, width=64))
+
+
 @pytest.mark.parametrize('name', ['a.tif', 'a.tiff', 'a.png'])
 def test_sixteen_bits_of_any_format(tmp_path, name):
     img = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
