@@ -140,7 +140,7 @@ def _mend(path: Path) -> Sequence[str]:
             file.truncate(whole)
     with _reading(path) as reader:
         header = reader.fieldnames or ()
-    if header and not {*_FIRST, _LAST} <= set(header):
+    if whole and not {*_FIRST, _LAST} <= set(header):
         raise ValueError(f'{path}: is no table of scans. Give another folder, or take it away.')
     return header
 

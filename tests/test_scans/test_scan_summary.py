@@ -60,7 +60,9 @@ def test_tables_that_others_have_edited(tmp_path):
     assert lines == [('a', 'broken'), ('b', 'one two \\xff'), ('c', ''), ('d', '')]
 
 
-@pytest.mark.parametrize('content', ['name,class\na,0\n', '"a\rb",c\n', 'a' * 200_000 + '\n'])
+@pytest.mark.parametrize(
+    'content', ['name,class\na,0\n', '\n0scan,status\n', '"a\rb",c\n', 'a' * 200_000 + '\n']
+)
 def test_another_file_of_that_name_is_left_as_it_is(tmp_path, content):
     (tmp_path / 'summary.csv').write_text(content)
     with pytest.raises(ValueError, match=r'summary\.csv: is no table'):
