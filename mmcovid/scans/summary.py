@@ -133,16 +133,16 @@ def _mend(path: Path) -> Sequence[str]:
     """Cut off a line that is torn at its end; return the columns, none if there is no table."""
     if not path.is_file():
         return ()
+    with _reading(path) as reader:
+        header = reader.fieldnames or ()
     with open(path, 'r+b') as file:
         end = file.seek(0, os.SEEK_END)
         whole = _end_of_lines(file, end)
+        if whole and not {*_FIRST, _LAST} <= set(header):
+            raise ValueError(f'{path}: is no table of scans. Give another folder, or take it away.')
         if whole < end:
             file.truncate(whole)
-    with _reading(path) as reader:
-        header = reader.fieldnames or ()
-    if whole and not {*_FIRST, _LAST} <= set(header):
-        raise ValueError(f'{path}: is no table of scans. Give another folder, or take it away.')
-    return header
+    return header if whole else ()
 
 
 def _end_of_lines(file: io.BufferedRandom, end: int) -> int:
