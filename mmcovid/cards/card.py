@@ -54,7 +54,7 @@ def read_model_card(folder: str | Path) -> Card | None:
     try:
         card = json.loads(file.read_text(encoding='utf-8'))
         known = card['schema_version'] <= SCHEMA_VERSION
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f'{file}: not a model card ({type(error).__name__}: {error}). Move the file away.'
         ) from error

@@ -1,11 +1,14 @@
 """What commands share that needs no PyTorch."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
+from mmcovid.utils.budget import DEFAULTS, MIB, SLICE_PIXELS
 from mmcovid.utils.escape import printable
 
 
@@ -51,6 +54,7 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)'
     )
+    add_budget_arguments(parser)
 
 
 def add_split_argument(parser: argparse._ActionsContainer, line: str) -> None:
@@ -68,6 +72,42 @@ def add_split_argument(parser: argparse._ActionsContainer, line: str) -> None:
         help=f'text file of slices, one {line} per line; makes NAME.json, or a JSON of the same '
         'name; repeat for each split',
     )
+
+
+class _Variable(argparse.Action):
+    """Sets a variable of the environment, which all processes of the command inherit."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        os.environ[str(self.const)] = str(values)
+        setattr(namespace, self.dest, values)
+
+
+def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how large an input may be, see :mod:`mmcovid.utils.budget`."""
+    for option, variable, unit, what in (
+        ('--max-slice-pixels', SLICE_PIXELS, 'N', 'largest slice that is decoded, in pixels'),
+        ('--max-mib', MIB, 'MIB', 'largest volume that is decoded, in MiB'),
+    ):
+        parser.add_argument(
+            option,
+            action=_Variable,
+            const=variable,
+            type=_above_0,
+            metavar=unit,
+            help=f'{what} (default: {DEFAULTS[variable]}, or {variable})',
+        )
+
+
+def _above_0(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number above 0')
+    return int(text)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

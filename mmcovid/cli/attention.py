@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmcovid.analysis.attention import AttentionSettings
 from mmcovid.analysis.attention.write import write_attention_report
-from mmcovid.cli.arguments import command, make_parser
+from mmcovid.cli.arguments import add_budget_arguments, command, make_parser
 from mmcovid.utils.configs import find_config
 
 
@@ -79,6 +79,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change entries of the config',
     )
+    add_budget_arguments(parser)
     args = parser.parse_args(argv)
     least = [*args.drop, args.draws, args.rounds, args.gallery + 1]
     if min(least + [args.max_slices] * (args.max_slices is not None)) < 1:

@@ -9,7 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.cli.arguments import add_cfg_options, make_parser, read_cfg_options
+from mmcovid.cli.arguments import (
+    add_budget_arguments,
+    add_cfg_options,
+    make_parser,
+    read_cfg_options,
+)
 from mmcovid.data_tools.leakage import (
     AuditSplit,
     audit_splits,
@@ -84,6 +89,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='threads (default: as many as there are cores)',
     )
     add_cfg_options(parser)
+    add_budget_arguments(parser)
     args = parser.parse_args(argv)
     if not args.inputs[0].endswith('.py') and not args.images:
         parser.error('annotation files need --images, the folder that their names refer to')

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmcovid.cli.arguments import (
+    add_budget_arguments,
     add_cfg_options,
     add_trust_code,
     command,
@@ -24,6 +25,7 @@ from mmcovid.cli.engine_arguments import (
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
+from mmcovid.utils.budget import set_budget
 from mmcovid.utils.configs import find_config
 from mmcovid.utils.escape import printable
 from mmcovid.utils.versions import check_stack
@@ -129,6 +131,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='leave scans that the same model and options made as they are; with --overwrite only '
         'the others are replaced',
     )
+    add_budget_arguments(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         '--workers',
@@ -179,7 +182,11 @@ def load_predictor(
 
 
 def _load_on_worker(args: argparse.Namespace) -> 'OneShotInferencer | OnnxPredictor':
-    """The model on a worker, whose threads Dask sets as PyTorch heeds, and onnxruntime does not."""
+    """The model on a worker, whose threads Dask sets as PyTorch heeds, and onnxruntime does not.
+
+    Workers of a scheduler know the budget only if they are told.
+    """
+    set_budget(args.max_slice_pixels, args.max_mib)
     return load_predictor(args, threads=int(os.environ.get('OMP_NUM_THREADS', 1)))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmcovid.analysis.evaluation import Settings, load_models, load_validation, write_report
-from mmcovid.cli.arguments import command, make_parser
+from mmcovid.cli.arguments import add_budget_arguments, command, make_parser
 from mmcovid.statistics.class_scores import AGGREGATES
 from mmcovid.statistics.clusters import UNITS
 
@@ -84,6 +84,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='DIR',
         help='folder that the image paths of the predictions are below',
     )
+    add_budget_arguments(parser)
     args = parser.parse_args(argv)
     if bool(args.metadata) != bool(args.subgroup):
         parser.error('--metadata and --subgroup need each other')

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from mmcovid.cli.arguments import add_budget_arguments
 from mmcovid.engine import ForgetConfigHook
 from mmcovid.utils.configs import find_config
 
@@ -33,6 +34,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='what started the processes of a distributed run',
     )
+    add_budget_arguments(parser)
     # torch.distributed.launch says it as an argument, torchrun in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcovid.cli.arguments import command, make_parser
+from mmcovid.cli.arguments import add_budget_arguments, command, make_parser
 from mmcovid.data_tools import verification
 from mmcovid.utils.escape import printable
 from mmcovid.utils.versions import check_stack
@@ -39,6 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=4, metavar='N', help='threads that read files (default: 4)'
     )
+    add_budget_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -1,5 +1,7 @@
 """CT as it comes from a scanner: reading, windowing, and masks on the same grid."""
 
+from mmcovid.utils.budget import Budget, check_size, read_budget
+
 from .dicom import Series, list_series
 from .inputs import (
     PICTURE_SUFFIXES,
@@ -21,13 +23,13 @@ from .volume import (
     CTVolume,
     Grid,
     apply_window,
-    check_size,
     to_stored,
     volume_suffix,
     write_mask,
 )
 
 __all__ = [
+    'Budget',
     'LEVEL',
     'PICTURE_SUFFIXES',
     'WIDTH',
@@ -49,6 +51,7 @@ __all__ = [
     'kind_of',
     'list_series',
     'list_slices',
+    'read_budget',
     'read_grey',
     'read_picture',
     'read_slice',

@@ -1,19 +1,26 @@
 """DICOM files and series: headers first, all checks on them, then the pixels."""
 
+import os
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from io import BytesIO
 from os import fspath
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pydicom
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.misc import is_dicom
 from pydicom.pixels import apply_rescale, get_decoder
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from mmcovid.utils.budget import BudgetError, check_size, check_slice_bytes, read_budget
 from mmcovid.utils.files import name_some
 
-from .volume import CTVolume, Grid, check_size, make_volume
+from .frames import check_frame
+from .volume import CTVolume, Grid, make_volume
 
 SUFFIXES = ('.dcm', '.dicom', '.ima')
 _TAGS = [
@@ -37,6 +44,10 @@ _TAGS = [
 ]
 #: Steps between slices may differ by this part of the usual one.
 STEP_TOLERANCE = 0.05
+#: Headers are far shorter, and have far fewer items in sequences.
+_HEADER_BYTES, _MOST_ITEMS = 2**18, 10_000
+#: Of little and big endian.
+_ITEM_TAGS = (b'\xfe\xff\x00\xe0', b'\xff\xfe\xe0\x00')
 
 
 class Series(NamedTuple):
@@ -140,7 +151,8 @@ def read_series(files: Sequence[str], path: str | Path) -> CTVolume:
     slices = [_parse_header(_read_header(file), file) for file in files]
     slices, step = _sort(slices, path)
     first = slices[0]
-    check_size(path, *first.size, len(slices))
+    shape = (len(slices), *first.size)
+    check_size(path, *first.size, len(slices), max(_itemsize(each.header) for each in slices))
     axes = [*first.axes, _normal(first.axes)]
     stored = Grid(
         spacing=np.array([*first.spacing, step]),
@@ -148,7 +160,8 @@ def read_series(files: Sequence[str], path: str | Path) -> CTVolume:
         direction=np.stack(axes, axis=1),
     )
     return make_volume(
-        np.stack([_read_pixels(each.path) for each in slices]),
+        (_read_pixels(each.path) for each in slices),
+        shape,
         stored,
         dict(
             path=fspath(path),
@@ -162,15 +175,21 @@ def read_series(files: Sequence[str], path: str | Path) -> CTVolume:
     )
 
 
+def _itemsize(header: pydicom.Dataset) -> int:
+    return int(header.get('BitsAllocated') or 16) // 8
+
+
 def _read_header(path: str | Path) -> pydicom.Dataset:
     """All but the pixels of a file."""
+    check_slice_bytes(path, os.path.getsize(path), 'the file')
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        for element in header:  # values are parsed only when they are asked for
-            element.value  # noqa: B018
+        dataset = _read(path, _HEADER_BYTES, stop_before_pixels=True, specific_tags=_TAGS)
+        header = pydicom.Dataset()  # pydicom's own keeps the bytes that it was read from
+        for element in dataset:  # values are parsed only when they are asked for
+            header.add(element)
         if not (header.get('Modality') and header.get('SeriesInstanceUID')):
             raise ValueError('Modality or SeriesInstanceUID is missing')
-    except FileNotFoundError:
+    except BudgetError:
         raise
     except Exception as error:  # whatever broken bytes lead to
         raise ValueError(
@@ -178,6 +197,45 @@ def _read_header(path: str | Path) -> pydicom.Dataset:
             'export it again, or take it out.'
         ) from error
     return header
+
+
+def _read(path: str | Path, size: int = -1, **options) -> pydicom.Dataset:
+    """A file, or what is in so many bytes of it.
+
+    Args:
+        path (str | Path): The file.
+        size (int): Of its beginning; of a deflated file also what is inflated at most. Defaults
+            to -1: all.
+        **options: Those of :func:`pydicom.dcmread`.
+    """
+    with open(path, 'rb') as file:
+        content = file.read(size)
+    content = _inflate(path, content, size)
+    if sum(map(content.count, _ITEM_TAGS)) > _MOST_ITEMS:  # pydicom makes a data set of each
+        raise ValueError(f'has more than {_MOST_ITEMS} items in sequences')
+    return pydicom.dcmread(BytesIO(content), **options)
+
+
+def _inflate(path: str | Path, content: bytes, size: int) -> bytes:
+    """Make a deflated file one of plain bytes; others stay as they are.
+
+    pydicom inflates all at once, however much that is and whatever is read of it.
+    """
+    file = BytesIO(content)
+    read_preamble(file, force=False)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    syntax, head = meta.get('TransferSyntaxUID'), content[: file.tell()]
+    if syntax is None and DeflatedExplicitVRLittleEndian.encode() in content:
+        raise ValueError('its transfer syntax cannot be told')
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return content
+    limit = read_budget().slice_bytes
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(
+        content[file.tell() :], limit + 1 if size < 0 else size
+    )
+    check_slice_bytes(path, len(inflated), 'what it inflates to')
+    plain = ExplicitVRLittleEndian.encode().ljust(len(DeflatedExplicitVRLittleEndian), b'\0')
+    return head.replace(DeflatedExplicitVRLittleEndian.encode(), plain) + inflated
 
 
 def _parse_header(header: pydicom.Dataset, path: str) -> _Slice:
@@ -311,17 +369,21 @@ def _read_pixels(path: str) -> np.ndarray:
     and HU are what rescaling makes of the stored values in either case.
     """
     try:
-        dataset = pydicom.dcmread(path)
+        dataset = _read(path)
         syntax = dataset.file_meta.TransferSyntaxUID
         if not get_decoder(syntax).is_available:
             raise ValueError(
                 f'no decoder for {syntax.name}: pip install pylibjpeg '
                 'pylibjpeg-libjpeg pylibjpeg-openjpeg'
             )
+        if syntax.is_encapsulated:
+            check_frame(dataset)
         pixels = dataset.pixel_array
         if pixels.shape != (dataset.Rows, dataset.Columns):
             raise ValueError(f'pixels of shape {pixels.shape}')
         return apply_rescale(pixels, dataset).astype(np.float32)
+    except BudgetError:
+        raise
     except Exception as error:  # decoders raise what they like
         raise ValueError(
             f'{path}: its pixels cannot be read ({error}). If the file is truncated, '

@@ -4,36 +4,82 @@ import os
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
+
+from mmcovid.utils.budget import check_size, check_slice_bytes
 
 from .inputs import is_ct
 from .slices import find_slice
-from .volume import LEVEL, WIDTH, apply_window, check_size
+from .volume import LEVEL, WIDTH, apply_window
 
+#: By their names in Pillow, those of ``PICTURE_SUFFIXES``.
+_FORMATS = ('BMP', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+#: Pages of a TIFF that are counted; scans of a progressive JPEG, which has about ten.
+_MOST_PAGES, _MOST_SCANS = 1000, 100
 _BROKEN = 'empty, truncated or not an image. Copy or download it again, or take it out of the set.'
 
 
-def check_picture(path: str | os.PathLike) -> None:
+def check_picture(path: str | os.PathLike) -> tuple[int, int]:
     """Make sure that a picture can be a slice, before it is decoded.
 
-    What cannot be read as a picture passes: its decoder tells what is wrong.
+    Args:
+        path (str | PathLike): Of one of the formats that MMDetection takes.
+
+    Returns:
+        tuple[int, int]: Height and width.
 
     Raises:
-        ValueError: It is larger than a slice can be, or holds several pictures.
+        FileNotFoundError: There is no such file.
+        ValueError: It is no picture, larger than a slice can be, or holds several pictures.
     """
+    check_slice_bytes(path, os.path.getsize(path), 'the file')
     try:
-        with Image.open(path) as picture:  # its header only
-            size, pages = picture.size[::-1], getattr(picture, 'n_frames', 1)
+        with Image.open(path, formats=_FORMATS) as picture:  # its header only
+            width, height = picture.size
+            tiled = getattr(picture, 'tag_v2', {})
+            tile_width = tiled.get(TiffImagePlugin.TILEWIDTH, width)
+            tile_height = tiled.get(TiffImagePlugin.TILELENGTH, height)
+            pages, scans = _count_pages(picture), _count_scans(picture, path)
     except Image.DecompressionBombError as error:
         raise ValueError(f'{path}: {error} Nothing was decoded. Take it out.') from error
-    except Exception:  # whatever a broken header leads to
-        return
-    check_size(path, *size)
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # whatever a broken header leads to
+        raise ValueError(f'{path}: {_BROKEN}') from error
+    check_size(path, height, width)
+    check_size(path, tile_height, tile_width)
     if pages > 1:
         raise ValueError(
             f'{path}: holds {pages} pictures. Give one file for each slice, or '
             'convert it to a volume such as NIfTI.'
         )
+    if scans > _MOST_SCANS:
+        raise ValueError(
+            f'{path}: is a JPEG of {scans} scans, and would be decoded as often. Save it as PNG.'
+        )
+    return height, width
+
+
+def _count_pages(picture: Image.Image) -> int:
+    """Pictures in a file; not all of thousands."""
+    if picture.format != 'TIFF':
+        return getattr(picture, 'n_frames', 1)
+    pages = 1
+    try:
+        while pages < _MOST_PAGES:  # each is read to find the next
+            picture.seek(pages)
+            pages += 1
+    except EOFError:
+        pass
+    return pages
+
+
+def _count_scans(picture: Image.Image, path: str | os.PathLike) -> int:
+    """Times that a JPEG goes over its pixels; 0 of other formats."""
+    if picture.format not in ('JPEG', 'MPO'):
+        return 0
+    with open(path, 'rb') as file:
+        return file.read().count(b'\xff\xda')
 
 
 def read_slice(path: str | os.PathLike, window: tuple[float, float] = (LEVEL, WIDTH)) -> np.ndarray:

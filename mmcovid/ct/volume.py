@@ -1,6 +1,6 @@
 """CT volumes in Hounsfield units (HU), their place in the patient, and grey windows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 from os import PathLike, fspath
@@ -13,8 +13,6 @@ from mmcovid.utils.files import atomic_path
 
 #: The window of COVIDx-CT's pictures, in HU.
 LEVEL, WIDTH = -600.0, 1500.0
-#: What is larger is refused before it is decoded: 8192 x 8192, and 4,096 slices of 512 x 512.
-MAX_SLICE_PIXELS, MAX_VOXELS = 2**26, 2**30
 
 #: How each format of a volume in one file is read and written; .nhdr and .mhd are headers whose
 #: voxels are in another file.
@@ -72,27 +70,37 @@ class CTVolume:
         return len(self.array)
 
 
-def make_volume(array: np.ndarray, stored: Grid, metadata: Mapping) -> CTVolume:
-    """Turn a volume as it is in its file.
+def make_volume(
+    planes: Iterable[np.ndarray], shape: tuple[int, ...], stored: Grid, metadata: Mapping
+) -> CTVolume:
+    """Turn a volume as it is in its file, plane by plane: it is in memory once.
 
     Args:
-        array (np.ndarray): (Z, H, W), HU.
-        stored (Grid): Its grid.
+        planes (Iterable[np.ndarray]): Z arrays (H, W), HU, in the order of the file.
+        shape (tuple[int, int, int]): (Z, H, W).
+        stored (Grid): The grid of the file.
         metadata (Mapping): With ``path``.
 
     Raises:
         ValueError: A value is not finite.
     """
-    if not np.isfinite(array).all():
-        count = array.size - np.isfinite(array).sum()
+    axes, signs = _patient_axes(stored.direction)
+    array: np.ndarray = np.empty([shape[2 - axis] for axis in axes[::-1]], np.int16)
+    as_stored, not_finite = _as_stored(array, stored), 0
+    for i, plane in enumerate(planes):
+        if np.issubdtype(plane.dtype, np.floating) and not np.isfinite(plane).all():
+            not_finite += np.count_nonzero(~np.isfinite(plane))
+        elif not not_finite:
+            if array.dtype == np.int16 and not _fits_int16(plane):
+                wider = np.empty(array.shape, np.float32)
+                _as_stored(wider, stored)[:i] = as_stored[:i]
+                array, as_stored = wider, _as_stored(wider, stored)
+            as_stored[i] = plane
+    if not_finite:
         raise ValueError(
-            f'{metadata["path"]}: {count} values are not finite. Replace them, by '
+            f'{metadata["path"]}: {not_finite} values are not finite. Replace them, by '
             '-1000 HU (air) for instance.'
         )
-    axes, signs = _patient_axes(stored.direction)
-    array = array.transpose([2 - axis for axis in axes[::-1]])[
-        tuple(slice(None, None, sign) for sign in signs[::-1])
-    ]
     steps = (stored.direction * stored.spacing)[:, axes]
     size = np.array(array.shape[::-1])
     grid = Grid(
@@ -100,7 +108,7 @@ def make_volume(array: np.ndarray, stored: Grid, metadata: Mapping) -> CTVolume:
         origin=stored.origin + steps @ ((size - 1) * (np.array(signs) < 0)),
         direction=stored.direction[:, axes] * signs,
     )
-    return CTVolume(np.ascontiguousarray(_compact(array)), grid, stored, dict(metadata))
+    return CTVolume(array, grid, stored, dict(metadata))
 
 
 def apply_window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> np.ndarray:
@@ -126,10 +134,7 @@ def apply_window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> 
 
 def to_stored(mask: np.ndarray, volume: CTVolume) -> np.ndarray:
     """Turn a mask, (Z, H, W) as ``volume.array``, to the axes of the file, slowest first."""
-    axes, signs = _patient_axes(volume.stored.direction)
-    return mask[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
-        np.argsort([2 - axis for axis in axes[::-1]])
-    )
+    return _as_stored(mask, volume.stored)
 
 
 def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
@@ -192,24 +197,6 @@ def check_name(path: str | PathLike) -> None:
         raise ValueError(f'{path}: its path is no UTF-8, which ITK needs. Rename it.') from error
 
 
-def check_size(path: str | PathLike, height: int, width: int, slices: int = 1) -> None:
-    """Refuse what its header says to be empty or too large to be a CT.
-
-    Raises:
-        ValueError: It is, with the path in the message.
-    """
-    if height * width > MAX_SLICE_PIXELS or height * width * slices > MAX_VOXELS:
-        raise ValueError(
-            f'{path}: {slices} slice(s) of {width} x {height} pixels are more than a CT has '
-            f'(limits: {MAX_SLICE_PIXELS} pixels, {MAX_VOXELS} voxels). Nothing was decoded. Take '
-            'it out, or cut it.'
-        )
-    if not height * width * slices:
-        raise ValueError(
-            f'{path}: is empty, {slices} slice(s) of {width} x {height} pixels. Export it again.'
-        )
-
-
 def slice_axis(direction: np.ndarray) -> int:
     """Which axis of a stored grid (0 x, 1 y, 2 z) runs from the feet to the head."""
     return _patient_axes(direction)[0][2]
@@ -224,12 +211,20 @@ def _patient_axes(direction: np.ndarray) -> tuple[list[int], list[int]]:
     return list(axes), [1 if direction[i, axis] >= 0 else -1 for i, axis in enumerate(axes)]
 
 
-def _compact(array: np.ndarray) -> np.ndarray:
-    """As int16 if nothing is lost, else float32."""
-    if array.dtype == np.int16:
-        return array
+def _as_stored(array: np.ndarray, stored: Grid) -> np.ndarray:
+    """A view of a turned array, (Z, H, W), on the axes of the file, slowest first."""
+    axes, signs = _patient_axes(stored.direction)
+    return array[tuple(slice(None, None, sign) for sign in signs[::-1])].transpose(
+        np.argsort([2 - axis for axis in axes[::-1]])
+    )
+
+
+def _fits_int16(plane: np.ndarray) -> bool:
+    """Whether nothing is lost in int16."""
+    if plane.dtype == np.int16:
+        return True
     limits = np.iinfo(np.int16)
-    fits = array.min() >= limits.min and array.max() <= limits.max
-    if fits and (np.issubdtype(array.dtype, np.integer) or (array == np.rint(array)).all()):
-        return array.astype(np.int16)
-    return array.astype(np.float32)
+    fits = plane.min() >= limits.min and plane.max() <= limits.max
+    return bool(
+        fits and (np.issubdtype(plane.dtype, np.integer) or (plane == np.rint(plane)).all())
+    )

@@ -49,7 +49,7 @@ def read_slices(file: str, classes: Sequence[str]) -> list[SliceEntry]:
                 for number, line in enumerate(lines, 1)
                 if line.strip()
             ]
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
             f'{file}: not a list of slices ({error}). Copy or convert it again.'
         ) from error

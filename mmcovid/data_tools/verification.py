@@ -1,22 +1,28 @@
 """Look at every file of a set before a model does."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from terminaltables import AsciiTable
 
 from mmcovid.classes import IMAGE_CLASSES
-from mmcovid.ct import find_slice, is_ct, list_slices
+from mmcovid.ct import check_picture, find_slice, is_ct, list_slices
 from mmcovid.utils.files import sha256, write_json, write_text
 from mmcovid.utils.parallel import map_files
 
+from .annotation_checks import (
+    ANNOTATION_ERRORS,
+    ANNOTATION_WARNINGS,
+    AnnotationProblem,
+    check_lesions,
+    check_slices,
+    read_json_object,
+)
 from .conversion import count_slices, read_card, read_mask
 from .slice_lists import SliceEntry, read_slices
 
@@ -24,18 +30,19 @@ from .slice_lists import SliceEntry, read_slices
 ERRORS = {
     'missing': 'there is no such file',
     'empty': 'the file has no bytes',
-    'unreadable': 'no image, of a kind that OpenCV does not read, or a CT that cannot be used',
+    'unreadable': 'no image, of a kind or size that is not read, or a CT that cannot be used',
     'truncated': 'an image that ends too early or is damaged',
     'wrong size': 'not of the size in the annotations',
     'constant': 'all pixels have one value',
     'missing mask': 'there is no such mask',
     'bad mask': 'the mask cannot be read, or has values other than 0 to 3',
-    'wrong mask size': 'the mask is not of the size of its image',
+    **ANNOTATION_ERRORS,
     'duplicate': 'the annotations name the slice again',
     'bad annotations': 'the annotations cannot be read',
     'not as converted': 'the annotations differ from the card beside them',
 }
 WARNINGS = {
+    **ANNOTATION_WARNINGS,
     '16 bit': 'read at full depth; fine, unless other slices of the set have 8',
     'colour': 'the channels differ; the slice will be turned grey',
 }
@@ -83,7 +90,7 @@ def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
     if not file.is_file():
         raise FileNotFoundError(f'{file}: no such annotations. Correct the path.')
     try:
-        content = _load_json(file)
+        content = read_json_object(file) if file.suffix == '.json' else {}
     except ValueError as error:
         return broken_set(str(file), error)
     root = (content.get('info') or content.get('metainfo') or {}).get('image_root')
@@ -94,7 +101,7 @@ def read_set(file: str | Path, images: str | Path | None = None) -> SliceSet:
     if 'images' in content:
         return lesion_set(file, images)
     classes = (content.get('metainfo') or {}).get('classes', IMAGE_CLASSES)
-    return slice_set([str(file)], str(images), lambda: read_slices(str(file), classes))
+    return slice_set([str(file)], str(images), classes, lambda: read_slices(str(file), classes))
 
 
 def verify(
@@ -141,17 +148,17 @@ def examine_slice(entry: SliceFile) -> list[tuple[str, str]]:
     try:
         if os.path.getsize(entry.image) == 0:
             return [('empty', '')]
-        with Image.open(entry.image) as image:
-            pixels = np.asarray(image)
+        check_picture(entry.image)
     except FileNotFoundError:
         return [('missing', '')]
-    except (UnidentifiedImageError, IsADirectoryError, PermissionError) as error:
-        return [('unreadable', type(error).__name__)]
+    except (OSError, ValueError) as error:
+        return [('unreadable', str(error))]
+    try:
+        with Image.open(entry.image) as image:
+            pixels = np.asarray(image)
     except Exception as error:  # damaged files fail in many ways
         return [('truncated', f'{type(error).__name__}: {error}')]
     problems = []
-    if not cv2.haveImageReader(entry.image):
-        problems.append(('unreadable', f'{image.format} is a format that OpenCV does not read'))
     if image.mode.endswith('A'):
         pixels = pixels[..., :-1]
     if image.mode.startswith('I'):
@@ -206,7 +213,7 @@ def lesion_set(file: str | Path, images: str | Path) -> SliceSet:
     """Slices of a COCO JSON, with their masks where it names them."""
     file, title, findings = Path(file), str(file), []
     try:
-        coco = _load_json(file)
+        coco = read_json_object(file)
         root = coco.get('info', {}).get('mask_root')
         slices = [
             SliceFile(
@@ -225,19 +232,24 @@ def lesion_set(file: str | Path, images: str | Path) -> SliceSet:
         instances.update(by_id[each['category_id']] for each in coco['annotations'])
         counts = dict(slices=len(slices), instances=dict(instances))
         findings += _compare_with_card(file, counts)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        findings += _of_annotations(check_lesions(coco))
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         return broken_set(title, error)
     return _without_repeats(title, slices, findings)
 
 
 def slice_set(
-    files: Sequence[str], images: str, read_entries: Callable[[], list[SliceEntry]]
+    files: Sequence[str],
+    images: str,
+    classes: Sequence[str],
+    read_entries: Callable[[], list[SliceEntry]],
 ) -> SliceSet:
     """Slices of lists, or of a folder.
 
     Args:
         files (Sequence[str]): The lists; none if the folder is one itself.
         images (str): Folder of the images.
+        classes (Sequence[str]): All classes.
         read_entries (Callable): Reads the slices.
     """
     title = ', '.join(files) or images
@@ -245,11 +257,13 @@ def slice_set(
     try:
         entries = read_entries()
         for file in files:
-            if data_list := _load_json(file).get('data_list'):
+            content = read_json_object(file) if file.endswith('.json') else {}
+            if data_list := content.get('data_list'):
                 sizes.update(
                     {each['img_path']: (each['width'], each['height']) for each in data_list}
                 )
                 findings += _compare_with_card(Path(file), count_slices(data_list)._asdict())
+        findings += _of_annotations(check_slices(entries, classes))
     except (OSError, KeyError, TypeError, ValueError) as error:
         return broken_set(title, error)
     slices = [
@@ -278,21 +292,8 @@ def broken_set(title: str, error: Exception) -> SliceSet:
     return SliceSet(title, [], [DataProblem(title, '', 'bad annotations', detail)])
 
 
-def _load_json(file: str | Path) -> dict:
-    """Content of a JSON file; nothing of a text list.
-
-    Raises:
-        ValueError: The file is not a JSON object.
-    """
-    if Path(file).suffix != '.json':
-        return {}
-    try:
-        content = json.loads(Path(file).read_text(encoding='utf-8'))
-        if not isinstance(content, dict):
-            raise ValueError('no object')
-    except ValueError as error:
-        raise ValueError(f'{file}: not JSON of a set ({error}). Convert the set again.') from error
-    return content
+def _of_annotations(problems: Sequence[AnnotationProblem]) -> list[DataProblem]:
+    return [DataProblem('', *problem) for problem in problems]
 
 
 def _without_repeats(title: str, slices: list[SliceFile], findings: list[DataProblem]) -> SliceSet:

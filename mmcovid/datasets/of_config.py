@@ -81,7 +81,8 @@ def _slice_set(dataset: BaseDataset, folder: str) -> SliceSet:
     if isinstance(dataset, LesionDataset):
         return lesion_set(dataset.ann_file, folder)
     if isinstance(dataset, SliceDataset):
-        return slice_set(dataset.ann_file, folder, dataset.read_entries)
+        classes = dataset.metainfo['classes']
+        return slice_set(dataset.ann_file, folder, classes, dataset.read_entries)
     title = str(getattr(dataset, 'ann_file', '') or folder)
     if isinstance(dataset, VolumeDataset):
         try:

@@ -9,6 +9,7 @@ from mmengine.utils import is_abs
 
 from mmcovid.classes import IMAGE_CLASSES
 from mmcovid.ct import InputKind, is_picture, kind_of
+from mmcovid.data_tools.annotation_checks import check_slices
 from mmcovid.data_tools.image_files import check_inside, find_missing
 from mmcovid.data_tools.slice_lists import (
     SliceEntry,
@@ -21,7 +22,7 @@ from mmcovid.data_tools.slice_names import parse_slice_name
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import name_some
 
-from .files import leave_out
+from .files import leave_out, stop_at
 
 
 @DATASETS.register_module()
@@ -102,6 +103,8 @@ class SliceDataset(BaseDataset):
         check_unique(entries)
         if self.per_class is not None:
             entries = sample_balanced(entries, self.per_class)
+        if entries:
+            stop_at(self._source, check_slices(entries, self.metainfo['classes']))
         data_list = [
             dict(
                 img_path=join_path(self.data_prefix['img'], each.name),
@@ -115,6 +118,10 @@ class SliceDataset(BaseDataset):
         ]
         check_inside([info['img_path'] for info in data_list], self.data_prefix['img'])
         return self._without_missing(leave_out(self, data_list, self.skip_list))
+
+    @property
+    def _source(self) -> str:
+        return ', '.join(self.ann_file) or self.data_prefix['img']
 
     def read_entries(self) -> list[SliceEntry]:
         """Read the lists, or the folder; images are not looked for."""
@@ -151,10 +158,9 @@ class SliceDataset(BaseDataset):
 
     def _without_missing(self, data_list: list[dict]) -> list[dict]:
         """Raise if an image is missing, or leave those out if told to."""
-        source = ', '.join(self.ann_file) or self.data_prefix['img']
         missing = find_missing([info['img_path'] for info in data_list])
         if missing:
-            message = f'{source}: missing images, {name_some(missing)}.'
+            message = f'{self._source}: missing images, {name_some(missing)}.'
             if not self.skip_missing:
                 raise FileNotFoundError(
                     f'{message} Correct `data_prefix` or `data_root`, or set `skip_missing=True` '
@@ -165,6 +171,7 @@ class SliceDataset(BaseDataset):
             data_list = [info for info in data_list if info['img_path'] not in gone]
         if not data_list:
             raise FileNotFoundError(
-                f'{source}: not one slice found. Correct `ann_file`, `data_prefix` or `data_root`.'
+                f'{self._source}: not one slice found. Correct `ann_file`, `data_prefix` or '
+                '`data_root`.'
             )
         return data_list

@@ -117,8 +117,13 @@ class VolumeDataset(BaseDataset):
                 f'{self.ann_file}: no such list of volumes. Correct '
                 '`ann_file`, or leave it out to take a whole folder.'
             )
-        with open(self.ann_file, encoding='utf-8') as file:
-            lines = [line.strip() for line in file if line.strip()]
+        try:
+            with open(self.ann_file, encoding='utf-8') as file:
+                lines = [line.strip() for line in file if line.strip()]
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f'{self.ann_file}: not a list of volumes ({error}). Give a text file.'
+            ) from error
         volumes = {}
         for line in lines:
             name, *label = line.rsplit(maxsplit=1)

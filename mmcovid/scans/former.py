@@ -18,7 +18,7 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     """What ``results.json`` of a scan holds; None if it cannot be read."""
     try:
         results = json.loads((folder / 'results.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     known = isinstance(results, dict) and results.get('schema_version') == SCHEMA_VERSION
     return results if known else None

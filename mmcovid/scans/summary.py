@@ -9,7 +9,8 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +139,16 @@ def _mend(path: Path) -> Sequence[str]:
     """Cut off a line that is torn at its end; return the columns, none if there is no table."""
     if not path.is_file():
         return ()
+    with _reading(path) as reader:
+        header = reader.fieldnames or ()
     with open(path, 'r+b') as file:
         end = file.seek(0, os.SEEK_END)
         whole = _end_of_lines(file, end)
+        if whole and not {*_FIRST, _LAST} <= set(header):
+            raise ValueError(f'{path}: is no table of scans. Give another folder, or take it away.')
         if whole < end:
             file.truncate(whole)
-        file.seek(0)
-        return next(csv.reader([file.readline().decode()]), ())
+    return header if whole else ()
 
 
 def _end_of_lines(file: io.BufferedRandom, end: int) -> int:
@@ -160,10 +164,23 @@ def _end_of_lines(file: io.BufferedRandom, end: int) -> int:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """All lines; none if there is no table."""
+    """All lines; none if there is no table. Values beyond the columns go to the last one."""
     if not path.is_file():
         return []
+    with _reading(path) as reader:
+        lines = list(reader)
+    for line in lines:
+        line[_LAST] = ' '.join([line[_LAST], *line.pop(None, ())])
+    return lines
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[csv.DictReader]:
+    """A reader of a table that others may have edited."""
     # the reasons of a scan with many bad slices are longer than what csv reads by default
     csv.field_size_limit(sys.maxsize)
-    with open(path, newline='', encoding='utf-8') as file:
-        return list(csv.DictReader(file))
+    try:
+        with open(path, newline='', encoding='utf-8', errors='backslashreplace') as file:
+            yield csv.DictReader(file, restval='')
+    except csv.Error as error:
+        raise ValueError(f'{path}: is no table ({error}). Mend it, or take it away.') from error

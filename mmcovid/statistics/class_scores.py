@@ -94,7 +94,7 @@ def _only_temperature(path: Path) -> float:
             for name, runs in models.items()
             for run in runs
         ]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f'{path}: is no temperature.json of mmcovid report '
             '--calibrate-on. Make one, or give the temperature as a number'

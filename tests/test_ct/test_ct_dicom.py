@@ -7,10 +7,16 @@ import pytest
 from ct_utils import SERIES, STEP, chest, write_series, write_slice
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from mmcovid.ct import list_series, read_volume
-from mmcovid.ct import volume as volume_module
+from mmcovid.utils.budget import BudgetError
 
 HU = chest()
 
@@ -111,6 +117,106 @@ def test_compressed_with_a_decoder(tmp_path):
     np.testing.assert_array_equal(read_volume(path).array, HU[:1])
 
 
+def compressed(path, syntax, frame, **changes):
+    """A slice with this frame in place of its pixels."""
+    write_slice(path, HU[0], **changes)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate([frame])
+    dataset['PixelData'].VR = 'OB'
+    dataset.save_as(path)
+    return path
+
+
+def jpeg_2000(width, height, components=1):
+    """Where a stream begins: its size, a tile of that size, and its components."""
+    corners = b''.join(each.to_bytes(4, 'big') for each in (width, height, 0, 0) * 2)
+    return b'\xff\x4f\xff\x51\0\x29\0\0' + corners + components.to_bytes(2, 'big') + bytes(400)
+
+
+def jpeg(rows, columns, marker=0xC3):
+    size = rows.to_bytes(2, 'big') + columns.to_bytes(2, 'big')
+    return b'\xff\xd8\xff\xe0\0\4\0\0\xff' + bytes([marker]) + b'\0\x0b\x10' + size + b'\1\1\x11\0'
+
+
+@pytest.mark.parametrize(
+    'syntax, frame, said',
+    [
+        (JPEG2000Lossless, jpeg_2000(60000, 60000), '(60000, 60000, 1)'),
+        (JPEG2000Lossless, jpeg_2000(32, 32, 16384), '(32, 32, 16384)'),
+        (JPEG2000Lossless, b'\0\0\0\x0cjP  1234\0\0\0\x08jp2c' + jpeg_2000(9, 8), '(8, 9, 1)'),
+        (JPEG2000Lossless, b'\0\0\0\x0cjP  1234\0\0\0\0xml ', 'no JPEG 2000 stream'),
+        (JPEGLSLossless, jpeg(65535, 65535, 0xF7), '(65535, 65535, 1)'),
+        (JPEGBaseline8Bit, jpeg(64, 32, 0xC0), '(64, 32, 1)'),
+        (JPEGBaseline8Bit, b'\xff\xd8\xff\xd9', 'no JPEG stream'),
+        (RLELossless, bytes(30_000), '30000 compressed bytes of 2048'),
+    ],
+)
+def test_frames_of_another_size_than_the_header_says(tmp_path, syntax, frame, said):
+    fails(compressed(tmp_path / 'a.dcm', syntax, frame), said)
+
+
+def test_runs_of_more_than_the_header_says(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMCOVID_MAX_SLICE_PIXELS', '4096')
+    frame = (2).to_bytes(4, 'little') + bytes(60) + b'\x81\0' * 2000
+    fails(compressed(tmp_path / 'a.dcm', RLELossless, frame), 'compressed runs of far more')
+
+
+@pytest.mark.parametrize('syntax', [JPEGLSLossless, RLELossless])
+def test_whole_compressed_frames_pass(tmp_path, monkeypatch, syntax):
+    if syntax == RLELossless:  # of which small frames need not be looked through
+        monkeypatch.setenv('MMCOVID_MAX_SLICE_PIXELS', '1024')
+    path = write_slice(tmp_path / 'a.dcm', HU[0])
+    dataset = pydicom.dcmread(path)
+    dataset.compress(syntax)
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read_volume(path).array, HU[:1])
+
+
+def deflated(path, hu, position=(0, 0, 0), **changes):
+    write_slice(path, hu, position, **changes)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    return path
+
+
+def test_deflated_series(tmp_path):
+    for i, plane in enumerate(HU):
+        deflated(tmp_path / f'{i}.dcm', plane, (0, 0, i * STEP))
+    np.testing.assert_array_equal(read_volume(tmp_path).array, HU)
+
+
+def test_deflated_bomb(tmp_path, monkeypatch):
+    path = deflated(tmp_path / 'a.dcm', HU[0], PixelData=bytes(2**20))
+    assert path.stat().st_size < 2**14
+    monkeypatch.setenv('MMCOVID_MAX_SLICE_PIXELS', str(2**14))
+    with pytest.raises(BudgetError, match='a.dcm: what it inflates to is above the limit'):
+        read_volume(path)
+
+
+def test_file_of_more_bytes_than_a_slice_has(tmp_path):
+    path = write_slice(tmp_path / 'a.dcm', HU[0])
+    with open(path, 'ab') as file:
+        file.truncate(2**30)  # takes no room on the disk
+    with pytest.raises(BudgetError, match='a.dcm: the file is above the limit'):
+        read_volume(path)
+
+
+@pytest.mark.parametrize('tag', [0x00090010, 0x60011010])  # before and behind what is needed
+def test_sequence_of_endless_items(tmp_path, tag):
+    path = write_slice(tmp_path / 'a.dcm', HU[0])
+    content = path.read_bytes()
+    pixels = b'\xe0\x7f\x10\0OW'
+    place = content.index(b'\x28\0\x02\0US' if tag < 0x00280002 else pixels)
+    items = b'\xfe\xff\0\xe0\0\0\0\0' * 20_000
+    group = tag.to_bytes(4, 'big')
+    begin = group[1::-1] + group[:1:-1] + b'SQ\0\0\xff\xff\xff\xff'
+    end = b'\xfe\xff\xdd\xe0\0\0\0\0'
+    path.write_bytes(content[:place] + begin + items + end + content[place:])
+    fails(path, 'more than 10000 items in sequences')
+
+
 def test_missing_decoder_is_named(tmp_path, monkeypatch):
     path = write_slice(tmp_path / 'a.dcm', HU[0])
 
@@ -194,10 +300,12 @@ def test_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     fails(path, '65535 x 65535', 'Nothing was decoded')
 
 
-def test_series_of_too_many_voxels(tmp_path, monkeypatch):
-    folder = write_series(tmp_path, HU)
-    monkeypatch.setattr(volume_module, 'MAX_VOXELS', HU.size - 1)
-    fails(folder, '5 slice(s) of 32 x 32')
+def test_series_beyond_the_budget(tmp_path, monkeypatch):
+    folder = write_series(tmp_path, chest(3, 512))
+    monkeypatch.setenv('MMCOVID_MAX_MIB', '1')
+    fails(folder, '3 slice(s) of 512 x 512', '2 MiB, above the limit of 1', '--max-mib')
+    monkeypatch.setenv('MMCOVID_MAX_MIB', '2')
+    assert len(read_volume(folder)) == 3
 
 
 def test_folders_without_slices(tmp_path):

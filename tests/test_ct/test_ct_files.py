@@ -62,7 +62,7 @@ def test_compressed_metaimage_that_itk_would_fill_up(tmp_path, half_of_it):
     middle = (start + len(content)) // 2
     path.write_bytes(content[:middle] + (b'' if half_of_it else bytes(len(content) - middle)))
     assert sitk.ReadImage(str(path)).GetSize() == (32, 32, 5)  # once it does not, drop our check
-    fails(path, 'compressed voxels end early')
+    fails(path, 'voxels end early')
 
 
 @pytest.mark.parametrize('suffix', ['.nhdr', '.mhd'])
@@ -128,7 +128,102 @@ def test_nifti_bomb(tmp_path):
     fails(tmp_path / 'a.nii.gz', 'Nothing was decoded')
 
 
+def change_nifti(path, **fields):
+    """Write numbers into a header of NIfTI-1."""
+    content = bytearray(path.read_bytes())
+    places = dict(code=('<i2', 70), begin=('<f4', 108), slope=('<f4', 112), intercept=('<f4', 116))
+    for name, value in fields.items():
+        type_, place = places[name]
+        raw = np.array(value, type_).tobytes()
+        content[place : place + len(raw)] = raw
+    path.write_bytes(content)
+
+
+def test_rescaled_voxels_are_those_of_itk(tmp_path):
+    path = write(tmp_path / 'a.nii')
+    for slope, intercept in ((0.5, -3), (2, 100), (0.1, 0)):
+        change_nifti(path, slope=slope, intercept=intercept)
+        expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        np.testing.assert_allclose(read_volume(path).array, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'dtype', [np.uint8, np.int8, np.uint16, np.int32, np.uint32, np.float32, np.float64, np.int64]
+)
+def test_types_of_nifti(tmp_path, dtype):
+    values = (HU - HU.min()).clip(0, 100).astype(dtype)
+    np.testing.assert_array_equal(read_volume(write(tmp_path / 'a.nii', values)).array, values)
+
+
+@pytest.mark.parametrize(
+    'suffix, little, big',
+    [
+        ('.nrrd', b'endian: little', b'endian: big'),
+        ('.mha', b'BinaryDataByteOrderMSB = False', b'BinaryDataByteOrderMSB = True'),
+    ],
+)
+def test_bytes_of_the_other_order(tmp_path, suffix, little, big):
+    path = write(tmp_path / f'a{suffix}', HU.byteswap())
+    path.write_bytes(path.read_bytes().replace(little, big))
+    np.testing.assert_array_equal(read_volume(path).array, HU)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), HU)
+
+
+def test_voxels_behind_something_else_are_left_to_itk(tmp_path):
+    path = write(tmp_path / 'a.nrrd')
+    head, voxels = path.read_bytes().split(b'\n\n', 1)
+    path.write_bytes(head + b'\nbyte skip: 100\n\n' + bytes(100) + voxels)
+    np.testing.assert_array_equal(read_volume(path).array, HU)
+
+
+def test_compressed_voxels_behind_something_else(tmp_path):
+    path = write(tmp_path / 'a.mha', compress=True)
+    path.write_bytes(path.read_bytes().replace(b'ElementType', b'HeaderSize = 5\nElementType'))
+    fails(path, 'behind something else')
+
+
+@pytest.mark.parametrize('begin', [2e9, -1, np.nan])
+def test_voxels_that_begin_far_behind_the_header(tmp_path, begin):
+    path = write(tmp_path / 'a.nii')
+    change_nifti(path, begin=begin)
+    fails(path, 'said to begin at byte')
+
+
+def test_voxels_of_nifti_that_are_no_numbers(tmp_path):
+    path = write(tmp_path / 'a.nii')
+    change_nifti(path, code=32)  # complex
+    fails(path, 'type 32')
+
+
+@pytest.mark.parametrize(
+    'line', ['byte skip: -1', 'byteskip: 9999999', 'line skip: 9999999', 'BYTE SKIP: ' + '9' * 40]
+)
+def test_headers_that_pass_over_what_is_compressed(tmp_path, line):
+    path = write(tmp_path / 'a.nrrd', compress=True)
+    content = path.read_bytes().replace(b'encoding: gzip', f'encoding: gzip\n{line}'.encode())
+    path.write_bytes(content)
+    fails(path, 'passed over')
+
+
+@pytest.mark.parametrize('suffix, comment', [('.nrrd', '# a\n'), ('.mha', 'Comment = a\n')])
+def test_headers_that_hide_behind_comments(tmp_path, suffix, comment):
+    (tmp_path / 'secret.raw').write_bytes(HU.tobytes())
+    (tmp_path / 'data').mkdir()
+    path = write(tmp_path / 'data' / f'a{suffix}')
+    first, rest = path.read_bytes().split(b'\n', 1)
+    path.write_bytes(first + b'\n' + comment.encode() * 30_000 + rest)
+    fails(path, 'does not end within')
+
+
+def test_text_that_ends_early(tmp_path):
+    path = write(tmp_path / 'a.mha')
+    content = path.read_bytes().replace(b'BinaryData = True', b'BinaryData = False')
+    path.write_bytes(content[: content.index(b'LOCAL\n') + 100])
+    fails(path, 'fewer numbers than voxels')
+
+
 OUTSIDE = [
+    '',
     '../secret.raw',
     '{folder}/secret.raw',
     'sub/../../secret.raw',

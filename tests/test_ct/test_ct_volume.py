@@ -49,7 +49,7 @@ def grids(draw):
 @given(grids(), st.tuples(*[st.integers(1, 5)] * 3))
 def test_every_voxel_stays_where_it_is_in_the_patient(stored, shape):
     values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
-    volume = make_volume(values, stored, dict(path='a'))
+    volume = make_volume(values, values.shape, stored, dict(path='a'))
     for grid, array in ((stored, values), (volume.grid, volume.array)):
         index = np.stack(np.unravel_index(np.argsort(array, axis=None), array.shape))[::-1]
         points = grid.direction @ (grid.spacing[:, None] * index) + grid.origin[:, None]
@@ -115,8 +115,14 @@ def test_slices_of_a_neurological_file_look_as_those_of_dicom(tmp_path):
 )
 def test_values_are_kept_in_the_smallest_type(array, dtype):
     stored = Grid(np.ones(3), np.zeros(3), np.eye(3))
-    volume = make_volume(array, stored, dict(path='a'))
+    volume = make_volume(array, array.shape, stored, dict(path='a'))
     assert volume.array.dtype == dtype
+    np.testing.assert_array_equal(volume.array, array)
+
+
+def test_first_slices_of_whole_numbers_are_kept_among_others():
+    array = np.stack([np.full((2, 3), 7.0), np.full((2, 3), 0.5), np.full((2, 3), 1e6)])
+    volume = make_volume(array, array.shape, Grid(np.ones(3), np.zeros(3), np.eye(3)), {})
     np.testing.assert_array_equal(volume.array, array)
 
 
@@ -130,7 +136,9 @@ def test_values_are_kept_in_the_smallest_type(array, dtype):
     ],
 )
 def test_masks_that_cannot_be_written(tmp_path, mask, name, message):
-    volume = make_volume(chest(), Grid(np.ones(3), np.zeros(3), np.eye(3)), dict(path='a'))
+    volume = make_volume(
+        chest(), (5, 32, 32), Grid(np.ones(3), np.zeros(3), np.eye(3)), dict(path='a')
+    )
     with pytest.raises(ValueError, match=message):
         write_mask(mask, volume, tmp_path / name)
     assert not list(tmp_path.iterdir())

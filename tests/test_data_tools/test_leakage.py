@@ -55,7 +55,7 @@ class Sets:
         return str(file)
 
     def lesions(self, name, images):
-        """COCO JSON with no instance; ``images`` by patient and number."""
+        """COCO JSON with one instance; ``images`` by patient and number."""
         for (patient, number), image in images.items():
             path = self.root / 'images' / str(patient) / f'{number}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,17 @@ class Sets:
                         )
                         for i, (patient, number) in enumerate(images)
                     ],
-                    annotations=[],
+                    annotations=[
+                        dict(
+                            id=1,
+                            image_id=0,
+                            category_id=1,
+                            bbox=[0, 0, 4, 4],
+                            area=16,
+                            iscrowd=0,
+                            segmentation=[[0, 0, 4, 0, 4, 4, 0, 4]],
+                        )
+                    ],
                 )
             )
         )

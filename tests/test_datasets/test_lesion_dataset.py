@@ -1,8 +1,15 @@
 import copy
 import json
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from pycocotools import mask as rle
 
+from mmcovid.data_tools.annotation_checks import check_lesions
 from mmcovid.datasets import LesionDataset
 from mmcovid.registry import DATASETS
 
@@ -34,7 +41,7 @@ COCO = dict(
 def root(tmp_path):
     (tmp_path / 'image' / '7').mkdir(parents=True)
     for image in COCO['images']:
-        (tmp_path / 'image' / image['file_name']).write_bytes(b'not read by the dataset')
+        Image.new('L', (8, 6)).save(tmp_path / 'image' / image['file_name'])
     (tmp_path / 'lesions.json').write_text(json.dumps(COCO))
     return tmp_path
 
@@ -82,7 +89,9 @@ def test_merged_lesions(root):
     ],
 )
 def test_other_categories_are_refused(root, categories):
-    (root / 'lesions.json').write_text(json.dumps(dict(COCO, categories=categories)))
+    lesions = [dict(COCO['annotations'][0], category_id=2)]
+    content = dict(COCO, categories=categories, annotations=lesions)
+    (root / 'lesions.json').write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r'lesions\.json: its categories'):
         build(root)
 
@@ -115,3 +124,101 @@ def test_annotations_do_not_lead_out_of_the_folder(root):
     (root / 'lesions.json').write_text(json.dumps(coco))
     with pytest.raises(ValueError, match='paths that leave .*image/, 1: .*lesions.json'):
         build(root)
+
+
+CODE = dict(size=[6, 8], counts=[7, 3, 38])
+
+
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (dict(bbox=[5, 1, 8, 3]), r'7/0.jpg: annotation 1 has the box \[5, 1, 8, 3\].*of 8x6'),
+        (dict(bbox=[-3, 1, 4, 3]), 'not within the image of 8x6'),
+        (dict(bbox=[1, 1, 0, 3]), 'not within the image of 8x6'),
+        (dict(bbox=[1, 1, 4]), 'annotation 1 of 7/0.jpg has no bbox of four numbers'),
+        (dict(area=float('nan')), 'or no area'),
+        (dict(segmentation=None), '7/0.jpg: annotation 1 has no mask'),
+        (dict(segmentation=[]), 'has no mask'),
+        (dict(segmentation=[[1, 1, 5, 1]]), 'outlines of fewer than three points'),
+        (dict(segmentation=[[1, 1, 12, 1, 5, 4]]), 'leaves the image of 8x6'),
+        (dict(segmentation=dict(CODE, size=[8, 6])), r'a mask of \[8, 6\] \(height, width\)'),
+        (dict(segmentation=dict(CODE, counts=[7, 3])), '`counts` cannot be decoded'),
+        (dict(segmentation=dict(CODE, counts='~~~')), '`counts` cannot be decoded'),
+        (dict(image_id=99), 'annotation 1 is of image 99 and category 3, which are not both'),
+        (dict(category_id=7), 'which are not both there'),
+    ],
+)
+def test_annotations_that_cannot_be_trained_on(root, changes, said):
+    lesion = dict(COCO['annotations'][0], **changes)
+    (root / 'lesions.json').write_text(json.dumps(dict(COCO, annotations=[lesion])))
+    with pytest.raises(ValueError, match=rf'lesions\.json: annotations that cannot.*{said}'):
+        build(root)
+
+
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (dict(images=[], annotations=[]), 'names no slice'),
+        (dict(annotations=[]), 'annotates no lesion in 4 slices'),
+        (dict(images=None), 'TypeError'),
+        (dict(images=[dict(COCO['images'][0], width='8')]), 'image 0 .id 1. has no file_name'),
+        (dict(images=[dict(COCO['images'][0], width=0)]), '7/0.jpg: is empty'),
+        (dict(images=[dict(COCO['images'][0], width=99999, height=99999)]), '99999 x 99999'),
+        (dict(images=COCO['images'] * 2), 'several images have one id'),
+    ],
+)
+def test_annotations_without_slices_or_lesions(root, changes, said):
+    (root / 'lesions.json').write_text(json.dumps(dict(COCO, **changes)))
+    with pytest.raises(ValueError, match=rf'lesions\.json: annotations that cannot.*{said}'):
+        build(root)
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_masks_of_pycocotools_pass_and_none_that_does_not_fill_its_image(mask):
+    code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+    counts = code['counts'].decode()
+    lesion = dict(COCO['annotations'][0], bbox=[0, 0, 1, 1])
+    height, width = mask.shape
+    image = dict(COCO['images'][0], width=width, height=height)
+    for each, good in ((counts, True), (counts + '4', False), ('4', mask.size == 4)):
+        lesion['segmentation'] = dict(size=[height, width], counts=each)
+        problems = check_lesions(dict(COCO, images=[image], annotations=[lesion]))
+        assert any(problem.problem == 'no mask' for problem in problems) != good
+
+
+def test_boxes_may_be_off_by_a_pixel(root):
+    lesions = [
+        dict(COCO['annotations'][0], id=1, bbox=[-1, 0, 10, 7]),
+        dict(COCO['annotations'][0], id=2, segmentation=CODE),
+    ]
+    (root / 'lesions.json').write_text(json.dumps(dict(COCO, annotations=lesions)))
+    assert len(build(root)[0]['instances']) == 2
+
+
+def test_bad_annotations_can_be_skipped(root):
+    lesion = dict(COCO['annotations'][0], bbox=[5, 1, 8, 3])
+    (root / 'lesions.json').write_text(json.dumps(dict(COCO, annotations=[lesion])))
+    (root / 'bad.txt').write_text('7/0.jpg\n')
+    assert len(build(root, skip_list='bad.txt')) == 3
+
+
+def test_images_of_another_size_than_their_masks(root):
+    Image.new('L', (9, 6)).save(root / 'image' / '7' / '1.jpg')
+    (root / 'image' / 'slice.jpg').write_bytes(b'no image')
+    with pytest.raises(ValueError, match=r'2: .*1.jpg is 9x6, not 8x6, .*slice.jpg: empty, trunc'):
+        build(root)
+
+
+def test_classes_and_patients_that_are_missing_are_warned_of(root, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'mmcovid.datasets.files.print_log', lambda message, **kwargs: said.append(message)
+    )
+    content = dict(COCO, images=COCO['images'][:1])
+    (root / 'lesions.json').write_text(json.dumps(content))
+    build(root)
+    assert [message.split(': ')[1] for message in said] == [
+        'has nothing of the class lung. Correct the list, unless that is meant.',
+        'has nothing of the class ggo. Correct the list, unless that is meant.',
+        'has slices of patient 70 only. Correct the list, unless that is meant.',
+    ]

@@ -231,7 +231,7 @@ def test_skip_list(root, monkeypatch):
     (root / 'images' / 'CP_2_12_0001.png').unlink()  # what is skipped need not be there
     dataset = build(root, 'train.txt', skip_list='bad.txt')
     assert [info['img_id'] for info in dataset] == ['Normal_1_11_0000.png']
-    assert said == [f'{root}/bad.txt: 1 of 2 slices are left out.']
+    assert said[-1] == f'{root}/bad.txt: 1 of 2 slices are left out.'
     with pytest.raises(FileNotFoundError, match=r'nowhere\.txt: no such list of slices to skip'):
         build(root, 'train.txt', skip_list='nowhere.txt')
 
@@ -246,3 +246,14 @@ def test_lists_do_not_lead_out_of_the_folder(root, name):
 def test_whole_paths_are_read_where_no_folder_is_given(root):
     (root / 'train.txt').write_text(f'{root}/images/NCP_3_13_0002.png 2\n')
     assert len(SliceDataset(str(root / 'train.txt'))) == 1
+
+
+def test_classes_that_never_occur_are_warned_of(root, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'mmcovid.datasets.files.print_log', lambda message, **kwargs: said.append(message)
+    )
+    (root / 'train.txt').write_text('Normal_1_11_0000.png 0\nCP_2_12_0001.png 1\n')
+    build(root, 'train.txt')
+    (message,) = said
+    assert message.startswith(f'{root}/train.txt: has nothing of the class covid19. ')

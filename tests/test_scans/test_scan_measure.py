@@ -18,7 +18,10 @@ def prediction(scores, hu=None, labels=None, failures=(), spacing=(0.5, 0.8, 5))
         None
         if hu is None
         else make_volume(
-            hu, Grid(np.array(spacing), np.array([0, 0, 100.0]), np.eye(3)), dict(path='scan')
+            hu,
+            hu.shape,
+            Grid(np.array(spacing), np.array([0, 0, 100.0]), np.eye(3)),
+            dict(path='scan'),
         )
     )
     labels = np.zeros((number, 4, 4), np.uint8) if labels is None else labels

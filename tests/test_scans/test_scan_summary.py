@@ -51,6 +51,28 @@ def test_a_long_reason_does_not_stop_later_runs(tmp_path):
     assert [line['reason'] for line in read(tmp_path)] == [reason, 'broken']
 
 
+def test_tables_that_others_have_edited(tmp_path):
+    append_lines(tmp_path, [failed_line('a', Failure('a.nii', 'broken'))])
+    with open(tmp_path / 'summary.csv', 'ab') as file:
+        file.write(b'b,failed,b.nii,one,two,\xff\nc,ok\n')
+    append_lines(tmp_path, [good_line('d', score=0.5)])
+    settle(tmp_path)
+    lines = [(line['scan'], line['reason']) for line in read(tmp_path)]
+    assert lines == [('a', 'broken'), ('b', 'one two \\xff'), ('c', ''), ('d', '')]
+
+
+@pytest.mark.parametrize(
+    'content', ['name,class\na,0\n', '\n0scan,status\n', '"a\rb",c\n', 'a' * 200_000 + '\n']
+)
+def test_another_file_of_that_name_is_left_as_it_is(tmp_path, content):
+    (tmp_path / 'summary.csv').write_text(content)
+    with pytest.raises(ValueError, match=r'summary\.csv: is no table'):
+        append_lines(tmp_path, [failed_line('a', Failure('a.nii', 'broken'))])
+    with pytest.raises(ValueError, match=r'summary\.csv: is no table'):
+        settle(tmp_path)
+    assert (tmp_path / 'summary.csv').read_bytes() == content.encode()
+
+
 def test_the_table_is_written_anew_only_for_a_new_column(tmp_path):
     append_lines(tmp_path, [failed_line('a', Failure('a.nii', 'broken'))])
     with open(tmp_path / 'summary.csv') as first:

@@ -102,7 +102,7 @@ def read_card(folder: str | Path) -> dict | None:
         return None
     try:
         return json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{file}: not a card ({error}). Convert the set again.') from error
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from mmcovid.ct import check_picture
 from mmcovid.results import Failure
 from mmcovid.utils.files import name_some
 from mmcovid.utils.parallel import map_files
@@ -141,9 +141,8 @@ def format_totals(totals: Mapping[str, SplitTotals]) -> str:
 def _read_slice(pair: LesionSlice, class_values: Mapping, min_area: int) -> tuple | Failure:
     """The COCO entry of a slice, its annotations and what was too small, or a failure."""
     try:
-        with Image.open(pair.image) as image:
-            width, height = image.size
-    except OSError as error:
+        height, width = check_picture(pair.image)
+    except (OSError, ValueError) as error:
         return Failure(str(pair.image), str(error))
     try:
         mask = read_mask(pair.mask)

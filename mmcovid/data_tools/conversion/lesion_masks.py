@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as rle
 
+from mmcovid.ct import check_picture
+
 #: Mask values that make up each class; the order gives the category ids, 1, 2, ...
 CLASS_VALUES = {'lung': (1,), 'ggo': (2,), 'consolidation': (3,)}
 MERGED_CLASS_VALUES = {'lung': (1,), 'lesion': (2, 3)}
@@ -22,8 +24,9 @@ def read_mask(path: str | Path) -> np.ndarray:
 
     Raises:
         OSError: The file cannot be read as an image.
-        ValueError: Its channels differ, or it has other values.
+        ValueError: It is larger than a slice, its channels differ, or it has other values.
     """
+    check_picture(path)
     with Image.open(path) as image:
         bands = image.getbands()
         mask = np.array(image)  # a palette image gives its indices

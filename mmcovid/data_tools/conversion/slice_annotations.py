@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from mmcovid.classes import IMAGE_CLASSES
+from mmcovid.ct import check_picture
 from mmcovid.data_tools.slice_lists import SliceEntry
 from mmcovid.data_tools.slice_names import UNKNOWN, slice_source
 from mmcovid.results import Failure
@@ -158,8 +159,8 @@ def _read_slice(entry: SliceEntry, images: Path, target: Path | None, crop: bool
     """The JSON entry of a slice, which is cut and written if told to, or a failure."""
     path = images / entry.name
     try:
+        height, width = check_picture(path)
         with Image.open(path) as image:
-            width, height = image.size
             if entry.box or crop:
                 left, top, right, bottom = _check_box(entry.box, width, height)
             if crop:

@@ -74,7 +74,7 @@ def _read(file: str, folder: str) -> tuple[str, list[dict]]:
             classes = (
                 IMAGE_CLASSES if 'categories' in content else tuple(content['metainfo']['classes'])
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 f'{file}: no annotations of lesions or slices ({type(error).__name__}: {error}). '
                 'Convert the set again.'

@@ -59,6 +59,12 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         """Load a slice of a CT."""
         volume, index = find_slice(results['img_path'])
         img = apply_window(volume.array[index], *self.window)
+        said = results.get('height', img.shape[0]), results.get('width', img.shape[1])
+        if said != img.shape:
+            raise ValueError(
+                f'{results["img_path"]}: is of shape {img.shape}, its masks of {said}. Give the '
+                'images that were annotated.'
+            )
         if self.color_type == 'color':
             img = np.repeat(img[..., None], 3, axis=2)
         results['img'] = img.astype(np.float32) if self.to_float32 else img

@@ -1,3 +1,4 @@
+import struct
 import zlib
 from contextlib import nullcontext
 
@@ -105,6 +106,14 @@ def test_slice_of_a_volume_in_another_window_and_as_colour(tmp_path):
         load(dict(img_path=str(tmp_path / 'scan.nrrd')))
 
 
+def test_slices_of_another_size_than_their_masks(tmp_path):
+    path = write_slice(tmp_path / 'a.dcm', chest(1)[0])
+    load = LoadImageFromFile()
+    assert load(dict(img_path=str(path), height=32, width=32))['img'].shape[:2] == (32, 32)
+    with pytest.raises(ValueError, match=r'a.dcm: is of shape \(32, 32\), its masks of \(32, 64\)'):
+        load(dict(img_path=str(path), height=32, width=64))
+
+
 @pytest.mark.parametrize('name', ['a.tif', 'a.tiff', 'a.png'])
 def test_sixteen_bits_of_any_format(tmp_path, name):
     img = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
@@ -134,6 +143,52 @@ def test_picture_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch
         pytest.warns() if size == 10_000 else nullcontext(),
     ):
         LoadImageFromFile()(dict(img_path=str(path)))
+
+
+def refuse(path, message):
+    with pytest.raises(ValueError, match=rf'{path.name}: {message}'):
+        LoadImageFromFile()(dict(img_path=str(path)))
+
+
+def test_pictures_whose_header_pillow_cannot_read(tmp_path):
+    """OpenCV may read them, and be sent to any size."""
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.zeros((8, 8), np.uint8))
+    content = path.read_bytes()
+    text = b'zTXt' + b'a\0\0' + zlib.compress(bytes(2**22))
+    chunk = (len(text) - 4).to_bytes(4, 'big') + text + zlib.crc32(text).to_bytes(4, 'big')
+    path.write_bytes(content[:33] + chunk + content[33:])
+    assert cv2.imread(str(path)) is not None
+    refuse(path, 'empty, truncated or not an image')
+
+
+def test_files_of_more_bytes_than_a_slice_has(tmp_path):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.zeros((8, 8), np.uint8))
+    with open(path, 'ab') as file:
+        file.truncate(2**30)  # takes no room on the disk
+    refuse(path, 'the file is above the limit of 128 MiB')
+
+
+def test_jpeg_that_would_be_decoded_again_and_again(tmp_path):
+    path = tmp_path / 'a.jpg'
+    Image.new('L', (64, 64)).save(path, progressive=True)
+    LoadImageFromFile()(dict(img_path=str(path)))
+    content = path.read_bytes()
+    last = content.rindex(b'\xff\xda')
+    path.write_bytes(content[:last] + content[last:-2] * 200 + b'\xff\xd9')
+    refuse(path, 'is a JPEG of 20. scans')
+
+
+def test_tiles_that_are_larger_than_the_picture(tmp_path):
+    size, bits, black_is_zero, one_sample = {256: 16, 257: 16}, {258: 8}, {262: 1}, {277: 1}
+    tile = {322: 2**15, 323: 2**15, 324: 8, 325: 256}  # width, length, place and bytes
+    tags = {**size, **bits, 259: 1, **black_is_zero, **one_sample, **tile}
+    listed = b''.join(struct.pack('<HHII', tag, 4, 1, value) for tag, value in tags.items())
+    head = b'II*\0' + struct.pack('<I', 8 + 256)
+    path = tmp_path / 'a.tif'
+    path.write_bytes(head + bytes(256) + struct.pack('<H', len(tags)) + listed + bytes(4))
+    refuse(path, '1 slice.s. of 32768 x 32768')
 
 
 def test_missing_files_are_named(tmp_path):
