@@ -16,7 +16,8 @@ from mmcovid.results import (
     ScanClass,
     ScanSlice,
 )
-from mmcovid.statistics.class_scores import AGGREGATES, is_decided
+from mmcovid.scan_class import RULES
+from mmcovid.statistics.class_scores import is_decided
 
 from .predict import Instance, Prediction, Slice
 from .settings import Settings
@@ -93,8 +94,9 @@ def _summarise_scores(
     slices: list[Slice], region: str, classes: Classes, settings: Settings
 ) -> ScanClass:
     """The class of a scan from the scores of some of its slices."""
-    scores = AGGREGATES[settings.aggregate](
-        np.stack([kept.scores for kept in slices if kept.scores is not None])
+    scores = RULES[settings.aggregate](
+        np.stack([kept.scores for kept in slices if kept.scores is not None]),
+        classes.normal_label,
     )
     return ScanClass(
         **_decide(scores, classes, settings.abstain_below),
