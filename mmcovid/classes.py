@@ -173,6 +173,11 @@ class Classes:
         """Name of the image class without disease, if there is one."""
         return next((each.name for each in self.images if each.role == NORMAL), None)
 
+    @property
+    def normal_label(self) -> int | None:
+        """Label of the image class without disease, if there is one."""
+        return None if self.normal is None else self.image_names.index(self.normal)
+
     def display(self, name: str) -> str:
         """What readers call a class; a name that is no class stays as it is."""
         return next(

@@ -23,8 +23,9 @@ from mmcovid.cli.engine_arguments import (
     is_exported,
 )
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
+from mmcovid.scan_class import DEFAULT_RULE, RULES
 from mmcovid.scans import REGIONS, Settings, run_scans
-from mmcovid.statistics.class_scores import AGGREGATES, check_abstain_below, read_temperature
+from mmcovid.statistics.class_scores import check_abstain_below, read_temperature
 from mmcovid.utils.budget import set_budget
 from mmcovid.utils.configs import find_config
 from mmcovid.utils.escape import printable
@@ -81,10 +82,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--aggregate',
-        choices=tuple(AGGREGATES),
-        default='mean',
-        help='scores of a scan: mean or maximum of the scores of its slices, or the share of its '
-        'slices predicted as each class (default: mean)',
+        choices=tuple(RULES),
+        default=DEFAULT_RULE,
+        help='rule that reads the class of a scan from the scores of its slices, see '
+        'docs/en/scan_class.md (default: %(default)s)',
     )
     parser.add_argument(
         '--region',

@@ -70,6 +70,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='K',
         help='slices of a whole scan (default: %(default)s)',
     )
+    parser.add_argument(
+        '--affected-shares',
+        type=float,
+        nargs='+',
+        default=(),
+        metavar='SHARE',
+        help='shares of the slices of a scan that show lesions, given to the scans of each class '
+        'in turn, such as 0.05 0.2 0.6 (default: as drawn, most slices)',
+    )
     return parser.parse_args(argv)
 
 
@@ -97,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.size,
         args.seed,
         args.overwrite,
+        affected_shares=args.affected_shares,
     )
     for split, number in slices.items():
         print(f'{split}_phantom.txt: {number} labelled slices')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmcovid.analysis.evaluation import Settings, load_models, load_validation, write_report
 from mmcovid.cli.arguments import add_budget_arguments, command, make_parser
-from mmcovid.statistics.class_scores import AGGREGATES
+from mmcovid.scan_class import RULES
 from mmcovid.statistics.clusters import UNITS
 
 
@@ -36,10 +36,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--aggregate',
-        choices=tuple(AGGREGATES),
+        choices=tuple(RULES),
         default='mean',
-        help='scores of a unit: mean or maximum of the scores of its slices, or the share of its '
-        'slices predicted as each class (default: mean)',
+        help='rule that reads the class of a unit from the scores of its slices, see '
+        'docs/en/scan_class.md (default: %(default)s)',
     )
     parser.add_argument(
         '--calibrate-on',

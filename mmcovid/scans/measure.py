@@ -17,7 +17,8 @@ from mmcovid.results import (
     ScanFamiliarity,
     ScanSlice,
 )
-from mmcovid.statistics.class_scores import AGGREGATES, is_decided
+from mmcovid.scan_class import RULES
+from mmcovid.statistics.class_scores import is_decided
 
 from .predict import Instance, Prediction, Slice
 from .settings import Settings
@@ -103,8 +104,9 @@ def _summarise_scores(
     slices: list[Slice], region: str, classes: Classes, settings: Settings, withheld: bool
 ) -> ScanClass:
     """The class of a scan from the scores of some of its slices."""
-    scores = AGGREGATES[settings.aggregate](
-        np.stack([kept.scores for kept in slices if kept.scores is not None])
+    scores = RULES[settings.aggregate](
+        np.stack([kept.scores for kept in slices if kept.scores is not None]),
+        classes.normal_label,
     )
     return ScanClass(
         **_decide(scores, classes, settings.abstain_below, withheld),

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mmcovid.scan_class import DEFAULT_RULE
+
 #: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.
 REGIONS = ('lung', 'body', 'all')
 
@@ -11,7 +13,7 @@ class Settings:
     """How scans are predicted and summed up."""
 
     score_thr: float = 0.3  #: least score of a lesion
-    aggregate: str = 'mean'  #: one of :data:`mmcovid.statistics.class_scores.AGGREGATES`
+    aggregate: str = DEFAULT_RULE  #: one of :data:`mmcovid.scan_class.RULES`
     region: str = 'lung'  #: slices that the class is read from, one of :data:`REGIONS`
     abstain_below: float | None = None  #: least score of a scan's class
     abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class

@@ -126,7 +126,7 @@ def wilson_interval(share: float, number: float, level: float = 0.95) -> tuple[f
     centre = share + z2 / (2 * number)
     half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * number)) / number)
     low, high = (centre + np.array([-half, half])) / (1 + z2 / number)
-    return min(low, share), max(high, share)  # of 0 and 1 up to rounding
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # of 0 and 1 up to rounding
 
 
 def t_interval(value: float, half: float, scale: str) -> tuple[float, float]:

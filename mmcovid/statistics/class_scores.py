@@ -6,13 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-#: Class scores of a patient or scan from those of its slices: (slices, K) to (K,).
-AGGREGATES = {
-    'mean': lambda scores: scores.mean(0),
-    'max': lambda scores: scores.max(0) / scores.max(0).sum(),
-    'vote': lambda scores: np.bincount(scores.argmax(1), minlength=scores.shape[1]) / len(scores),
-}
-
 
 def mean_over_classes(values: np.ndarray, support: np.ndarray | None = None) -> np.ndarray:
     """Mean of a figure over the classes that a set has, as scikit-learn's over its true labels.

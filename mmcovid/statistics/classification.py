@@ -1,11 +1,12 @@
 """Figures of classification in every resample, from weights of patients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .bootstrap import chunks, effective_clusters, weighted_sums
-from .class_scores import AGGREGATES, mean_over_classes
+from .class_scores import mean_over_classes
 
 #: Per-class figures, in the order in which they are reported.
 CLASS_FIGURES = ('sensitivity', 'specificity', 'ppv', 'npv', 'f1', 'auroc', 'auprc')
@@ -216,7 +217,9 @@ def patients_behind(cases: Cases, classes: tuple[str, ...]) -> dict[str, float]:
     return found | {f'macro_{key}': min(values) for key, values in smallest.items()}
 
 
-def unit_cases(slices: Cases, units: np.ndarray, aggregate: str) -> tuple[Cases, int]:
+def unit_cases(
+    slices: Cases, units: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]
+) -> tuple[Cases, int]:
     """One case per patient or scan.
 
     Its scores are aggregated over its slices, its prediction is the class of the highest one.
@@ -226,14 +229,14 @@ def unit_cases(slices: Cases, units: np.ndarray, aggregate: str) -> tuple[Cases,
     Args:
         slices (Cases): n slices.
         units (np.ndarray): Name of the unit of each slice, (n,).
-        aggregate (str): One of :data:`~mmcovid.statistics.class_scores.AGGREGATES`.
+        aggregate (Callable): Class scores of a unit, (K,), from those of its slices, (m, K).
 
     Returns:
         tuple[Cases, int]: The cases, and how many of them have slices of different classes.
     """
     ids, first, inverse = np.unique(units, return_index=True, return_inverse=True)
     members = np.split(np.argsort(inverse, kind='stable'), np.cumsum(np.bincount(inverse))[:-1])
-    scores = np.array([AGGREGATES[aggregate](slices.scores[own]) for own in members])
+    scores = np.array([aggregate(slices.scores[own]) for own in members])
     truth = np.array([slices.truth[own].max() for own in members])
     mixed = sum(len(set(slices.truth[own])) > 1 for own in members)
     return Cases(ids, truth, scores.argmax(1), scores, slices.cluster[first]), mixed

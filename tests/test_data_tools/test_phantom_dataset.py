@@ -140,3 +140,23 @@ def test_sizes_that_make_no_set(tmp_path):
         write_phantom_set(tmp_path / 'set', dict(train=SplitSize(0, 2)))
     with pytest.raises(ValueError, match='at least 1 slice'):
         write_phantom_set(tmp_path / 'set', scans=SplitSize(1, 0))
+
+
+def test_shares_of_diseased_slices_are_given_in_turn(tmp_path):
+    write_phantom_set(
+        tmp_path / 'set',
+        dict(train=SplitSize(1, 1)),
+        dict(train=SplitSize(1, 1)),
+        SplitSize(3, 20),
+        size=64,
+        show_progress=False,
+        affected_shares=(0.2, 0.6),
+    )
+    folder = tmp_path / 'set' / 'scans'
+    shares = [
+        (read_volume(folder / 'masks' / line.split()[0]).array > 1).any((1, 2)).mean()
+        for line in (folder / 'scans.txt').read_text().splitlines()
+    ]
+    assert shares[:3] == [0, 0, 0]
+    assert np.round(np.array(shares[3:]) / 0.2).tolist() == [1, 3, 1, 1, 3, 1]
+    assert json.loads((tmp_path / 'set' / 'phantom.json').read_text())['affected_shares']

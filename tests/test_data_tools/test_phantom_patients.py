@@ -10,6 +10,7 @@ from mmcovid.data_tools.phantom.patients import (
     GGO,
     LESION_LEVELS,
     LUNG,
+    confine_lesions,
     draw_patient,
     render_slice,
 )
@@ -115,3 +116,16 @@ def test_lesions_pass_the_converter_at_the_size_of_the_demo(label, category):
 def test_no_such_class():
     with pytest.raises(ValueError, match='from 0 to 2, not 3'):
         draw_patient(0, 0, 3)
+
+
+@pytest.mark.parametrize('label', [1, 2])
+@pytest.mark.parametrize('share', [0.1, 0.5])
+def test_lesions_on_a_share_of_the_slices_one_after_the_other(label, share):
+    patient = confine_lesions(draw_patient(3, 5, label), share)
+    levels = np.linspace(0, 1, 40)
+    shown = [(render_slice(patient, level, SIZE)[1] > LUNG).any() for level in levels]
+    first, last = np.flatnonzero(shown)[[0, -1]]
+    assert all(shown[first : last + 1])
+    assert 0.5 * share <= np.mean(shown) <= share + 1 / 40
+    with pytest.raises(ValueError, match='share of the slices'):
+        confine_lesions(patient, 0)

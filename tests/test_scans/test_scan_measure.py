@@ -35,7 +35,8 @@ def prediction(scores, hu=None, labels=None, failures=(), spacing=(0.5, 0.8, 5))
 
 def measure(*args, **kwargs):
     settings, classes = kwargs.pop('settings', {}), kwargs.pop('classes', Classes.of())
-    return measure_scan(prediction(*args, **kwargs), classes, Settings(**settings))
+    settings = Settings(**dict(dict(aggregate='mean'), **settings))
+    return measure_scan(prediction(*args, **kwargs), classes, settings)
 
 
 SCORES = [[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.1, 0.3, 0.6], [0.6, 0.2, 0.2]]
@@ -47,12 +48,13 @@ SCORES = [[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.1, 0.3, 0.6], [0.6, 0.2, 0.2]]
         ('mean', [0.4, 0.2, 0.4]),
         ('max', [0.8 / 1.8, 0.3 / 1.8, 0.7 / 1.8]),
         ('vote', [0.5, 0, 0.5]),
+        ('run', [0.8 / 3, 0.7 / 3, 1.5 / 3]),
     ],
 )
 def test_class_of_a_scan_by_rule(aggregate, expected):
     found = measure(SCORES, settings=dict(aggregate=aggregate)).classification
     assert list(found.scores.values()) == pytest.approx(expected)
-    assert found.class_ == found.leading_class == 'normal'
+    assert found.class_ == found.leading_class == ('covid19' if aggregate == 'run' else 'normal')
     assert found.num_slices == 4 and found.region == 'all' and found.decided
 
 
@@ -124,7 +126,7 @@ def test_models_of_one_task_only():
     classifier = prediction(SCORES)
     for each in classifier.slices:
         each.labels = None
-    result = measure_scan(classifier, Classes.of(), Settings())
+    result = measure_scan(classifier, Classes.of(), Settings(aggregate='mean'))
     assert result.volumes is None and result.slices[0].lesions is None
     assert result.classification.class_ == 'normal'
 

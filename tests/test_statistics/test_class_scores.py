@@ -4,18 +4,10 @@ import numpy as np
 import pytest
 
 from mmcovid.statistics.class_scores import (
-    AGGREGATES,
     check_abstain_below,
     is_decided,
     read_temperature,
 )
-
-
-def test_aggregates_are_class_scores():
-    scores = np.random.default_rng(0).dirichlet(np.ones(3), size=7)
-    for rule in AGGREGATES.values():
-        found = rule(scores)
-        assert found.shape == (3,) and found.sum() == pytest.approx(1)
 
 
 def test_the_threshold_itself_decides():

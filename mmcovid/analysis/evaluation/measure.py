@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmcovid.results.evaluation import (
     SetSize,
     Subgroup,
 )
+from mmcovid.scan_class import RULES
 from mmcovid.statistics.bootstrap import Resamples
 from mmcovid.statistics.classification import (
     Cases,
@@ -156,8 +158,7 @@ def measure_classes(results: Results, models: Models, validation: Models | None)
     results.deciding = {
         'slice': decided_by,
         settings.unit: {
-            name: unit_cases(cases, units, settings.aggregate)[0]
-            for name, cases in decided_by.items()
+            name: _unit_cases(report, cases, units)[0] for name, cases in decided_by.items()
         },
     }
     report.abstention = {
@@ -216,6 +217,12 @@ def measure_lesions(report: EvaluationReport, models: Models) -> None:
         }
 
 
+def _unit_cases(report: EvaluationReport, slices: Cases, units: np.ndarray) -> tuple[Cases, int]:
+    """One case per unit, by the rule of the settings."""
+    rule, normal = RULES[report.settings.aggregate], report.classes.normal_label
+    return unit_cases(slices, units, partial(rule, normal=normal))
+
+
 def _group(report: EvaluationReport, slices: Runs, units: np.ndarray) -> Runs:
     """Cases of patients or scans from those of their slices, (n,) names of ``units``."""
     settings, mixed = report.settings, 0
@@ -223,7 +230,7 @@ def _group(report: EvaluationReport, slices: Runs, units: np.ndarray) -> Runs:
     for name, runs in slices.items():
         for run in runs:
             # how many are mixed is a matter of the truth, which all runs share
-            cases, mixed = unit_cases(run, units, settings.aggregate)
+            cases, mixed = _unit_cases(report, run, units)
             grouped[name].append(cases)
     if mixed:
         report.notes.append(

@@ -22,7 +22,14 @@ from mmcovid.data_tools.conversion import (
 from mmcovid.data_tools.slice_names import parse_slice_name
 from mmcovid.utils.files import atomic_folder, write_json
 
-from .patients import LESION_LEVELS, Patient, draw_patient, render_hu, render_slice
+from .patients import (
+    LESION_LEVELS,
+    Patient,
+    confine_lesions,
+    draw_patient,
+    render_hu,
+    render_slice,
+)
 
 CLASS_NAMES = ('Normal', 'CP', 'NCP')  # as COVIDx-CT spells IMAGE_CLASSES
 LESION_LABELS = (1, 2)
@@ -58,6 +65,7 @@ def write_phantom_set(
     seed: int = 0,
     overwrite: bool = False,
     show_progress: bool = True,
+    affected_shares: Sequence[float] = (),
 ) -> tuple[dict[str, int], dict[str, SplitTotals]]:
     """Write phantom patients, as folders, lists and annotations of the real sets.
 
@@ -82,6 +90,8 @@ def write_phantom_set(
         seed (int): Another seed gives other patients.
         overwrite (bool): Replace a phantom set that is there.
         show_progress (bool): Show a progress bar.
+        affected_shares (Sequence[float]): Shares of a scan's slices that show lesions, given to
+            the scans of a class in turn. Defaults to (): as drawn, on most of them.
 
     Returns:
         tuple: Number of labelled slices per split, and the converter's totals.
@@ -95,7 +105,7 @@ def write_phantom_set(
     out_dir = Path(out_dir).absolute()
     _check_target(out_dir, overwrite)
     with atomic_folder(out_dir, overwrite=True) as building:
-        jobs = _plan(seed, slice_splits, lesion_splits, scans)
+        jobs = _plan(seed, slice_splits, lesion_splits, scans, affected_shares)
         lists: dict[str, list[str]] = {split: [] for split in slice_splits}
         scan_list = []
         for kind, split, patient, number in track(
@@ -120,6 +130,7 @@ def write_phantom_set(
                 slice_splits=_plain(slice_splits),
                 lesion_splits=_plain(lesion_splits),
                 scans=scans._asdict(),
+                affected_shares=list(affected_shares),
             ),
             building / 'phantom.json',
         )
@@ -155,12 +166,23 @@ def _check_target(out_dir: Path, overwrite: bool) -> None:
 
 
 def _plan(
-    seed: int, slice_splits: Mapping, lesion_splits: Mapping, scans: SplitSize
+    seed: int,
+    slice_splits: Mapping,
+    lesion_splits: Mapping,
+    scans: SplitSize,
+    affected_shares: Sequence[float],
 ) -> list[tuple]:
     """List (set, split, patient, patient number), each patient once."""
     numbers = count(1)
+
+    def draw(kind: str, number: int, label: int, place: int) -> Patient:
+        patient = draw_patient(seed, number, label)
+        if kind == 'scans' and affected_shares:
+            return confine_lesions(patient, affected_shares[place % len(affected_shares)])
+        return patient
+
     return [
-        (kind, split, draw_patient(seed, number, label), number)
+        (kind, split, draw(kind, number, label, place), number)
         for kind, splits, labels in (
             ('slices', slice_splits, range(len(IMAGE_CLASSES))),
             ('lesions', lesion_splits, LESION_LABELS),
@@ -168,7 +190,7 @@ def _plan(
         )
         for split, split_size in splits.items()
         for label in labels
-        for _, number in zip(range(split_size.patients), numbers)
+        for place, number in zip(range(split_size.patients), numbers)
     ]
 
 

@@ -13,7 +13,7 @@ run from 0 at the lung apex to 1 at its base. Densities are Hounsfield units.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -103,6 +103,21 @@ def draw_patient(seed: int, index: int, label: int) -> Patient:
         noise=rng.uniform(25, 60),
         lesions=tuple(_draw_lesions(rng, label)),
     )
+
+
+def confine_lesions(patient: Patient, share: float) -> Patient:
+    """The patient with lesions on a part of the slices only, one after the other.
+
+    Args:
+        patient (Patient): Whose lesions they are.
+        share (float): Of the levels, above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f'lesions show on a share of the slices above 0 and up to 1, not {share}.')
+    rng = np.random.default_rng((*patient.seed, round(share * 1000)))
+    middle = rng.uniform(share / 2, 1 - share / 2)
+    lesions = (replace(each, level=middle, extent=share / 2) for each in patient.lesions)
+    return replace(patient, lesions=tuple(lesions))
 
 
 def render_slice(

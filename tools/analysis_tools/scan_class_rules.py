@@ -1,0 +1,141 @@
+"""How well rules read the class of a scan, by the share of its slices that are diseased.
+
+Without RESULTS, of simulated scans: one run of neighbouring slices shows the disease of the scan.
+Logits of slices are those of their class, with noise that goes on from slice to slice (correlation
+0.7) and an effect of the scan. With RESULTS, the folder that mmcovid infer wrote to, of scans of
+the phantom, whose masks tell which slices are diseased. Intervals are of resampled scans, which
+are one of each patient.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmcovid.classes import DEFAULT, LESION_CLASSES
+from mmcovid.ct import find_slice, list_slices
+from mmcovid.data_tools.slice_lists import read_slices
+from mmcovid.scan_class import RULES
+from mmcovid.statistics.bootstrap import Resamples
+from mmcovid.statistics.calibration import image_scores
+from mmcovid.statistics.classification import Cases, confusion_counts, count_figures, rank_figures
+
+NORMAL = DEFAULT.normal_label
+#: Share of diseased slices that scans are simulated with, and the bounds of the table's columns.
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6)
+BOUNDS = (0.075, 0.15, 0.25, 0.375, 0.525)
+#: Distance of the logits' means from 0, and the effect of the scan on them, by quality of the
+#: slice scores; the noise of a slice is 1.2.
+QUALITY = dict(sharp=(3, 0.3), good=(2, 0.5), fair=(1.2, 0.5))
+NOISE, CORRELATION = 1.2, 0.7
+
+
+@dataclass(frozen=True)
+class ScanScores:
+    """A scan and what a model says of its n slices."""
+
+    label: int
+    share: float  #: of the slices that are diseased
+    scores: np.ndarray  #: (n, K), in the order of the scan
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('results', nargs='?', type=Path, metavar='RESULTS')
+    parser.add_argument('--scans', type=Path, help='scans/ of the phantom, of RESULTS')
+    parser.add_argument('--quality', choices=QUALITY, default='good', help='of simulated scores')
+    parser.add_argument('--number', type=int, default=600, help='of simulated scans')
+    parser.add_argument('--rounds', type=int, default=1000, help='resamples')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args(argv)
+    if args.results and not args.scans:
+        parser.error('RESULTS need --scans')
+    return args
+
+
+def simulate(number: int, quality: str, rng: np.random.Generator) -> list[ScanScores]:
+    """Scans of 30 to 200 slices, a third of each class."""
+    return [
+        _simulate_scan(k % 3, SHARES[k // 3 % len(SHARES)], *QUALITY[quality], rng)
+        for k in range(number)
+    ]
+
+
+def _simulate_scan(
+    label: int, share: float, mean: float, effect: float, rng: np.random.Generator
+) -> ScanScores:
+    number = int(rng.integers(30, 201))
+    diseased = max(1, round(share * number)) if label != NORMAL else 0
+    truth = np.full(number, NORMAL)
+    start = rng.integers(number - diseased + 1)
+    truth[start : start + diseased] = label
+    noise = rng.standard_normal((number, 3))
+    for i in range(1, number):
+        noise[i] = CORRELATION * noise[i - 1] + np.sqrt(1 - CORRELATION**2) * noise[i]
+    logits = np.where(np.eye(3, dtype=bool)[truth], mean, -mean) + NOISE * noise
+    logits += effect * rng.standard_normal(3)
+    return ScanScores(label, diseased / number, image_scores(logits))
+
+
+def read_scans(results: Path, scans: Path) -> list[ScanScores]:
+    """Scans of the phantom with the scores that they were read from."""
+    found = []
+    for entry in read_slices(str(scans / 'scans.txt'), DEFAULT.image_names):
+        path = results / entry.name.removesuffix('.nii.gz') / 'results.json'
+        slices = json.loads(path.read_text(encoding='utf-8'))['slices']
+        chosen = [row for row in slices if row['in_region']]
+        scores = [[row['scores'][name] for name in DEFAULT.image_names] for row in chosen]
+        mask = find_slice(list_slices(str(scans / 'masks' / entry.name))[0])[0].array
+        diseased = (mask > 1 + LESION_CLASSES.index('lung')).any((1, 2))
+        share = float(diseased[[row['index'] for row in chosen]].mean())
+        found.append(ScanScores(entry.label, share, np.array(scores)))
+    return found
+
+
+def measure(scans: list[ScanScores], name: str, resamples: Resamples) -> list[str]:
+    """The line of a rule: figures with intervals."""
+    scores = np.array([RULES[name](scan.scores, NORMAL) for scan in scans])
+    truth = np.array([scan.label for scan in scans])
+    number = np.arange(len(scans))
+    cases = Cases(number, truth, scores.argmax(1), scores, number)
+    sensitivity = count_figures(confusion_counts(cases, resamples.weights))['sensitivity']
+    auroc, _ = rank_figures(truth != NORMAL, 1 - scores[:, NORMAL], number, resamples.weights)
+    normal = int((truth == NORMAL).sum())
+    columns = [resamples.estimate(sensitivity[:, NORMAL], patients=normal)]
+    column = np.digitize([scan.share for scan in scans], BOUNDS)
+    for k in range(len(BOUNDS) + 1):
+        own = (truth != NORMAL) & (column == k)
+        weights = resamples.weights[:, own].astype(float)
+        right = (cases.pred == truth)[own]
+        with np.errstate(invalid='ignore'):
+            share = weights @ right / weights.sum(1)
+        columns.append(resamples.estimate(share, patients=int(own.sum())))
+    columns.append(resamples.estimate(sensitivity.mean(1), patients=normal))
+    columns.append(resamples.estimate(auroc, patients=min(normal, len(scans) - normal)))
+    return [f'{each.value:.2f} ({each.low:.2f}–{each.high:.2f})' for each in columns]
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.results:
+        scans = read_scans(args.results, args.scans)
+    else:
+        scans = simulate(args.number, args.quality, np.random.default_rng(args.seed))
+    accuracy = [np.mean(scan.scores.argmax(1) == NORMAL) for scan in scans if scan.label == NORMAL]
+    print(f'{len(scans)} scans; of the slices of normal scans {np.mean(accuracy):.1%} are normal\n')
+    resamples = Resamples(len(scans), args.rounds, args.seed)
+    bounds = (0, *BOUNDS, 1)
+    shares = [f'{low:.0%} to {high:.0%}' for low, high in zip(bounds, bounds[1:])]
+    header = ['rule', 'specificity', *shares, 'macro sensitivity', 'AUROC of disease']
+    for line in (header, ['---', *['---:'] * (len(header) - 1)]):
+        print(f'| {" | ".join(line)} |')
+    for name in RULES:
+        print(f'| `{name}` | {" | ".join(measure(scans, name, resamples))} |')
+
+
+if __name__ == '__main__':
+    main()
