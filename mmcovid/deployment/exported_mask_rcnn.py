@@ -229,7 +229,9 @@ def mask_logits(head: FCNMaskHead, x: Tensor) -> Tensor:
     deconv, conv, scale = head.upsample, head.conv_logits, head.scale_factor
     kernel = deconv.weight.permute(2, 3, 1, 0).flatten(0, 2)
     x = F.conv2d(x, kernel[:, :, None, None], deconv.bias.repeat(scale**2)).relu()
-    kernel = torch.block_diag(*[conv.weight.flatten(1)] * scale**2)
-    x = F.conv2d(x, kernel[:, :, None, None], conv.bias.repeat(scale**2))
+    # without the background, which ConvWithBackground has behind the classes
+    weight, bias = conv.weight[: head.num_classes], conv.bias[: head.num_classes]
+    kernel = torch.block_diag(*[weight.flatten(1)] * scale**2)
+    x = F.conv2d(x, kernel[:, :, None, None], bias.repeat(scale**2))
     pixels = x.unflatten(1, (scale, scale, -1)).permute(0, 3, 4, 1, 5, 2)  # (n, K, h, s, w, s)
     return pixels.flatten(4).flatten(2, 3)

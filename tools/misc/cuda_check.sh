@@ -16,7 +16,7 @@ if [ -z "${PYTHON:-}" ]; then
     PYTHON=.venv/bin/python
     # the two are one module, which must be onnxruntime-gpu's
     "$PYTHON" -m pip uninstall --quiet --yes onnxruntime
-    "$PYTHON" -m pip install --quiet '.[export]' 'onnxruntime-gpu[cuda,cudnn]'
+    "$PYTHON" -m pip install --quiet -r requirements/export.txt 'onnxruntime-gpu[cuda,cudnn]'
 fi
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 CONFIGS=configs/one_shot
