@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -220,7 +219,7 @@ def measure_lesions(report: EvaluationReport, models: Models) -> None:
 def _unit_cases(report: EvaluationReport, slices: Cases, units: np.ndarray) -> tuple[Cases, int]:
     """One case per unit, by the rule of the settings."""
     rule, normal = RULES[report.settings.aggregate], report.classes.normal_label
-    return unit_cases(slices, units, partial(rule, normal=normal))
+    return unit_cases(slices, units, lambda scores: rule(scores, normal))
 
 
 def _group(report: EvaluationReport, slices: Runs, units: np.ndarray) -> Runs:
