@@ -1,4 +1,5 @@
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -46,7 +47,7 @@ class StopSignalHook(Hook):
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loader = loop.dataloader  # which starts its processes with the first batch
             if loader.num_workers:
-                loader.worker_init_fn = partial(_init_worker, os.getpid(), loader.worker_init_fn)
+                loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         self.received = None
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and isinstance(runner.train_loop, IterBasedTrainLoop):
@@ -94,12 +95,13 @@ class StopSignalHook(Hook):
         raise SystemExit(128 + received)
 
 
-def _init_worker(parent: int, init: Callable[[int], None] | None, worker: int) -> None:
+def _init_worker(init: Callable[[int], None] | None, worker: int) -> None:
     """Begin a process that loads data."""
     os.setpgrp()  # what is sent to the group of the training does not reach it
     if sys.platform == 'linux':
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was killed before it could be told
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():  # killed before that
             os._exit(1)
     if init is not None:
         init(worker)

@@ -197,8 +197,7 @@ class Comparison:
             command.append('--resume')
             job.result = SystemResult(train_seconds=job.result.train_seconds, resumed=True)
         else:
-            # MMEngine deletes an old checkpoint before it writes the next: the pointer may lead
-            # nowhere, and nothing is left to resume.
+            # the pointer may lead nowhere, if checkpoints were deleted: nothing is left to resume
             (job.work_dir / 'last_checkpoint').unlink(missing_ok=True)
             job.result = SystemResult()
 
