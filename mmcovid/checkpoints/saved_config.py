@@ -118,6 +118,14 @@ def saved_values(meta: dict[str, Any]) -> dict[str, Any]:
     return saved if isinstance(saved, dict) else parse_config(saved)
 
 
+def trained_hash(meta: dict[str, Any]) -> str | None:
+    """:func:`saved_hash` of a checkpoint; None if it tells no config, or one that is a program."""
+    try:
+        return saved_hash(meta, saved_values(meta))
+    except (KeyError, UntrustedConfigError):
+        return None
+
+
 def saved_hash(meta: dict[str, Any], values: dict[str, Any]) -> str:
     """Hash of the config of the training, which a published file tells as it has only a part."""
     return meta.get('config_sha256') or config_hash(ConfigDict(values))

@@ -58,6 +58,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f'there is no checkpoint {args.checkpoint}')
     if args.calibration < 1:
         parser.error('--calibration must be at least 1')
+    if args.precision == 'int8' and not args.config:
+        parser.error('--precision int8 needs --config, which tells the validation set')
     return args
 
 
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from mmcovid.apis import OneShotInferencer
     from mmcovid.checkpoints.publish import card_of, load_meta
-    from mmcovid.checkpoints.saved_config import read_saved_config
+    from mmcovid.checkpoints.saved_config import read_saved_config, trained_hash
     from mmcovid.utils.configs import find_config
     from mmcovid.utils.files import sha256
     from mmcovid.utils.provenance import config_hash
@@ -91,7 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     meta = load_meta(args.checkpoint)
     if args.config:
         config = Config.fromfile(find_config(args.config))
-        trained = config_hash(config)
+        # the card is that of the config as it was trained
+        trained = trained_hash(meta) or config_hash(config)
     elif saved := read_saved_config(meta, args.checkpoint, args.trust_code):
         config, trained = saved
     else:

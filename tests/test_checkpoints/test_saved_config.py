@@ -23,6 +23,7 @@ from mmcovid.checkpoints.saved_config import (
     parse_config,
     saved_hash,
     to_json,
+    trained_hash,
 )
 from mmcovid.cli import export, infer
 from mmcovid.utils.configs import config_path
@@ -53,6 +54,13 @@ def test_the_text_of_mmengine_is_parsed_as_it_would_be_run():
     parsed = parse_config(config.pretty_text)
     assert parsed == config.to_dict()
     assert saved_hash({}, parsed) == config_hash(config)
+    assert trained_hash(dict(cfg=config.pretty_text)) == config_hash(config)
+
+
+def test_hash_of_the_training_as_far_as_a_checkpoint_tells_it():
+    assert trained_hash({}) is None
+    assert trained_hash(dict(cfg='import os')) is None
+    assert trained_hash(dict(cfg='a = 1', config_sha256='12')) == '12'
 
 
 plain = st.recursive(

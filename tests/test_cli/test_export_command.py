@@ -93,6 +93,9 @@ def test_calibration_by_no_slice(checkpoint, capsys):
     with pytest.raises(SystemExit):
         export.parse_args([str(checkpoint[0]), '--out', 'a.onnx', '--calibration', '0'])
     assert '--calibration must be at least 1' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        export.parse_args([str(checkpoint[0]), '--out', 'a.onnx', '--precision', 'int8'])
+    assert '--precision int8 needs --config' in capsys.readouterr().err
 
 
 def test_missing_checkpoint(capsys):
