@@ -1,5 +1,6 @@
 import os
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from predictions_utils import simulate, simulate_lesions, write_dump
 
 from mmcovid.analysis.evaluation.load import check_apart, check_same_slices, load_dump, slice_cases
 from mmcovid.classes import Classes
+from mmcovid.scan_class import RULES
 from mmcovid.statistics.classification import unit_cases
 from mmcovid.statistics.clusters import cluster_names, unit_names
 
@@ -143,13 +145,13 @@ def test_units_by_hand(tmp_path):
     entries[4]['gt_label'] = torch.tensor([0])  # the patient's others are 1
     dump = load_dump(write_dump(tmp_path / 'a.pkl', entries))
     slices, units = cases_of(dump), unit_names(dump.slices, 'patient')
-    mean, mixed = unit_cases(slices, units, 'mean')
+    mean, mixed = unit_cases(slices, units, partial(RULES['mean'], normal=0))
     assert mixed == 1 and mean.truth.tolist() == [0, 1]
     assert mean.scores[0] == pytest.approx([1.25 / 3, 1.1 / 3, 0.65 / 3])
     assert mean.pred.tolist() == [0, 2]
-    vote, _ = unit_cases(slices, units, 'vote')
+    vote, _ = unit_cases(slices, units, partial(RULES['vote'], normal=0))
     assert vote.scores[0] == pytest.approx([1 / 3, 2 / 3, 0]) and vote.pred[0] == 1
-    most, _ = unit_cases(slices, units, 'max')
+    most, _ = unit_cases(slices, units, partial(RULES['max'], normal=0))
     assert most.scores[0] == pytest.approx(np.array([0.6, 0.4, 0.3]) / 1.3)
 
 

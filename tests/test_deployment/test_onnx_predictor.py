@@ -290,7 +290,8 @@ def test_temperature_can_be_changed(lstm2, pictures):
 
 
 def test_temperature_of_a_model_that_does_not_classify(lstm2, tmp_path):
-    model = onnx.load(rewrite(lstm2[1], tmp_path / 'lesions.onnx', temperature=None))
+    told = dict(temperature=None, distance_threshold=None)
+    model = onnx.load(rewrite(lstm2[1], tmp_path / 'lesions.onnx', **told))
     others = [each for each in model.graph.output if each.name not in LESION_OUTPUTS]
     for each in others:
         model.graph.output.remove(each)
