@@ -35,8 +35,7 @@ def prediction(scores, hu=None, labels=None, failures=(), spacing=(0.5, 0.8, 5))
 
 def measure(*args, **kwargs):
     settings, classes = kwargs.pop('settings', {}), kwargs.pop('classes', Classes.of())
-    settings = Settings(**dict(dict(aggregate='mean'), **settings))
-    return measure_scan(prediction(*args, **kwargs), classes, settings)
+    return measure_scan(prediction(*args, **kwargs), classes, Settings(**settings))
 
 
 SCORES = [[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.1, 0.3, 0.6], [0.6, 0.2, 0.2]]
@@ -126,7 +125,7 @@ def test_models_of_one_task_only():
     classifier = prediction(SCORES)
     for each in classifier.slices:
         each.labels = None
-    result = measure_scan(classifier, Classes.of(), Settings(aggregate='mean'))
+    result = measure_scan(classifier, Classes.of(), Settings())
     assert result.volumes is None and result.slices[0].lesions is None
     assert result.classification.class_ == 'normal'
 

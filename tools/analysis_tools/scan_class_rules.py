@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mmcovid.classes import DEFAULT, LESION_CLASSES
-from mmcovid.ct import find_slice, list_slices
+from mmcovid.ct import read_volume
 from mmcovid.data_tools.slice_lists import read_slices
 from mmcovid.scan_class import RULES
 from mmcovid.statistics.bootstrap import Resamples
@@ -89,7 +89,7 @@ def read_scans(results: Path, scans: Path) -> list[ScanScores]:
         slices = json.loads(path.read_text(encoding='utf-8'))['slices']
         chosen = [row for row in slices if row['in_region']]
         scores = [[row['scores'][name] for name in DEFAULT.image_names] for row in chosen]
-        mask = find_slice(list_slices(str(scans / 'masks' / entry.name))[0])[0].array
+        mask = read_volume(scans / 'masks' / entry.name).array
         diseased = (mask > 1 + LESION_CLASSES.index('lung')).any((1, 2))
         share = float(diseased[[row['index'] for row in chosen]].mean())
         found.append(ScanScores(entry.label, share, np.array(scores)))
