@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mmcovid.datasets.of_config import slices_of_role
 from mmcovid.statistics.mahalanobis import distance_threshold, fit_gaussian, mahalanobis_distance
+from mmcovid.utils.spread import spread
 
 from .one_shot_inferencer import OneShotInferencer
 from .run_inputs import RunInputs
@@ -77,8 +78,7 @@ def fit_familiarity(
 
 def _take_evenly(slices: Sequence[dict]) -> list[str]:
     """Paths of no more than :data:`MOST_SLICES`."""
-    chosen = np.linspace(0, len(slices) - 1, min(len(slices), MOST_SLICES)).round().astype(int)
-    return [slices[i]['img_path'] for i in chosen]
+    return [slices[i]['img_path'] for i in spread(len(slices), MOST_SLICES)]
 
 
 def pool_features(

@@ -18,6 +18,7 @@ from mmcovid.models.detectors import CovidCTMaskNet, OneShotRCNN, SliceClassifie
 from mmcovid.registry import DATASETS
 from mmcovid.utils.files import atomic_path
 from mmcovid.utils.log import without_messages
+from mmcovid.utils.spread import spread
 
 from .exported_baselines import ExportedClassifier, ExportedCovidCTMaskNet
 from .exported_mask_rcnn import ExportedMaskRCNN
@@ -127,8 +128,8 @@ def calibration_slices(cfg: Config, number: int) -> Iterator[np.ndarray]:
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     pipeline = cfg.test_dataloader.dataset.pipeline
     dataset = DATASETS.build(copy.deepcopy(dict(cfg.val_dataloader.dataset, pipeline=pipeline)))
-    places = np.unique(np.linspace(0, len(dataset) - 1, number).round().astype(int))
-    return (dataset[place]['inputs'][0].float().numpy() for place in places.tolist())
+    places = spread(len(dataset), number)
+    return (dataset[place]['inputs'][0].float().numpy() for place in places)
 
 
 def _exported(model: nn.Module, input_size: tuple[int, int]) -> ExportedModel:
