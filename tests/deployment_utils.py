@@ -112,13 +112,14 @@ def know_training_data(model, threshold=10.0):
 
 
 def assert_same_results(result, expected):
-    """Same class, RoIs, lesions and distance; lesions of nearly equal scores may change places."""
+    """Same class, vector, RoIs, lesions and distance; lesions of nearly equal scores may change places."""
     for part, whole in vars(expected).items():  # what a model does not tell is None
         assert (getattr(result, part) is None) == (whole is None), part
     if expected.class_logits is not None:
         np.testing.assert_allclose(result.class_logits, expected.class_logits, atol=1e-3)
         np.testing.assert_allclose(result.class_scores, expected.class_scores, atol=1e-3)
         assert result.class_scores.argmax() == expected.class_scores.argmax()
+        np.testing.assert_allclose(result.image_vector, expected.image_vector, atol=1e-3)
     if expected.feature_distance is not None:
         np.testing.assert_allclose(result.feature_distance, expected.feature_distance, rtol=1e-3)
     if expected.roi_sequence is not None:

@@ -25,6 +25,7 @@ def to_slice_result(sample: DetDataSample) -> SliceResult:
         roi_sequence=None if rois is None else _to_roi_sequence(rois),
         window=sample.get('window'),
         feature_distance=float(sample.feature_distance) if 'feature_distance' in sample else None,
+        image_vector=sample.image_vector.numpy() if 'image_vector' in sample else None,
     )
 
 

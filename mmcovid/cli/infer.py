@@ -118,6 +118,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
     )
     parser.add_argument(
+        '--keep-vectors',
+        action='store_true',
+        help='also write vectors.npy, the image vectors of the slices, for mmcovid scan-class',
+    )
+    parser.add_argument(
         '--keep-paths',
         action='store_true',
         help='tell the paths of scans and weights as they were given, with their folders (default: '
@@ -220,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         abstain_unfamiliar=args.abstain_unfamiliar,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
+        keep_vectors=args.keep_vectors,
         keep_paths=args.keep_paths,
         overwrite=args.overwrite,
         resume=args.resume,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .exported_mask_rcnn import ExportedMaskRCNN, nms_of_groups
-from .exported_model import ExportedModel, image_scores
+from .exported_model import ExportedModel, image_results
 
 
 class ExportedCovidCTMaskNet(ExportedMaskRCNN):
@@ -13,8 +13,8 @@ class ExportedCovidCTMaskNet(ExportedMaskRCNN):
     def _classify(
         self, x: tuple[Tensor, ...], proposals: Tensor, count: Tensor
     ) -> dict[str, Tensor]:
-        """Image logits (K,) and scores (K,), as :meth:`RankingRoIHead.rank_rois` leads to them."""
-        head = self.model.roi_head
+        """Image-level results, as :meth:`RankingRoIHead.rank_rois` leads to them."""
+        head, image_head = self.model.roi_head, self.model.image_head
         ranking = head.roi_ranking
         boxes, scores, labels, deltas = self._decoded(x, proposals, count, head.bbox_head)
         kept, found = nms_of_groups(
@@ -23,7 +23,7 @@ class ExportedCovidCTMaskNet(ExportedMaskRCNN):
         ranked = torch.cat([scores[:, None], deltas], dim=1)[kept]
         empty = torch.arange(ranking['num_rois']) >= found
         ranked = ranked.masked_fill(empty[:, None], 0)
-        return image_scores(self.model.image_head(ranked[None]), self.model.image_head)
+        return image_results(image_head.embed(ranked[None]), image_head)
 
 
 class ExportedClassifier(ExportedModel):
@@ -36,8 +36,7 @@ class ExportedClassifier(ExportedModel):
             slices (Tensor): Grey values as they are stored, (1, H, W).
 
         Returns:
-            dict[str, Tensor]: ``logits`` (K,) and ``class_scores`` (K,).
+            dict[str, Tensor]: ``logits`` (K,), ``class_scores`` (K,) and ``image_vector`` (D,).
         """
-        feats = self.model.extract_feat(self._images(slices))
-        scores = image_scores(self.model.image_head(feats), self.model.image_head)
-        return {**scores, **self._distance(feats)}
+        head, feats = self.model.image_head, self.model.extract_feat(self._images(slices))
+        return {**image_results(head.embed(feats), head), **self._distance(feats)}

@@ -11,7 +11,7 @@ from mmcovid.models.data_preprocessors.slice_data_preprocessor import (
 )
 from mmcovid.models.image_heads import BaseImageHead
 
-from .metadata import DISTANCE_OUTPUT
+from .metadata import DISTANCE_OUTPUT, VECTOR_OUTPUT
 
 
 class ExportedModel(nn.Module):
@@ -56,10 +56,14 @@ class ExportedModel(nn.Module):
         return {DISTANCE_OUTPUT: fitted(x)}
 
 
-def image_scores(logits: Tensor, head: BaseImageHead) -> dict[str, Tensor]:
-    """Image logits (K,) and scores (K,) of a slice, from logits (1, K) of a head."""
-    (result,) = head.predict_by_logits(logits)
-    return dict(logits=result['logits'], class_scores=result['score'])
+def image_results(vectors: Tensor, head: BaseImageHead) -> dict[str, Tensor]:
+    """Image logits (K,), scores (K,) and vector (D,) of a slice, from its vector (1, D)."""
+    (result,) = head.predict_by_vectors(vectors)
+    return {
+        'logits': result['logits'],
+        'class_scores': result['score'],
+        VECTOR_OUTPUT: result['vector'],
+    }
 
 
 def _slice_preprocessor(model: nn.Module) -> nn.Module:

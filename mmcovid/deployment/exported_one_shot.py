@@ -7,7 +7,7 @@ from mmcovid.models.detectors import OneShotRCNN
 from mmcovid.models.layers import FusedUpsample
 
 from .exported_mask_rcnn import ExportedMaskRCNN, align, nms_of_groups
-from .exported_model import image_scores
+from .exported_model import image_results
 from .operators import EXCLUDED
 
 
@@ -26,19 +26,18 @@ class ExportedOneShot(ExportedMaskRCNN):
     def _classify(
         self, x: tuple[Tensor, ...], proposals: Tensor, count: Tensor
     ) -> dict[str, Tensor]:
-        """Image logits (K,) and scores (K,), and the RoI sequence with its attention, (β,) or
-        (β, 2)."""
+        """Image-level results, and the RoI sequence with its attention, (β,) or (β, 2)."""
         boxes, labels, scores = self._roi_sequence(x, proposals, count)
         branch = self.model.roi_head.classification_branch
         feats = align(self.model.roi_head.mask_roi_extractor, x, boxes)
         for conv in branch.convs:
             feats = conv(feats)
         head = self.model.attention_head
-        logits, attention = head(self.upsample(feats).relu())
+        vectors, attention = head.embed(self.upsample(feats).relu())
         # not squeezed: ONNX's Squeeze fails where PyTorch's leaves two branches as they are
         weights = attention[0, :, 0] if attention.size(2) == 1 else attention[0]
         return dict(
-            **image_scores(logits, head),
+            **image_results(vectors, head),
             roi_boxes=boxes,
             roi_labels=labels,
             roi_scores=scores,

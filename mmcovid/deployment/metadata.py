@@ -38,6 +38,8 @@ ROI_OUTPUTS = (
 )
 #: That of a model that knows its training data: how far the slice is from them, (1,).
 DISTANCE_OUTPUT = 'feature_distance'
+#: That of a model that classifies: what its class is read from, (D,); not of former versions.
+VECTOR_OUTPUT = 'image_vector'
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,10 @@ def _add_result(sample: DetDataSample, result: SliceResult, detect: bool) -> Non
     if result.class_logits is not None and result.class_scores is not None:
         logits = torch.from_numpy(result.class_logits).float()
         score = torch.from_numpy(result.class_scores).float()
-        label = logits.argmax().view(1)
-        add_image_results([sample], [dict(label=label, logits=logits, score=score)])
+        found = dict(label=logits.argmax().view(1), logits=logits, score=score)
+        if result.image_vector is not None:
+            found['vector'] = torch.from_numpy(result.image_vector)
+        add_image_results([sample], [found])
     if result.roi_sequence is not None:
         sample.roi_sequence = _instances(result.roi_sequence)
     if result.feature_distance is not None:

@@ -22,6 +22,7 @@ from .metadata import (
     KEY,
     LESION_OUTPUTS,
     ROI_OUTPUTS,
+    VECTOR_OUTPUT,
     Metadata,
 )
 
@@ -185,6 +186,7 @@ class OnnxPredictor:
             )
         if DISTANCE_OUTPUT in found:
             result.feature_distance = float(found[DISTANCE_OUTPUT][0])
+        result.image_vector = found.get(VECTOR_OUTPUT)
         return result
 
     def _lesions(

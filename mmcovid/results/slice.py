@@ -35,6 +35,8 @@ class SliceResult:
     window: tuple[float, float] | None = None  #: level and width in HU, of a CT
     #: Mahalanobis distance from the training slices; None of a model that does not know them
     feature_distance: float | None = None
+    #: (D,): what the image head reads the class from; None of files of former versions
+    image_vector: np.ndarray | None = None
 
 
 def just_below(score: float) -> np.float32:

@@ -1,5 +1,15 @@
 """The class of a scan, or of a patient, from what a model says of its slices."""
 
+from .learned import FEATURES, LEARNED, LearnedRule, Slices, relative_heights
 from .rules import DEFAULT_RULE, RULES, Rule
 
-__all__ = ['DEFAULT_RULE', 'RULES', 'Rule']
+__all__ = [
+    'DEFAULT_RULE',
+    'FEATURES',
+    'LEARNED',
+    'RULES',
+    'LearnedRule',
+    'Rule',
+    'Slices',
+    'relative_heights',
+]

@@ -9,6 +9,7 @@ from mmcovid.results.scan import SCHEMA_VERSION
 from mmcovid.utils.files import to_plain
 
 from .shown import path_hash
+from .write import LABEL_MAP, VECTORS
 
 #: What the results do not depend on but by rounding, and where the file of the weights lies.
 _NOT_COMPARED = {'batch_size', 'device', 'name', 'weights'}
@@ -30,6 +31,7 @@ def find_difference(
     model: ScanModel,
     settings: ScanSettings,
     dicom_seg: bool,
+    keep_vectors: bool = False,
 ) -> str | None:
     """What tells the results of a former run from those that would be made now.
 
@@ -41,6 +43,7 @@ def find_difference(
         model (ScanModel): What would predict it.
         settings (ScanSettings): How it would be predicted.
         dicom_seg (bool): Whether a DICOM segmentation would be written.
+        keep_vectors (bool): Whether image vectors would be. Defaults to False.
 
     Returns:
         str | None: What is to be said of the former results; None if they are the same.
@@ -58,8 +61,10 @@ def find_difference(
         return 'of another model'
     if differing := _differing(results['settings'], settings):
         return f'with other settings ({", ".join(differing)})'
-    if dicom_seg and results['files'] and 'segmentation.dcm' not in results['files']:
+    if dicom_seg and LABEL_MAP in results['files'] and 'segmentation.dcm' not in results['files']:
         return 'without a DICOM segmentation'
+    if keep_vectors and VECTORS not in results['files']:
+        return 'without image vectors'
     return None
 
 

@@ -38,6 +38,7 @@ class Slice:
     scores: np.ndarray | None = None  #: class scores, (K,)
     rois: RoISequence | None = None
     feature_distance: float | None = None
+    vector: np.ndarray | None = None  #: image vector, (D,)
 
 
 @dataclass
@@ -120,6 +121,7 @@ def _keep(result: SliceResult, index: int, path: str, classes: Classes) -> Slice
         scores=result.class_scores,
         rois=result.roi_sequence,
         feature_distance=result.feature_distance,
+        vector=result.image_vector,
     )
     if result.lesions is not None:
         kept.labels = paint(result.lesions.masks, result.lesions.labels, classes)

@@ -32,7 +32,7 @@ from .predictor import SlicePredictor
 from .settings import Settings
 from .shown import path_hash, without_folders, without_their_folders
 from .summary import append_lines, failed_line, settle, summary_line
-from .write import write_masks, write_slice_table
+from .write import write_masks, write_slice_table, write_vectors
 
 _PACKAGES = (
     'torch',
@@ -174,6 +174,7 @@ def run_scan(
                 _describe_model(model, predictor.classes),
                 _describe_settings(settings, predictor),
                 settings.dicom_seg,
+                settings.keep_vectors,
             )
             if former is not None and difference is None:
                 return ScanOutcome(summary_line(name, former), kept=True)
@@ -228,6 +229,8 @@ def _write_scan(
             prediction.label_map(), prediction.volume, classes, model, folder / 'segmentation.dcm'
         )
         files['segmentation.dcm'] = 'DICOM segmentation'
+    if settings.keep_vectors:
+        files |= write_vectors(folder, prediction.slices)
     results = ScanResults(
         schema_version=SCHEMA_VERSION,
         complete=not prediction.failures,

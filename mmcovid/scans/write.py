@@ -19,6 +19,8 @@ from .label_maps import class_mask
 from .predict import Prediction, Slice
 
 LABEL_MAP = 'labels.nii.gz'
+#: Image vectors of the slices that could be read, (n, D) float32, in the order of results.json.
+VECTORS = 'vectors.npy'
 
 
 def write_masks(folder: Path, prediction: Prediction, classes: Classes) -> dict[str, str]:
@@ -68,6 +70,24 @@ def _write_label_pictures(folder: Path, slices: Sequence[Slice], classes: Classe
         image = Image.fromarray(kept.labels)
         image.putpalette(np.array([(0, 0, 0), *classes.palette], np.uint8).ravel().tolist())
         image.save(folder / f'{file_name(names[kept.path])}.png')
+
+
+def write_vectors(folder: Path, slices: Sequence[Slice]) -> dict[str, str]:
+    """Write the image vectors of slices, from which ``mmcovid scan-class`` fits a rule.
+
+    Returns:
+        dict[str, str]: What the file holds.
+
+    Raises:
+        ValueError: The model gives none.
+    """
+    vectors = [kept.vector for kept in slices if kept.vector is not None]
+    if len(vectors) < len(slices):
+        raise ValueError(
+            'the model gives no image vectors. Leave out --keep-vectors, or export it again.'
+        )
+    np.save(folder / VECTORS, np.stack(vectors).astype(np.float32), allow_pickle=False)
+    return {VECTORS: 'image vectors of the slices'}
 
 
 def write_slice_table(path: Path, rows: Sequence[ScanSlice]) -> None:

@@ -43,7 +43,8 @@ def check_attention(model: nn.Module) -> None:
 def recorded_features(head: BaseAttentionHead) -> Iterator[list[Tensor]]:
     """Keep the RoI features (B · β, C, H, W) that go into the attention head meanwhile."""
     kept: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
+    # its first layer, as predictions do not go through the head's own forward
+    handle = head.refinement.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
     try:
         yield kept
     finally:

@@ -15,7 +15,7 @@ class DumpSlices(DumpDetResults):
     """Dump predictions together with all that is needed to evaluate them later.
 
     The dump is a list of dicts, as of :class:`mmdet.evaluation.DumpDetResults`, with all that the
-    samples hold: ``task``, ``img_id``, ``img_path``, ``patient_id``, ``scan_id``, ``gt_label``,
+    samples hold but ``image_vector``, which no report reads: ``task``, ``img_id``, ``img_path``, ``patient_id``, ``scan_id``, ``gt_label``,
     ``pred_label``, ``pred_logits``, ``pred_score``, ``roi_sequence``, and ``pred_instances`` with
     masks as run-length encodings. In ``pred_instances`` tensors stay tensors, elsewhere they become
     arrays. Each dict also has
@@ -49,6 +49,7 @@ class DumpSlices(DumpDetResults):
                 # what CocoMetric reads must stay tensors; arrays are read far faster
                 key: value if key == 'pred_instances' else _to_arrays(value)
                 for key, value in self.results[i].items()
+                if key != 'image_vector'
             } | classes
             if sample.get('task') == 'seg' and 'gt_instances' in sample:
                 dumped['instances'] = true_lesions(sample)

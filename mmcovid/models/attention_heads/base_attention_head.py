@@ -96,22 +96,40 @@ class BaseAttentionHead(BaseImageHead):
             (B, pooled_channels), and the weights of the RoIs, (B, β).
         """
 
-    def forward(self, roi_feats: Tensor) -> tuple[Tensor, Tensor]:
-        """Classify slices.
+    def embed(self, roi_feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the RoIs of slices to their image vectors.
 
         Args:
             roi_feats (Tensor): RoI mask features (B · β, C, H, W), slice
                 after slice, each in its own order.
 
         Returns:
-            tuple[Tensor, Tensor]: Image logits, (B, num_classes), and
-            attention weights, (B, β, num_branches).
+            tuple[Tensor, Tensor]: Image vectors, the features of all branches
+            side by side, (B, num_branches · pooled_channels), and attention
+            weights, (B, β, num_branches).
         """
         x = self.vectorization(self.refinement(roi_feats)).unflatten(0, (-1, self.num_rois))
         features, weights = zip(*self.pool(x))
+        return torch.cat(features, dim=1), torch.stack(weights, dim=-1)
+
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Map image vectors (B, num_branches · pooled_channels) to image logits (B, K)."""
+        features = vectors.chunk(len(self.classifiers), dim=1)
         logits = [classify(feature) for classify, feature in zip(self.classifiers, features)]
-        logits = logits[0] if len(logits) == 1 else logits[0] - logits[1]
-        return logits, torch.stack(weights, dim=-1)
+        return logits[0] if len(logits) == 1 else logits[0] - logits[1]
+
+    def forward(self, roi_feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify slices.
+
+        Args:
+            roi_feats (Tensor): RoI mask features, as for :meth:`embed`.
+
+        Returns:
+            tuple[Tensor, Tensor]: Image logits, (B, num_classes), and
+            attention weights, (B, β, num_branches).
+        """
+        vectors, weights = self.embed(roi_feats)
+        return self.classify(vectors), weights
 
     def loss(self, roi_feats: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Image loss of a batch.
@@ -135,12 +153,12 @@ class BaseAttentionHead(BaseImageHead):
             roi_feats (Tensor): RoI mask features (B · β, C, H, W).
 
         Returns:
-            list[dict[str, Tensor]]: For each slice ``label``, ``logits`` and
-            ``score`` as :meth:`predict_by_logits` gives them, and
-            ``attention``, (β,) or (β, 2).
+            list[dict[str, Tensor]]: For each slice ``label``, ``logits``,
+            ``score`` and ``vector`` as :meth:`predict_by_vectors` gives them,
+            and ``attention``, (β,) or (β, 2).
         """
-        logits, attention = self(roi_feats)
-        results = self.predict_by_logits(logits)
+        vectors, attention = self.embed(roi_feats)
+        results = self.predict_by_vectors(vectors)
         for result, weights in zip(results, attention.float()):
             result['attention'] = weights.squeeze(-1)
         return results

@@ -1,3 +1,5 @@
+from abc import abstractmethod
+
 import torch
 from mmdet.structures import SampleList
 from mmdet.utils import ConfigType, OptMultiConfig
@@ -11,8 +13,9 @@ from mmcovid.registry import MODELS
 class BaseImageHead(BaseModule):
     """What all heads that classify slices share: the image loss and the image-level results.
 
-    A subclass maps its features to image logits in :meth:`forward`. One whose
-    forward gives more than logits overrides :meth:`loss` and :meth:`predict`.
+    A subclass maps its features to one image vector of each slice in :meth:`embed`,
+    and these to image logits in :meth:`classify`. One whose embedding gives more
+    than vectors overrides :meth:`forward`, :meth:`loss` and :meth:`predict`.
 
     Args:
         num_classes (int): Number of image classes. Defaults to 3.
@@ -38,13 +41,25 @@ class BaseImageHead(BaseModule):
         self.temperature = temperature
         self.loss_cls = MODELS.build(loss_cls)
 
+    @abstractmethod
+    def embed(self, feats: Tensor) -> Tensor:
+        """Map the features of slices to image vectors (B, D)."""
+
+    @abstractmethod
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Map image vectors (B, D) to image logits (B, num_classes)."""
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Map the features of slices to image logits (B, num_classes)."""
+        return self.classify(self.embed(feats))
+
     def loss(self, feats: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Image loss of a batch; see :meth:`loss_by_logits`."""
         return self.loss_by_logits(self(feats), batch_data_samples)
 
     def predict(self, feats: Tensor) -> list[dict[str, Tensor]]:
-        """Image-level results of a batch; see :meth:`predict_by_logits`."""
-        return self.predict_by_logits(self(feats))
+        """Image-level results of a batch; see :meth:`predict_by_vectors`."""
+        return self.predict_by_vectors(self.embed(feats))
 
     def loss_by_logits(self, logits: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Image loss of a batch.
@@ -71,6 +86,21 @@ class BaseImageHead(BaseModule):
         accuracy = (logits.argmax(dim=1) == labels).float().mean() * 100
         return dict(loss_image=self.loss_cls(logits, labels), acc_image=accuracy)
 
+    def predict_by_vectors(self, vectors: Tensor) -> list[dict[str, Tensor]]:
+        """Image-level results of a batch.
+
+        Args:
+            vectors (Tensor): Image vectors (B, D).
+
+        Returns:
+            list[dict[str, Tensor]]: For each slice what
+            :meth:`predict_by_logits` gives, and ``vector``, (D,).
+        """
+        results = self.predict_by_logits(self.classify(vectors))
+        for result, vector in zip(results, vectors.float()):
+            result['vector'] = vector
+        return results
+
     def predict_by_logits(self, logits: Tensor) -> list[dict[str, Tensor]]:
         """Image-level results of a batch.
 
@@ -93,7 +123,9 @@ class BaseImageHead(BaseModule):
 
 
 def add_image_results(batch_data_samples: SampleList, results: list[dict[str, Tensor]]) -> None:
-    """Set ``pred_label``, ``pred_logits`` and ``pred_score`` of samples, in place.
+    """Set ``pred_label``, ``pred_logits``, ``pred_score`` and ``image_vector`` of samples, in place.
+
+    An exported file of a former version gives no vectors; samples then have none.
 
     Args:
         batch_data_samples (list[:obj:`DetDataSample`]): Samples of a batch.
@@ -103,3 +135,5 @@ def add_image_results(batch_data_samples: SampleList, results: list[dict[str, Te
         sample.pred_label = result['label']
         sample.pred_logits = result['logits']
         sample.pred_score = result['score']
+        if 'vector' in result:
+            sample.image_vector = result['vector']

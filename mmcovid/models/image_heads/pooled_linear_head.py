@@ -19,6 +19,10 @@ class PooledLinearHead(BaseImageHead):
         super().__init__(num_classes, **kwargs)
         self.fc = nn.Linear(in_channels, num_classes)
 
-    def forward(self, feats: Tensor) -> Tensor:
-        """Map feature maps (B, C, h, w) to image logits (B, num_classes)."""
-        return self.fc(feats.mean(dim=(2, 3)))
+    def embed(self, feats: Tensor) -> Tensor:
+        """Map feature maps (B, C, h, w) to their means over space (B, C)."""
+        return feats.mean(dim=(2, 3))
+
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Map image vectors (B, C) to image logits (B, num_classes)."""
+        return self.fc(vectors)

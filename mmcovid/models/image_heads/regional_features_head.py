@@ -31,6 +31,10 @@ class RegionalFeaturesHead(BaseImageHead):
             nn.Linear(hidden_channels, num_classes),
         )
 
-    def forward(self, rois: Tensor) -> Tensor:
-        """Map the ranked RoIs of slices (B, num_rois, 5) to image logits (B, num_classes)."""
-        return self.classifier(rois.flatten(1))
+    def embed(self, rois: Tensor) -> Tensor:
+        """Put the ranked RoIs of each slice (B, num_rois, 5) side by side, (B, num_rois · 5)."""
+        return rois.flatten(1)
+
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Map image vectors (B, num_rois · 5) to image logits (B, num_classes)."""
+        return self.classifier(vectors)
