@@ -112,7 +112,7 @@ def know_training_data(model, threshold=10.0):
 
 
 def assert_same_results(result, expected):
-    """Same class, vector, RoIs, lesions and distance; lesions of nearly equal scores may change places."""
+    """Same results of a slice; lesions of nearly equal scores may change places."""
     for part, whole in vars(expected).items():  # what a model does not tell is None
         assert (getattr(result, part) is None) == (whole is None), part
     if expected.class_logits is not None:

@@ -19,6 +19,7 @@ class KnownPredictor:
     """
 
     classes, device, temperature, precision = Classes.of(), 'cpu', 1.5, 'fp32'
+    scan_rule = None
     model_info = ModelInfo('known', config_sha256=None, weights=None, weights_sha256=None)
 
     def __init__(self, labels, scores=None, broken=(), distances=None, distance_threshold=None):

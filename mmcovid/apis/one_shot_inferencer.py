@@ -27,6 +27,7 @@ from mmcovid.checkpoints.saved_config import read_saved_config
 from mmcovid.classes import Classes
 from mmcovid.ct import LEVEL, WIDTH, is_ct, read_picture
 from mmcovid.results import Failure, ModelInfo, SliceResult, just_below
+from mmcovid.scan_class import LearnedRule
 from mmcovid.statistics.class_scores import check_abstain_below, is_decided
 from mmcovid.utils.ahead import ahead
 from mmcovid.utils.configs import config_path
@@ -287,6 +288,14 @@ class OneShotInferencer(DetInferencer):
         return float(fitted.threshold) if fitted is not None and fitted.is_fitted else None
 
     @property
+    def scan_rule(self) -> LearnedRule | None:
+        """The rule for the class of a scan that was fitted to this model; None without one.
+
+        ``mmcovid publish --scan-class`` stores it with the weights.
+        """
+        return self._scan_rule
+
+    @property
     def _image_head(self) -> nn.Module | None:
         """What gives the image logits."""
         return getattr(self.model, 'image_head', None)
@@ -480,12 +489,20 @@ class OneShotInferencer(DetInferencer):
             super()._load_weights_to_model(model, checkpoint, cfg)
         dataset = copy.deepcopy(cfg.test_dataloader.dataset)
         dataset['lazy_init'] = True
-        saved = (checkpoint or {}).get('meta', {}).get('dataset_meta', {})
+        meta = (checkpoint or {}).get('meta', {})
+        saved = meta.get('dataset_meta', {})
         model.dataset_meta = {
             **DATASETS.build(dataset).metainfo,
             **{key.lower(): value for key, value in saved.items()},
             'palette': model.dataset_meta['palette'],
         }
+        self._scan_rule = None
+        if rule := meta.get('scan_rule'):
+            names = Classes.from_meta(model.dataset_meta).image_names
+            try:
+                self._scan_rule = LearnedRule.from_plain(rule, names)
+            except ValueError as error:
+                raise ValueError(f'{self.weights}: {error}') from error
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline, files read by the config's own loader: MMDetection puts in MMCV's."""

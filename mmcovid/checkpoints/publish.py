@@ -10,6 +10,7 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmcovid.cards import read_model_card
+from mmcovid.scan_class import LearnedRule
 from mmcovid.utils.files import atomic_path, sha256
 
 from .guard import safe_checkpoints
@@ -28,6 +29,7 @@ KEPT = (
     'dataset_meta',
     'card',
     'config_sha256',
+    'scan_rule',
     'epoch',
     'iter',
     'seed',
@@ -44,6 +46,7 @@ def publish_model(
     out: str | Path,
     overwrite: bool = False,
     statistics: Mapping[str, torch.Tensor] | None = None,
+    scan_rule: LearnedRule | None = None,
 ) -> tuple[Path, list[str]]:
     """Write what inference needs of a checkpoint: weights, config, classes, and the model card.
 
@@ -55,6 +58,8 @@ def publish_model(
         overwrite (bool): Replace a file that is there. Defaults to False.
         statistics (Mapping[str, Tensor], optional): Of the training data, for the state dict; see
             :func:`mmcovid.apis.familiarity.fit_familiarity`. Defaults to None.
+        scan_rule (LearnedRule, optional): For the class of a scan. Defaults to None: that of the
+            checkpoint, if it has one.
 
     Returns:
         tuple[Path, list[str]]: The file, and what it lacks, in sentences.
@@ -76,6 +81,14 @@ def publish_model(
         lacks.append('it tells no classes: those of the config are taken when it is loaded')
     _keep_config(loaded.get('meta', {}), meta, checkpoint, lacks)
     loaded['state_dict'].update(statistics or {})
+    if scan_rule is not None:
+        known = tuple(meta.get('dataset_meta', {}).get('image_classes', scan_rule.classes))
+        if known != scan_rule.classes:
+            raise ValueError(
+                f'{checkpoint}: knows the classes {", ".join(known)}, and the rule for scans '
+                f'{", ".join(scan_rule.classes)}. Give one that was fitted to this model.'
+            )
+        meta['scan_rule'] = scan_rule.to_plain()
     content = dict(meta=meta, state_dict=loaded['state_dict'])
     data = to_safetensors(content) if suffix == SUFFIX else _to_pth(content)
 

@@ -32,6 +32,7 @@ COMMANDS = {
     'attention': Command('report on attention weights, and whether they can be believed'),
     'shortcut': Command('does a model read the lungs or the scanner?'),
     'compare': Command('train and test several systems, and write one table'),
+    'scan-class': Command('fit the class of scans to scans of known class', needs_stack=False),
     'publish': Command('write what inference needs of a checkpoint'),
     'export': Command('write a model as one ONNX file, which runs without PyTorch'),
     # it checks the stack itself, as an exported model needs none

@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lacks: list[str] = []
     card = card_of(Path(args.checkpoint), trained, meta.get('card'), lacks)
     roi_head = getattr(inferencer.model, 'roi_head', None)
+    rule = inferencer.scan_rule
     metadata = Metadata(
         classes=inferencer.classes.to_meta(),
         input_size=input_size,
@@ -120,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         card=card,
         precision=args.precision,
         distance_threshold=inferencer.distance_threshold,
+        scan_rule=None if rule is None else rule.to_plain(),
         mmcovid_version=__version__,
     )
     export_model(inferencer.model, metadata, args.out, args.overwrite, args.class_only, slices)

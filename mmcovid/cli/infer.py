@@ -23,7 +23,7 @@ from mmcovid.cli.engine_arguments import (
     is_exported,
 )
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
-from mmcovid.scan_class import DEFAULT_RULE, RULES
+from mmcovid.scan_class import DEFAULT_RULE, LEARNED, RULES
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.statistics.class_scores import check_abstain_below, read_temperature
 from mmcovid.utils.budget import set_budget
@@ -82,10 +82,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--aggregate',
-        choices=tuple(RULES),
-        default=DEFAULT_RULE,
-        help='rule that reads the class of a scan from the scores of its slices, see '
-        'docs/en/scan_class.md (default: %(default)s)',
+        choices=(LEARNED, *RULES),
+        help='rule that reads the class of a scan from its slices, see docs/en/scan_class.md '
+        f'(default: {LEARNED} of a model that has such a rule, else {DEFAULT_RULE})',
     )
     parser.add_argument(
         '--region',

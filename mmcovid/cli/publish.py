@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mmcovid.checkpoints.publish import publish_model
 from mmcovid.cli.arguments import command, make_parser
+from mmcovid.scan_class import LearnedRule
 from mmcovid.utils.configs import find_config
 
 
@@ -28,6 +29,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'known: reads the slices of train_dataloader and val_dataloader of this config, that of '
         'the training',
     )
+    parser.add_argument(
+        '--scan-class',
+        metavar='JSON',
+        help='also keep this rule for the class of a scan, which mmcovid scan-class fitted to what '
+        'this model says of slices',
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
     return parser.parse_args(argv)
 
@@ -37,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     statistics = None
+    rule = LearnedRule.load(args.scan_class) if args.scan_class else None
     if args.familiarity:
         from mmengine.config import Config
 
@@ -49,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'fitted to {fitted.num_train} training slices; {fitted.num_above} of '
             f'{fitted.num_val} validation slices are above the threshold, {fitted.threshold:.3g}'
         )
-    file, lacks = publish_model(args.checkpoint, args.out, args.overwrite, statistics)
+    file, lacks = publish_model(args.checkpoint, args.out, args.overwrite, statistics, rule)
+    if rule is not None:
+        print(f'its rule for scans was fitted to what {rule.fitted["model"]["weights"]} said')
     for sentence in lacks:
         print(sentence)
     print(f'{file.stat().st_size / 1e6:.1f} MB written to {file}')

@@ -57,6 +57,7 @@ class Metadata:
     card: dict[str, Any] | None = None  #: model card, if the checkpoint has one
     precision: str = 'fp32'  #: fp32, or int8 if convolutions are quantised
     distance_threshold: float | None = None  #: largest distance of slices like the training data
+    scan_rule: dict[str, Any] | None = None  #: see :meth:`mmcovid.scan_class.LearnedRule.to_plain`
     mmcovid_version: str = ''
     opset: int = OPSET
     schema_version: int = SCHEMA_VERSION

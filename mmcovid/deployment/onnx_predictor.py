@@ -10,6 +10,7 @@ import numpy as np
 from mmcovid.classes import Classes
 from mmcovid.ct import is_ct, read_slice, to_grey
 from mmcovid.results import Failure, Lesions, ModelInfo, RoISequence, SliceResult, just_below
+from mmcovid.scan_class import LearnedRule
 from mmcovid.utils.ahead import ahead
 from mmcovid.utils.files import sha256
 
@@ -68,6 +69,9 @@ class OnnxPredictor:
             self.metadata = Metadata.from_json(graph.metadata.get(KEY))
             _check_graph(graph, self.metadata)
             self._classes = Classes.from_meta(self.metadata.classes)
+            self._scan_rule: LearnedRule | None = None
+            if rule := self.metadata.scan_rule:
+                self._scan_rule = LearnedRule.from_plain(rule, self._classes.image_names)
             #: Precision that it computes in.
             self.precision = _precision(precision, self.metadata.precision, engine)
         except ValueError as error:
@@ -116,6 +120,11 @@ class OnnxPredictor:
     def distance_threshold(self) -> float | None:
         """Largest ``feature_distance`` of slices like the training data; None if it gives none."""
         return self.metadata.distance_threshold
+
+    @property
+    def scan_rule(self) -> LearnedRule | None:
+        """The rule for the class of a scan that was fitted to this model; None: it has none."""
+        return self._scan_rule
 
     def predict(
         self, paths: Sequence[str | os.PathLike], batch_size: int = 1, score_thr: float = 0.0

@@ -135,6 +135,7 @@ class ScanSlice:
     roi_sequence: MeasuredRoIs | None = None
     feature_distance: float | None = None
     familiar: bool | None = None
+    weight: float | None = None  #: in the class of the scan, by the learned rule; they sum to 1
 
 
 @dataclass(frozen=True)

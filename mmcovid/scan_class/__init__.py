@@ -1,6 +1,6 @@
 """The class of a scan, or of a patient, from what a model says of its slices."""
 
-from .learned import FEATURES, LEARNED, LearnedRule, Slices, relative_heights
+from .learned import FEATURES, LEARNED, LearnedRule, Slices, choose_rule, relative_heights
 from .rules import DEFAULT_RULE, RULES, Rule
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     'LearnedRule',
     'Rule',
     'Slices',
+    'choose_rule',
     'relative_heights',
 ]

@@ -18,8 +18,8 @@ from .load import SPLITS, LabelledScan, ScanSet
 #: Sizes of an embedding and of the attention.
 EMBEDDING, ATTENTION = 16, 8
 #: What is tried; the one of the least negative log-likelihood of the validation scans is taken.
-WEIGHT_DECAYS, STARTS = (0.1, 1.0, 5.0), 3
-_LEARNING_RATE, _MOST_EPOCHS, _PATIENCE = 0.01, 600, 100
+WEIGHT_DECAYS, STARTS = (0.1, 1.0, 5.0), 2
+_LEARNING_RATE, _MOST_EPOCHS, _PATIENCE = 0.02, 400, 40
 #: Share of the slices of a scan that an epoch leaves out, so that no rule rests on single slices.
 _LEFT_OUT = 0.3
 
@@ -87,9 +87,7 @@ def fit_rule(scans: ScanSet, features: str, seed: int = 0) -> LearnedRule:
             model=scans.model,
             seed=seed,
             scans={split: len(scans.of(split)) for split in SPLITS},
-            patients={
-                split: len({scan.patient for scan in scans.of(split)}) for split in SPLITS
-            },
+            patients={split: len({scan.patient for scan in scans.of(split)}) for split in SPLITS},
             weight_decay=best.weight_decay,
             epoch=best.epoch,
             nll_before=calibrated.nll_before,
@@ -103,7 +101,9 @@ def _train(
     train: Bags, val: Bags, num_classes: int, weight_decay: float, seed: tuple[int, int]
 ) -> Fit:
     """Train from one start, until the loss on the validation scans falls no more."""
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    generator = torch.Generator().manual_seed(
+        int(np.random.SeedSequence(seed).generate_state(1)[0])
+    )
     weights = _start(train, num_classes, generator)
     fixed = ('mean', 'scale')
     optimizer = torch.optim.AdamW(

@@ -20,6 +20,8 @@ from scipy.special import softmax
 from mmcovid.statistics.calibration import image_scores
 from mmcovid.utils.files import to_plain, write_json
 
+from .rules import DEFAULT_RULE
+
 #: Name of the rule, beside those of :data:`mmcovid.scan_class.RULES`.
 LEARNED = 'learned'
 #: What the rule may see of a slice beside its height.
@@ -40,6 +42,11 @@ SHAPES = dict(
     classify='KE',
     classify_bias='K',
 )
+
+
+def choose_rule(asked: str | None, fitted: 'LearnedRule | None') -> str:
+    """Name of the rule that is asked for; by default the one that was fitted to the model."""
+    return asked or (LEARNED if fitted else DEFAULT_RULE)
 
 
 @dataclass(frozen=True)
@@ -165,11 +172,15 @@ class LearnedRule:
         write_json(self.to_plain(), path, indent=None)
 
     @classmethod
-    def from_plain(cls, plain: Any) -> 'LearnedRule':
+    def from_plain(cls, plain: Any, classes: tuple[str, ...] | None = None) -> 'LearnedRule':
         """The rule of :meth:`to_plain`.
 
+        Args:
+            plain (Any): Plain values, from wherever they are.
+            classes (tuple[str, ...], optional): Of the model that it is for. Defaults to None.
+
         Raises:
-            ValueError: It is broken, or of a newer version.
+            ValueError: It is broken, of a newer version, or of other classes.
         """
         try:
             if plain['schema_version'] > SCHEMA_VERSION:
@@ -179,6 +190,8 @@ class LearnedRule:
             told['weights'] = {name: _array(told['weights'][name]) for name in SHAPES}
             rule = cls(**told)
             rule._check()
+            if classes not in (None, rule.classes):
+                raise ValueError(f'it is for the classes {", ".join(rule.classes)}')
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f'the learned rule is broken ({type(error).__name__}: {error}). Fit it again by '

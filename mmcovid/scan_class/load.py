@@ -15,7 +15,8 @@ from .learned import Slices, relative_heights
 COLUMNS = ('scan', 'patient', 'class', 'split')
 #: A rule is fitted to the first, chosen and calibrated by the second, and may be tried on the last.
 SPLITS = ('train', 'val', 'test')
-_VECTORS = 'vectors.npy'
+#: Beside results.json: image vectors of its slices, (n, D) float32, in their order.
+VECTORS = 'vectors.npy'
 #: What has to be the same for all scans, by its place in results.json.
 _SHARED = {
     'model': ('model', 'weights_sha256'),
@@ -229,7 +230,7 @@ def _read_slices(
     chosen = [i for i, row in enumerate(rows) if row['in_region']]
     scores = np.array([[rows[i]['scores'][name] for name in classes] for i in chosen], float)
     heights = relative_heights(np.array([rows[i]['index'] for i in chosen]))
-    kept = _read_vectors(folder / _VECTORS, len(rows))[chosen] if vectors else None
+    kept = _read_vectors(folder / VECTORS, len(rows))[chosen] if vectors else None
     return Slices(heights, scores, kept)
 
 

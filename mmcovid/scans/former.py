@@ -6,10 +6,11 @@ from typing import Any
 
 from mmcovid.results import ScanModel, ScanSettings
 from mmcovid.results.scan import SCHEMA_VERSION
+from mmcovid.scan_class.load import VECTORS
 from mmcovid.utils.files import to_plain
 
 from .shown import path_hash
-from .write import LABEL_MAP, VECTORS
+from .write import LABEL_MAP
 
 #: What the results do not depend on but by rounding, and where the file of the weights lies.
 _NOT_COMPARED = {'batch_size', 'device', 'name', 'weights'}

@@ -1,7 +1,7 @@
 """Numbers of a scan: its class, its lesions, its volumes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from mmcovid.results import (
     ScanFamiliarity,
     ScanSlice,
 )
-from mmcovid.scan_class import RULES
+from mmcovid.scan_class import LEARNED, RULES, Slices, choose_rule, relative_heights
 from mmcovid.statistics.class_scores import is_decided
 
 from .predict import Instance, Prediction, Slice
@@ -61,13 +61,27 @@ def measure_scan(prediction: Prediction, classes: Classes, settings: Settings) -
     familiarity = _summarise_distances(read, prediction.distance_threshold)
     notes += _tell_unfamiliar(familiarity)
     classification = None
+    weights: dict[int, float] = {}
     if prediction.slices[0].scores is not None:
         if not read:
             raise ValueError(f'no slice that shows the {region} could be read')
         withheld = settings.abstain_unfamiliar and not (familiarity and familiarity.familiar)
-        classification = _summarise_scores(read, region, classes, settings, withheld)
+        rule = choose_rule(settings.aggregate, prediction.scan_rule)
+        scores, weights = _read_class(read, rule, prediction, classes)
+        classification = ScanClass(
+            **_decide(scores, classes, settings.abstain_below, withheld),
+            abstain_below=settings.abstain_below,
+            aggregate=rule,
+            region=region,
+            num_slices=len(read),
+            first_slice=read[0].index,
+            last_slice=read[-1].index,
+        )
     rows = [
-        _measure_slice(kept, kept.index in chosen, prediction, classes, settings)
+        replace(
+            _measure_slice(kept, kept.index in chosen, prediction, classes, settings),
+            weight=weights.get(kept.index),
+        )
         for kept in prediction.slices
     ]
     volumes = _measure_volumes(rows, classes, prediction.volume)
@@ -100,23 +114,19 @@ def _choose_region(prediction: Prediction, region: str) -> tuple[range, str, lis
     )
 
 
-def _summarise_scores(
-    slices: list[Slice], region: str, classes: Classes, settings: Settings, withheld: bool
-) -> ScanClass:
-    """The class of a scan from the scores of some of its slices."""
-    scores = RULES[settings.aggregate](
-        np.stack([kept.scores for kept in slices if kept.scores is not None]),
-        classes.normal_label,
-    )
-    return ScanClass(
-        **_decide(scores, classes, settings.abstain_below, withheld),
-        abstain_below=settings.abstain_below,
-        aggregate=settings.aggregate,
-        region=region,
-        num_slices=len(slices),
-        first_slice=slices[0].index,
-        last_slice=slices[-1].index,
-    )
+def _read_class(
+    slices: list[Slice], rule: str, prediction: Prediction, classes: Classes
+) -> tuple[np.ndarray, dict[int, float]]:
+    """Class scores of a scan (K,) from some of its slices, and their weights, if the rule weighs
+    them, by index."""
+    scores = np.stack([kept.scores for kept in slices if kept.scores is not None])
+    if rule != LEARNED or prediction.scan_rule is None:
+        return RULES[rule](scores, classes.normal_label), {}
+    index = np.array([kept.index for kept in slices])
+    vectors = [kept.vector for kept in slices if kept.vector is not None]
+    told = Slices(relative_heights(index), scores, np.stack(vectors) if vectors else None)
+    scores, weights = prediction.scan_rule(told)
+    return scores, dict(zip(index.tolist(), weights.tolist()))
 
 
 def _summarise_distances(slices: list[Slice], threshold: float | None) -> ScanFamiliarity | None:
@@ -274,13 +284,15 @@ def _most_suspicious(
 ) -> list[int]:
     """Indices of the slices that speak most for the leading class, in the order of the scan.
 
-    Of a normal scan, those that speak most against it; without classes, those with the most
-    lesion. In long scans they are no neighbours.
+    Of a normal scan, those that speak most against it; by the learned rule, those of most weight;
+    without classes, those with the most lesion. In long scans they are no neighbours.
     """
     rows = [row for row in rows if row.in_region]
 
     def suspicion(row: ScanSlice) -> tuple:
         lesions = _lesion_pixels(row, classes)
+        if row.weight is not None:
+            return (row.weight,)
         if classification is None or row.scores is None:
             return (lesions,)
         leading = classification.leading_class

@@ -1,7 +1,8 @@
 """The page of a scan: one HTML file that opens offline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from mmcovid.utils.files import to_plain
 from .measure import LESIONS
 
 _MOST_LESIONS = 15
+#: Share of the weight that the slices named on the page carry at least.
+_CARRIED = 0.8
 
 
 def render_page(
@@ -55,6 +58,7 @@ def render_page(
         all_lesions=LESIONS,
         num_lesions=len(lesions),
         lesions=lesions[:_MOST_LESIONS],
+        carriers=_carriers(results.slices),
         facts=_facts(results),
     )
 
@@ -62,6 +66,20 @@ def render_page(
 def _place_of(row: ScanSlice) -> str:
     """Where a slice is, for a heading."""
     return Path(row.path).name if row.z_mm is None else f'z {row.z_mm:.1f} mm'
+
+
+def _carriers(rows: Sequence[ScanSlice]) -> dict[str, Any] | None:
+    """The fewest slices that carry most of the weight, in their order, and their share of it.
+
+    None if no slice is weighed.
+    """
+    weights = {row.index: row.weight for row in rows if row.weight is not None}
+    if not weights:
+        return None
+    heaviest = sorted(weights, key=lambda index: -weights[index])
+    shares = np.cumsum([weights[index] for index in heaviest])
+    number = min(int(np.searchsorted(shares, _CARRIED)) + 1, len(heaviest))
+    return dict(slices=sorted(heaviest[:number]), share=float(shares[number - 1]))
 
 
 def _by_size(results: ScanResults) -> list[tuple[ScanSlice, MeasuredLesion]]:

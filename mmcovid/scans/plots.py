@@ -17,7 +17,7 @@ from mmcovid.results import ScanFamiliarity, ScanSlice
 def draw_profile(
     rows: Sequence[ScanSlice], classes: Classes, familiarity: ScanFamiliarity | None = None
 ) -> Figure | None:
-    """Lesion load, class scores and distance from the training data of each slice along a scan.
+    """What is known of each slice along a scan: lesion load, class scores, weight, distance.
 
     Args:
         rows (Sequence[ScanSlice]): Of the scan, in its order.
@@ -27,7 +27,7 @@ def draw_profile(
     Returns:
         Figure | None: None of a single slice.
     """
-    parts = _parts_of(rows[0], familiarity)
+    parts = _parts_of(rows, familiarity)
     if len(rows) < 2 or not parts:
         return None
     with matplotlib.rc_context(STYLE):
@@ -42,14 +42,17 @@ def draw_profile(
 
 
 def _parts_of(
-    row: ScanSlice, familiarity: ScanFamiliarity | None
+    rows: Sequence[ScanSlice], familiarity: ScanFamiliarity | None
 ) -> list[Callable[[Axes, Sequence[ScanSlice], Classes], None]]:
     """What draws the panels: those that the model tells something for."""
     parts: list[Callable[[Axes, Sequence[ScanSlice], Classes], None]] = []
+    row = rows[0]
     if row.pixels is not None:
         parts.append(_draw_load)
     if row.scores is not None:
         parts.append(_draw_scores)
+    if any(row.weight is not None for row in rows):
+        parts.append(_draw_weights)
     if familiarity is not None:
         parts.append(partial(_draw_distances, threshold=familiarity.threshold))
     return parts
@@ -105,6 +108,17 @@ def _draw_scores(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> Non
         )
     axis.set_ylim(-0.02, 1.02)
     axis.set_ylabel('class score')
+
+
+def _draw_weights(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
+    axis.bar(
+        [row.index for row in rows],
+        [row.weight or 0 for row in rows],
+        0.92,
+        color=COLORS[0],
+        label='weight',
+    )
+    axis.set_ylabel('weight in the\nclass of the scan')
 
 
 def _draw_distances(

@@ -9,6 +9,7 @@ from rich.progress import track
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, find_slice, list_slices
 from mmcovid.results import Failure, Lesions, RoISequence, SliceResult
+from mmcovid.scan_class import LearnedRule
 from mmcovid.utils.ahead import ahead
 from mmcovid.utils.escape import printable
 
@@ -51,6 +52,7 @@ class Prediction:
     window: tuple[float, float] | None = None  #: level and width, in HU
     failures: list[Failure] = field(default_factory=list)  #: slices that could not be read
     distance_threshold: float | None = None  #: see :class:`SlicePredictor`
+    scan_rule: LearnedRule | None = None  #: see :class:`SlicePredictor`
 
     def label_map(self) -> np.ndarray:
         """Label map of a volume, (Z, H, W) uint8; slices that failed are 0."""
@@ -88,7 +90,13 @@ def predict_scan(
     """
     paths = list(scan.pictures) or list_slices(scan.path)
     volume = None if scan.pictures else find_slice(paths[0])[0]
-    prediction = Prediction([], len(paths), volume, distance_threshold=predictor.distance_threshold)
+    prediction = Prediction(
+        [],
+        len(paths),
+        volume,
+        distance_threshold=predictor.distance_threshold,
+        scan_rule=predictor.scan_rule,
+    )
     # while a slice is predicted, the one before it is painted
     results = ahead(predictor.predict(paths, batch_size, score_thr))
     stream = zip(paths, results, strict=True)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from mmcovid.classes import Classes
 from mmcovid.results import Failure, ModelInfo, SliceResult
+from mmcovid.scan_class import LearnedRule
 
 
 class SlicePredictor(Protocol):
@@ -33,6 +34,10 @@ class SlicePredictor(Protocol):
     @property
     def distance_threshold(self) -> float | None:
         """Largest ``feature_distance`` of slices like its training data; None: it gives none."""
+
+    @property
+    def scan_rule(self) -> LearnedRule | None:
+        """The rule for the class of a scan that was fitted to this model; None: it has none."""
 
     def predict(
         self, paths: Sequence[str], batch_size: int = 1, score_thr: float = 0.0

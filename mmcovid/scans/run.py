@@ -17,6 +17,7 @@ from mmcovid.results import (
     ScanSettings,
 )
 from mmcovid.results.scan import SCHEMA_VERSION
+from mmcovid.scan_class import LEARNED, choose_rule
 from mmcovid.utils.files import atomic_folder, write_json, write_text
 from mmcovid.utils.provenance import now, software
 
@@ -89,7 +90,8 @@ def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
     """Make sure that a model can do what is asked for, before hours of prediction.
 
     Raises:
-        ValueError: DICOM segmentations cannot be written, or it does not know its training data.
+        ValueError: DICOM segmentations cannot be written, it does not know its training data, or
+            it has no rule for the class of a scan that fits the settings.
     """
     if settings.dicom_seg:
         check_dicom_seg(predictor.classes)
@@ -98,6 +100,32 @@ def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
             f'{predictor.model_info.weights}: does not know its training data. Publish it with '
             '--familiarity, or leave out --abstain-unfamiliar.'
         )
+    if choose_rule(settings.aggregate, predictor.scan_rule) == LEARNED:
+        _check_rule(predictor, settings)
+
+
+def _check_rule(predictor: SlicePredictor, settings: Settings) -> None:
+    """Make sure that the learned rule is applied to what it was fitted to.
+
+    Raises:
+        ValueError: The model has none, or it was fitted to slices that were read otherwise.
+    """
+    rule = predictor.scan_rule
+    if rule is None:
+        raise ValueError(
+            f'{predictor.model_info.weights}: has no learned rule for the class of a scan. Fit one '
+            'by mmcovid scan-class, or name another --aggregate.'
+        )
+    for option, fitted, asked in (
+        ('region', rule.region, settings.region),
+        ('temperature', rule.slice_temperature, predictor.temperature),
+    ):
+        if fitted != asked:
+            raise ValueError(
+                f'{predictor.model_info.weights}: its learned rule for the class of a scan was '
+                f'fitted with --{option} {fitted}, not {asked}. Leave that out, or name another '
+                '--aggregate.'
+            )
 
 
 class ScanOutcome(NamedTuple):
@@ -331,7 +359,7 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
     """What the numbers depend on."""
     return ScanSettings(
         score_thr=settings.score_thr,
-        aggregate=settings.aggregate,
+        aggregate=choose_rule(settings.aggregate, predictor.scan_rule),
         region=settings.region,
         abstain_below=settings.abstain_below,
         batch_size=settings.batch_size,

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from mmcovid.scan_class import DEFAULT_RULE
-
 #: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.
 REGIONS = ('lung', 'body', 'all')
 
@@ -13,7 +11,8 @@ class Settings:
     """How scans are predicted and summed up."""
 
     score_thr: float = 0.3  #: least score of a lesion
-    aggregate: str = DEFAULT_RULE  #: one of :data:`mmcovid.scan_class.RULES`
+    #: One of :data:`mmcovid.scan_class.RULES`, or ``learned``. None: that if the model has it.
+    aggregate: str | None = None
     region: str = 'lung'  #: slices that the class is read from, one of :data:`REGIONS`
     abstain_below: float | None = None  #: least score of a scan's class
     abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class

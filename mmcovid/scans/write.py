@@ -13,14 +13,13 @@ from mmcovid.ct import write_mask
 from mmcovid.ct.inputs import name_outputs
 from mmcovid.reporting import write_csv
 from mmcovid.results import ScanSlice
+from mmcovid.scan_class.load import VECTORS
 from mmcovid.utils.escape import file_name
 
 from .label_maps import class_mask
 from .predict import Prediction, Slice
 
 LABEL_MAP = 'labels.nii.gz'
-#: Image vectors of the slices that could be read, (n, D) float32, in the order of results.json.
-VECTORS = 'vectors.npy'
 
 
 def write_masks(folder: Path, prediction: Prediction, classes: Classes) -> dict[str, str]:
@@ -103,6 +102,8 @@ def _slice_line(row: ScanSlice) -> dict[str, Any]:
     line.update({f'score_{name}': value for name, value in (row.scores or {}).items()})
     if row.feature_distance is not None:
         line.update(feature_distance=row.feature_distance, familiar=row.familiar)
+    if row.weight is not None:
+        line.update(weight=row.weight)
     line['lesions'] = None if row.lesions is None else len(row.lesions)
     line.update({f'{name}_pixels': count for name, count in (row.pixels or {}).items()})
     line.update({f'{name}_mm2': area for name, area in (row.area_mm2 or {}).items()})

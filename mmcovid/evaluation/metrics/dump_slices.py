@@ -15,10 +15,10 @@ class DumpSlices(DumpDetResults):
     """Dump predictions together with all that is needed to evaluate them later.
 
     The dump is a list of dicts, as of :class:`mmdet.evaluation.DumpDetResults`, with all that the
-    samples hold but ``image_vector``, which no report reads: ``task``, ``img_id``, ``img_path``, ``patient_id``, ``scan_id``, ``gt_label``,
-    ``pred_label``, ``pred_logits``, ``pred_score``, ``roi_sequence``, and ``pred_instances`` with
-    masks as run-length encodings. In ``pred_instances`` tensors stay tensors, elsewhere they become
-    arrays. Each dict also has
+    samples hold but ``image_vector``, which no report reads: ``task``, ``img_id``, ``img_path``,
+    ``patient_id``, ``scan_id``, ``gt_label``, ``pred_label``, ``pred_logits``, ``pred_score``,
+    ``roi_sequence``, and ``pred_instances`` with masks as run-length encodings. In
+    ``pred_instances`` tensors stay tensors, elsewhere they become arrays. Each dict also has
 
     - ``image_classes`` and ``lesion_classes``, the names of the classes, and ``palette``,
       ``display_names`` and ``roles``, the rest of what :meth:`mmcovid.classes.Classes.from_meta`

@@ -123,9 +123,9 @@ class BaseImageHead(BaseModule):
 
 
 def add_image_results(batch_data_samples: SampleList, results: list[dict[str, Tensor]]) -> None:
-    """Set ``pred_label``, ``pred_logits``, ``pred_score`` and ``image_vector`` of samples, in place.
+    """Set ``pred_label``, ``pred_logits``, ``pred_score``, ``image_vector`` of samples, in place.
 
-    An exported file of a former version gives no vectors; samples then have none.
+    An exported file of a former version gives no vectors, so that samples have none.
 
     Args:
         batch_data_samples (list[:obj:`DetDataSample`]): Samples of a batch.
