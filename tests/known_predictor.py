@@ -16,18 +16,30 @@ class KnownPredictor:
         broken (tuple): Places of slices that cannot be read.
         distances (list): Of the slices from the training data.
         distance_threshold (float): Largest of slices that are like these.
+        vectors (list): Image vectors of the slices.
+        scan_rule (LearnedRule): For the class of a scan.
     """
 
     classes, device, temperature, precision = Classes.of(), 'cpu', 1.5, 'fp32'
-    scan_rule = None
     model_info = ModelInfo('known', config_sha256=None, weights=None, weights_sha256=None)
 
-    def __init__(self, labels, scores=None, broken=(), distances=None, distance_threshold=None):
+    def __init__(
+        self,
+        labels,
+        scores=None,
+        broken=(),
+        distances=None,
+        distance_threshold=None,
+        vectors=None,
+        scan_rule=None,
+    ):
         self.labels = read_volume(labels).array
         self.scores = scores or [[0.2, 0.3, 0.5]] * len(self.labels)
         self.broken = broken
         self.distances = distances or [None] * len(self.labels)
         self.distance_threshold = distance_threshold
+        self.vectors = [None] * len(self.labels) if vectors is None else vectors
+        self.scan_rule = scan_rule
 
     def predict(self, paths, batch_size=1, score_thr=0.0):
         for i, path in enumerate(paths):
@@ -56,4 +68,5 @@ class KnownPredictor:
                 roi_sequence=rois,
                 window=(-600, 1500),
                 feature_distance=self.distances[i],
+                image_vector=self.vectors[i],
             )

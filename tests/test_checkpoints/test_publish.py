@@ -4,6 +4,7 @@ import pickle
 import runpy
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from safetensors import safe_open
+from scan_class_utils import random_rule
 
 from mmcovid import cards
 from mmcovid.apis import OneShotInferencer, inference_detector, init_detector
@@ -193,6 +195,29 @@ def test_published_again(published, tmp_path, script, capsys):
     assert lacks == []
     back, first = (torch.load(each, weights_only=True) for each in (file, published['pth']))
     assert back['meta'] == first['meta']
+
+
+def test_rule_for_scans_is_kept(work_dir, tmp_path):
+    """By both forms, also when published again; it is plain values."""
+    rule = random_rule('scores', np.random.default_rng(0))
+    with pytest.raises(ValueError, match='iter_9.pth: knows the classes a, b, c, and the rule'):
+        publish_model(work_dir / 'iter_9.pth', tmp_path / 'x.pth', scan_rule=rule)
+    rule = replace(rule, classes=('a', 'b', 'c'))
+    first, _ = publish_model(work_dir / 'iter_9.pth', tmp_path / 'x.pth', scan_rule=rule)
+    again, _ = publish_model(first, tmp_path / 'x.safetensors')
+    for file in (first, again):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            inferencer = OneShotInferencer(weights=str(file), device='cpu', show_progress=False)
+        assert inferencer.scan_rule.to_plain() == rule.to_plain()
+
+
+def test_a_broken_rule_for_scans_is_told(work_dir, tmp_path):
+    loaded = torch.load(work_dir / 'iter_9.pth', weights_only=True)
+    loaded['meta']['scan_rule'] = dict(schema_version=1)
+    torch.save(loaded, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='x.pth: the learned rule is broken'):
+        predict(tmp_path / 'x.pth')
 
 
 def test_nothing_is_overwritten_unless_told(published, tmp_path, script):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from deployment_utils import SIZE, assert_same_results, tiny_config, tiny_inferencer
 from mmengine.config import Config
+from scan_class_utils import random_rule
 
 from mmcovid.cli import export, infer
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
@@ -17,6 +18,8 @@ from mmcovid.utils.files import sha256
 pytest.importorskip('onnxscript')
 pytest.importorskip('onnxruntime')
 
+RULE = random_rule('scores', np.random.default_rng(0))
+
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
@@ -25,6 +28,7 @@ def checkpoint(tmp_path_factory):
     config = tiny_config()
     inferencer = tiny_inferencer(config)
     meta = dict(cfg=config.pretty_text, dataset_meta=dict(classes=('lung', 'ggo', 'other')))
+    meta['scan_rule'] = RULE.to_plain()
     file = folder / 'iter_1.pth'
     torch.save(dict(state_dict=inferencer.model.state_dict(), meta=meta), file)
     return file, inferencer
@@ -42,6 +46,7 @@ def test_command(checkpoint, tmp_path, capsys):
     told = predictor.metadata
     assert told.input_size == SIZE and told.temperature == 1 and told.mask_threshold == 0.5
     assert told.config == 'iter_1' and told.card is None
+    assert predictor.scan_rule.to_plain() == RULE.to_plain()
     assert told.config_sha256 == inferencer.config_hash
     assert told.weights_sha256 == sha256(file)
     assert predictor.classes.lesion_names == ('lung', 'ggo', 'other')

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ct_utils import chest
 from deployment_utils import (
+    CHANNELS,
     SIZE,
     assert_same_results,
     know_training_data,
@@ -18,6 +19,7 @@ from deployment_utils import (
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from no_stack import run_without_stack
+from scan_class_utils import random_rule
 
 from mmcovid.apis.conversion import to_slice_result
 from mmcovid.classes import Classes
@@ -29,10 +31,12 @@ from mmcovid.deployment.metadata import (
     LESION_OUTPUTS,
     OPSET,
     ROI_OUTPUTS,
+    VECTOR_OUTPUT,
 )
 from mmcovid.deployment.onnx_detector import OnnxDetector
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.results import Failure
+from mmcovid.scan_class import Slices
 from mmcovid.utils.configs import config_path
 from mmcovid.utils.files import sha256
 
@@ -327,6 +331,7 @@ def test_the_file_has_standard_operators_only(lstm2, repo):
     assert [each.name for each in model.graph.output] == [
         *LESION_OUTPUTS,
         *IMAGE_OUTPUTS,
+        VECTOR_OUTPUT,
         *ROI_OUTPUTS,
         DISTANCE_OUTPUT,
     ]
@@ -354,12 +359,44 @@ def rewrite(file, out, **changes):
         (dict(input_size=None), 'its metadata is broken'),
         (dict(input_size=[64, 64]), 'its graph is not what its metadata says'),
         (dict(distance_threshold=None), 'its graph is not what its metadata says'),
+        (dict(scan_rule=dict(schema_version=1)), 'the learned rule is broken'),
     ],
 )
 def test_other_files_are_refused(lstm2, tmp_path, changes, message):
     file = rewrite(lstm2[1], tmp_path / 'other.onnx', **changes)
     with pytest.raises(ValueError, match=message):
         OnnxPredictor(file)
+
+
+def test_rule_for_scans_is_in_the_file(lstm2, pictures, tmp_path):
+    """It reads the same class by PyTorch and by onnxruntime."""
+    inferencer, file = lstm2
+    assert OnnxPredictor(file).scan_rule is None
+    vectors = [
+        np.stack([each.image_vector for each in found])
+        for found in (
+            list(predictor.predict(pictures)) for predictor in (inferencer, OnnxPredictor(file))
+        )
+    ]
+    assert vectors[0].shape == (len(pictures), 2 * CHANNELS)
+    rule = random_rule('vectors', np.random.default_rng(0), size=2 * CHANNELS)
+    told = rewrite(file, tmp_path / 'rule.onnx', scan_rule=rule.to_plain())
+    rules = (rule, OnnxPredictor(told).scan_rule)
+    number = len(pictures)
+    wanted, found = (
+        each(Slices(np.linspace(-1, 1, number), np.ones((number, 3)) / 3, seen))[0]
+        for each, seen in zip(rules, vectors)
+    )
+    assert found == pytest.approx(wanted, abs=1e-3)
+
+
+def test_file_of_a_former_version_gives_no_vectors(lstm2, pictures, tmp_path):
+    model = onnx.load(lstm2[1])
+    (vector,) = (each for each in model.graph.output if each.name == VECTOR_OUTPUT)
+    model.graph.output.remove(vector)
+    onnx.save(model, tmp_path / 'former.onnx')
+    (found,) = OnnxPredictor(tmp_path / 'former.onnx').predict(pictures[:1])
+    assert found.image_vector is None and found.class_scores is not None
 
 
 def test_broken_files_are_refused(lstm2, tmp_path):

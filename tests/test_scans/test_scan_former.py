@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from known_predictor import KnownPredictor
 
 from mmcovid.results import ModelInfo, ScanModel, ScanSettings
+from mmcovid.scan_class.load import VECTORS
 from mmcovid.scans import Settings, run_scans
 from mmcovid.scans.former import find_difference
 from mmcovid.utils.files import to_plain
@@ -126,7 +127,7 @@ def test_model_of_another_name_and_place_is_the_same(scans, tmp_path):
     assert all(line['kept'] for line in run(scans, tmp_path / 'out', resume=True))
 
 
-def test_a_missing_segmentation_is_not_the_same():
+def test_a_missing_file_is_not_the_same():
     model = ScanModel(**vars(MODEL), classes=(), image_classes=())
     settings = ScanSettings(0.3, 'mean', 'lung', None, 1, None, 'fp32', 'cpu')
     results = dict(scan=dict(path='a'), complete=True, files={'labels.nii.gz': ''})
@@ -137,5 +138,8 @@ def test_a_missing_segmentation_is_not_the_same():
     )
     results['files']['segmentation.dcm'] = ''
     assert find_difference(results, 'a', model, settings, dicom_seg=True) is None
+    for files, wanted in (({}, 'without image vectors'), ({VECTORS: ''}, None)):
+        results['files'] |= files
+        assert find_difference(results, 'a', model, settings, False, keep_vectors=True) == wanted
     results['files'] = {}  # of a model that classifies only
     assert find_difference(results, 'a', model, settings, dicom_seg=True) is None

@@ -95,6 +95,7 @@ def test_predictions_agree_with_each_other(head):
         torch.testing.assert_close(result['score'], sigmoids / sigmoids.sum())
         assert result['label'].shape == (1,)
         assert result['label'].item() == result['logits'].argmax().item()
+        torch.testing.assert_close(head.classify(result['vector'][None])[0], result['logits'])
         assert result['attention'].shape[0] == 4
         torch.testing.assert_close(
             result['attention'].sum(0), torch.ones(result['attention'].shape[1:])

@@ -28,6 +28,7 @@ def test_loss_and_results_are_those_of_the_logits(head_and_feats):
         torch.testing.assert_close(result['logits'], logit)
         torch.testing.assert_close(result['score'], logit.sigmoid() / logit.sigmoid().sum())
         assert result['label'].tolist() == [logit.argmax().item()]
+        torch.testing.assert_close(head.classify(result['vector'][None])[0], logit)
 
 
 def test_unlabelled_slice_is_named(head_and_feats):
