@@ -31,8 +31,7 @@ demo: $(STAMPS)/clone
 
 # A few iterations: shows that every step works, learns nothing.
 demo-short: $(STAMPS)/clone
-	PYTHON=$(BIN)/python FRESH=1 WORK_DIR=work_dirs/demo-short \
-	    tools/demo.sh --cfg-options train_cfg.max_iters=10
+	PYTHON=$(BIN)/python FRESH=1 SHORT=1 WORK_DIR=work_dirs/demo-short tools/demo.sh
 
 test: install
 	$(PYTEST) $(PYTEST_OPTS)

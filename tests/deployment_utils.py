@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import torch
 from mmengine.config import Config
+from models_utils import narrow
 
 from mmcovid.apis import OneShotInferencer
 from mmcovid.classes import Classes
@@ -13,7 +14,11 @@ from mmcovid.deployment.metadata import Metadata
 from mmcovid.utils.configs import config_path
 
 SIZE = (72, 88)  # height, width: no multiples of 32
-CHANNELS = 16
+FEW_BOXES = {
+    'model.test_cfg.rpn.nms_pre': 60,
+    'model.test_cfg.rpn.max_per_img': 30,
+    'model.test_cfg.rcnn.max_per_img': 12,
+}
 
 
 def metadata(**changes):
@@ -33,55 +38,17 @@ def metadata(**changes):
     return Metadata(**{**told, **changes})
 
 
-def tiny_config(name='one-shot_r18_fpn_lstm2_cncb', beta=4, **options):
-    """A config of few channels, boxes and RoIs."""
-    config = Config.fromfile(config_path(name))
-    for transform in config.test_dataloader.dataset.pipeline:
-        if transform.type == 'Resize':
-            transform.scale = SIZE[::-1]
-    backbone = config.model.backbone
-    neck_channels = [8 * 2**stage for stage in backbone.out_indices]
-    config.merge_from_dict(
-        {
-            'model.backbone.base_channels': 8,
-            'model.backbone.stem_channels': 8,
-            'model.backbone.init_cfg': None,
-            'model.neck.in_channels': neck_channels,
-            'model.neck.out_channels': CHANNELS,
-            'model.rpn_head.in_channels': CHANNELS,
-            'model.rpn_head.feat_channels': CHANNELS,
-            'model.roi_head.bbox_roi_extractor.out_channels': CHANNELS,
-            'model.roi_head.mask_roi_extractor.out_channels': CHANNELS,
-            'model.roi_head.bbox_head.in_channels': CHANNELS,
-            'model.roi_head.mask_head.in_channels': CHANNELS,
-            'model.roi_head.mask_head.conv_out_channels': CHANNELS,
-            'model.roi_head.roi_sequence.num_rois': beta,
-            'model.attention_head.in_channels': CHANNELS,
-            'model.test_cfg.rpn.nms_pre': 60,
-            'model.test_cfg.rpn.max_per_img': 30,
-            'model.test_cfg.rcnn.max_per_img': 12,
-            **options,
-        }
-    )
-    if 'lstm_channels' in config.model.attention_head:
-        config.model.attention_head.lstm_channels = CHANNELS
-    return config
-
-
-def tiny_baseline(name, **options):
-    """A config of a baseline for small slices, of few boxes."""
-    config = Config.fromfile(config_path(name))
+def tiny_config(name='one-shot_r18_fpn_lstm2_cncb', **options):
+    """A config of few channels, boxes and RoIs, for small slices."""
+    config = narrow(Config.fromfile(config_path(name)))
     for transform in config.test_dataloader.dataset.pipeline:
         if transform.type == 'Resize':
             transform.scale = SIZE[::-1]
     config.model.backbone.init_cfg = None
-    if 'rpn_head' in config.model:
-        options = {
-            'model.test_cfg.rpn.nms_pre': 60,
-            'model.test_cfg.rpn.max_per_img': 30,
-            'model.test_cfg.rcnn.max_per_img': 12,
-            **options,
-        }
+    if 'roi_head' in config.model:
+        options = {**FEW_BOXES, **options}
+    if 'roi_sequence' in config.model.get('roi_head', {}):
+        options.setdefault('model.roi_head.roi_sequence.num_rois', 4)
     config.merge_from_dict(options)
     return config
 

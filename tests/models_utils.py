@@ -7,6 +7,31 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
 SIZE = 96
+CHANNELS = 16  # of a narrow model
+
+
+def narrow(config):
+    """Give a config of ResNets few channels, which is enough for what is not about numbers."""
+    model = config.model
+    backbone = model.backbone
+    backbone.update(base_channels=8, stem_channels=8)
+    expansion = 4 if backbone.depth >= 50 else 1
+    stages = [8 * expansion * 2**stage for stage in backbone.out_indices]
+    if 'roi_head' not in model:
+        model.image_head.in_channels = stages[-1]
+        return config
+    model.neck.update(in_channels=stages, out_channels=CHANNELS)
+    model.rpn_head.update(in_channels=CHANNELS, feat_channels=CHANNELS)
+    roi_head = model.roi_head
+    for extractor in (roi_head.bbox_roi_extractor, roi_head.mask_roi_extractor):
+        extractor.out_channels = CHANNELS
+    roi_head.bbox_head.in_channels = CHANNELS
+    roi_head.mask_head.update(in_channels=CHANNELS, conv_out_channels=CHANNELS)
+    if 'attention_head' in model:
+        model.attention_head.in_channels = CHANNELS
+        if 'lstm_channels' in model.attention_head:
+            model.attention_head.lstm_channels = CHANNELS
+    return config
 
 
 def seg_sample(size=SIZE, num_lesions=2, seed=0):

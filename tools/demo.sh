@@ -2,7 +2,8 @@
 # Generate the phantom, train on it, test, draw, report, read three whole scans, export the model
 # and read them again without the framework:
 # tools/demo.sh [options of mmcovid train]
-# PYTHON and WORK_DIR in the environment change the defaults; FRESH=1 trains anew.
+# PYTHON and WORK_DIR in the environment change the defaults; FRESH=1 trains anew; SHORT=1 trains for
+# ten iterations, tests a few slices and reads one scan.
 # Without it a finished training is kept and a broken one goes on.
 set -euo pipefail
 
@@ -11,6 +12,13 @@ PYTHON=${PYTHON:-python}
 DATA=data/phantom
 WORK_DIR=${WORK_DIR:-work_dirs/demo}
 CONFIG=configs/phantom/one-shot_r18_fpn_lstm2_phantom.py
+TEST_OPTIONS=(--work-dir "$WORK_DIR")
+if [ -n "${SHORT:-}" ]; then
+    set -- "$@" --cfg-options train_cfg.max_iters=10
+    # slices of all classes
+    TEST_OPTIONS+=(--cfg-options test_dataloader.dataset.seg.indices=8
+        'test_dataloader.dataset.cls.indices=[0,1,2,3,56,57,58,59,116,117,118,119]')
+fi
 
 "$PYTHON" -m mmcovid doctor
 
@@ -28,16 +36,18 @@ fi
 
 CHECKPOINT=$(cat "$WORK_DIR/last_checkpoint")
 rm -rf "$WORK_DIR/pictures"
-"$PYTHON" -m mmcovid test "$CONFIG" "$CHECKPOINT" --work-dir "$WORK_DIR" \
+"$PYTHON" -m mmcovid test "$CONFIG" "$CHECKPOINT" "${TEST_OPTIONS[@]}" \
     --show-dir "$WORK_DIR/pictures" --out "$WORK_DIR/predictions.pkl"
 "$PYTHON" -m mmcovid report "$WORK_DIR/predictions.pkl" --out "$WORK_DIR/report"
-"$PYTHON" -m mmcovid infer "$DATA"/scans/*.nii.gz --config "$CONFIG" --weights "$CHECKPOINT" \
+SCANS=("$DATA"/scans/*.nii.gz)
+[ -z "${SHORT:-}" ] || SCANS=("${SCANS[0]}")
+"$PYTHON" -m mmcovid infer "${SCANS[@]}" --config "$CONFIG" --weights "$CHECKPOINT" \
     --out "$WORK_DIR/scans" --overwrite
 
 # The same scans by the exported model, where none of the framework can be imported.
 "$PYTHON" -m mmcovid export "$CHECKPOINT" --config "$CONFIG" --out "$WORK_DIR/model.onnx" \
     --overwrite
-"$PYTHON" - "$DATA"/scans/*.nii.gz --weights "$WORK_DIR/model.onnx" \
+"$PYTHON" - "${SCANS[@]}" --weights "$WORK_DIR/model.onnx" \
     --out "$WORK_DIR/scans_exported" --overwrite <<'END'
 import sys
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
+from models_utils import narrow
 
 from mmcovid.data_tools.phantom.dataset import SplitSize, write_phantom_set
 
@@ -41,7 +42,7 @@ def folder(tmp_path_factory):
 
 def write_config(repo, folder, name, workers):
     """Seven iterations of a phantom config, with an augmentation that draws."""
-    config = Config.fromfile(repo / f'configs/phantom/{name}.py')
+    config = narrow(Config.fromfile(repo / f'configs/phantom/{name}.py'))
     loader = config.train_dataloader
     loader.update(num_workers=workers, persistent_workers=workers > 0)
     for part in filter(None, (loader.dataset.seg, loader.dataset.cls)):

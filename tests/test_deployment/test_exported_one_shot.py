@@ -79,7 +79,7 @@ def test_proposals_ranked_by_their_scores():
 
 
 def test_rois_are_repeated():
-    model = tiny_inferencer(tiny_config(beta=100)).model
+    model = tiny_inferencer(tiny_config(**{'model.roi_head.roi_sequence.num_rois': 100})).model
     _, sequence = assert_as_the_model(model)
     assert len(sequence.bboxes.unique(dim=0)) < 100
 

@@ -12,7 +12,6 @@ from deployment_utils import (
     assert_same_results,
     know_training_data,
     metadata,
-    tiny_baseline,
     tiny_config,
     tiny_inferencer,
 )
@@ -198,7 +197,7 @@ def test_in_the_place_of_the_detector(lstm2, pictures):
 
 
 def test_lesions_of_a_file_that_only_classifies(pictures, tmp_path):
-    model = tiny_inferencer(tiny_baseline('classifier_r18_cncb')).model
+    model = tiny_inferencer(tiny_config('classifier_r18_cncb')).model
     export.export_model(model, metadata(temperature=1.0), tmp_path / 'class.onnx')
     sample = DetDataSample(metainfo=dict(img_path='a.png', task='seg', ori_shape=SIZE))
     with pytest.raises(ValueError, match=r'class\.onnx: only classifies, and a\.png has lesions'):
@@ -217,7 +216,7 @@ BASELINES = (
 @pytest.mark.slow
 @pytest.mark.parametrize('name', BASELINES)
 def test_baselines(name, pictures, tmp_path):
-    inferencer = tiny_inferencer(tiny_baseline(name))
+    inferencer = tiny_inferencer(tiny_config(name))
     if not name.startswith('mask-rcnn'):  # MMDetection's own, which keeps no statistics
         know_training_data(inferencer.model)
     told = metadata(temperature=1.0, distance_threshold=inferencer.distance_threshold)
@@ -231,7 +230,7 @@ def test_baselines(name, pictures, tmp_path):
 def test_what_is_not_exported(tmp_path):
     with pytest.raises(ValueError, match='models of type Linear are not exported, only OneShot'):
         export.export_model(torch.nn.Linear(1, 1), metadata(), tmp_path / 'model.onnx')
-    detector = tiny_inferencer(tiny_baseline('mask-rcnn_r50_fpn_cncb')).model
+    detector = tiny_inferencer(tiny_config('mask-rcnn_r50_fpn_cncb')).model
     with pytest.raises(ValueError, match='there is no class to export'):
         export.export_model(detector, metadata(), tmp_path / 'model.onnx', class_only=True)
 

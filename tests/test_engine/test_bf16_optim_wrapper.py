@@ -1,14 +1,12 @@
-import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.registry import OPTIM_WRAPPERS
-from models_utils import train_batch
+from models_utils import narrow, train_batch
 
 
-@pytest.mark.slow
 def test_accumulates_by_branch(load_config):
     torch.manual_seed(0)
-    model = MODELS.build(load_config().model)
+    model = MODELS.build(narrow(load_config()).model)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     reached = []
     optimizer.register_step_pre_hook(
@@ -27,10 +25,9 @@ def test_accumulates_by_branch(load_config):
     assert heads == [{'rpn_head'}, {'attention_head'}] * 2
 
 
-@pytest.mark.slow
 def test_trains_in_mixed_precision_on_a_cpu(load_config):
     torch.manual_seed(0)
-    model = MODELS.build(load_config().model)
+    model = MODELS.build(narrow(load_config()).model)
     optim_wrapper = OPTIM_WRAPPERS.build(
         dict(
             type='mmcovid.BF16OptimWrapper',

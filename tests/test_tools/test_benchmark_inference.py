@@ -36,14 +36,15 @@ def test_inference(load_tool, repo, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'time_in_turns', time_once)
     monkeypatch.setattr(tool, 'input_size', lambda config: (64, 64))
     config = str(repo / 'configs/phantom/one-shot_r18_fpn_lstm2_phantom.py')
-    fixed = ['--device', 'cpu', '--engines', 'onnxruntime', '--batch-sizes', '1', '2']
+    fixed = ['--device', 'cpu']
 
     def run(*args):
         monkeypatch.setattr(sys, 'argv', ['x', config, *fixed, *args, '--cfg-options', *SMALL])
         tool.main()
         return [line.split(' | ') for line in capsys.readouterr().out.splitlines()[2:]]
 
-    rows = run('--out', str(tmp_path / 'first.json'))
+    options = ['--engines', 'onnxruntime', '--batch-sizes', '1', '2']
+    rows = run(*options, '--out', str(tmp_path / 'first.json'))
     told = [(row[1], row[2], row[3], row[5]) for row in rows]
     tasks = ('lesions', 'no lesion', 'class')
     assert told == [
@@ -55,7 +56,7 @@ def test_inference(load_tool, repo, tmp_path, monkeypatch, capsys):
     assert record['software']['torch'] and len(record['rows']) == 9
     record['rows'][0]['speed'] = 3.0
     (tmp_path / 'first.json').write_text(json.dumps(record))
-    rows = run('--against', str(tmp_path / 'first.json'))
+    rows = run('--batch-sizes', '1', '--against', str(tmp_path / 'first.json'))
     assert [row[-1] for row in rows][:2] == ['3.00× |', '1.00× |']
 
 

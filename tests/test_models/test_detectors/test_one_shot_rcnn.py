@@ -5,7 +5,7 @@ import torch
 from mmdet.models.task_modules.samplers import RandomSampler
 from mmdet.registry import MODELS
 from mmengine.optim import OptimWrapper
-from models_utils import SIZE, cls_sample, seg_sample, slices, test_batch, train_batch
+from models_utils import SIZE, cls_sample, narrow, seg_sample, slices, test_batch, train_batch
 
 
 @pytest.fixture
@@ -13,7 +13,9 @@ def build(load_config):
 
     def build_model(path='one_shot/one-shot_r18_fpn_lstm2_cncb.py', **options):
         torch.manual_seed(0)
-        model = MODELS.build(load_config(path, **options).model)
+        config = narrow(load_config(path))
+        config.merge_from_dict(options)
+        model = MODELS.build(config.model)
         model.init_weights()
         return model
 
@@ -424,7 +426,7 @@ def test_random_order_is_reproducible_in_testing(build):
 
 def test_length_of_the_sequence_is_set_in_one_place(build):
     model = build(
-        **{'model.roi_head.roi_sequence.num_rois': 8, 'model.attention_head.lstm_channels': 128}
+        **{'model.roi_head.roi_sequence.num_rois': 8, 'model.attention_head.lstm_channels': 8}
     ).eval()
     sample = model.test_step(test_batch([cls_sample()]))[0]
     assert sample.roi_sequence.attention.shape == (8, 2)
