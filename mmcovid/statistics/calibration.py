@@ -1,16 +1,18 @@
-"""Temperature scaling, reliability and abstention."""
+"""Temperature scaling, of slices and of what is read from several, reliability and abstention."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, softmax
+from scipy.special import log_expit, log_softmax, softmax
 
 from mmcovid.results.evaluation import ReliabilityBins
 
 from .classification import NUM_BINS, Cases, confidence_bins
 
 _LOG_RANGE = (-5, 5)
+#: Scores below are no less likely: a share of few slices may be 0.
+_LEAST_SCORE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,49 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
             'a set that holds both errors and right answers'
         ),
     )
+
+
+def sharpen(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """Scores of cases that are no image logits, such as means over slices, at a temperature.
+
+    Args:
+        scores (np.ndarray): (n, K).
+        temperature (float): What their logarithms are divided by.
+
+    Returns:
+        np.ndarray: (n, K), rows sum to 1; the order of the classes stays.
+    """
+    return softmax(np.log(np.maximum(scores, _LEAST_SCORE)) / temperature, axis=-1)
+
+
+def fit_sharpness(scores: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature of :func:`sharpen` at which scores are most like probabilities.
+
+    The mean of several slices is less sure than they are together. There may be few patients, all
+    of them right: so the true class is not taken for certain, but as in Platt's scaling for
+    (m + 1) / (m + K) if it has m cases.
+
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
+
+    Args:
+        scores (np.ndarray): Of validation cases, (n, K).
+        truth (np.ndarray): Their labels, (n,), int.
+
+    Returns:
+        float: Between e⁻⁵ and e⁵.
+    """
+    classes = scores.shape[1]
+    total = np.bincount(truth, minlength=classes)[truth, None] + classes
+    target = (1 + np.eye(classes)[truth] * (total - classes)) / total
+    logarithm = np.log(np.maximum(scores, _LEAST_SCORE))
+
+    def cross_entropy(log_temperature: float) -> float:
+        return float(-(target * log_softmax(logarithm / np.exp(log_temperature), axis=1)).sum())
+
+    best = minimize_scalar(
+        cross_entropy, bounds=_LOG_RANGE, method='bounded', options=dict(xatol=1e-6)
+    )
+    return float(np.exp(best.x))
 
 
 def reliability(cases: Cases) -> ReliabilityBins:

@@ -1,5 +1,9 @@
 """Net benefit of acting on a score, for decision curves.
 
+It is the share of true positives less that of false ones, which weigh as much as the odds of the
+threshold. Acting on nobody has 0. It is a weighted sum of how many cases of each class are acted
+on, at shares of the classes that are given.
+
 Source: A. J. Vickers and E. B. Elkin, "Decision curve analysis: a novel method for evaluating
 prediction models", Med. Decis. Making 26, 2006.
 """
@@ -13,24 +17,16 @@ from .classification import Cases
 THRESHOLDS = np.arange(1, 100) / 100
 
 
-def net_benefit(
-    cases: Cases, positive: np.ndarray, weights: np.ndarray, prevalence: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Net benefit of the scores, and of acting on everyone, at :data:`THRESHOLDS`, T of them.
-
-    It is the share of true positives less that of false ones, which weigh as much as the odds of
-    the threshold. Acting on nobody has 0.
+def action_rates(cases: Cases, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of the cases of each class whose score reaches each of T :data:`THRESHOLDS`.
 
     Args:
         cases (Cases): n cases of K classes.
         positive (np.ndarray): Which classes are to be acted on, (K,), bool.
         weights (np.ndarray): (R + 1, C).
-        prevalence (np.ndarray, optional): Shares of the classes, (K,). Defaults to None: those of
-            each resample.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: (R + 1, T) each; nan where a class that has a share is not
-        in a resample.
+        np.ndarray: (R + 1, T, K); nan where a class is not in a resample.
     """
     is_class = np.eye(len(positive))[cases.truth]  # (n, K)
     # rounded: 0.1 + 0.2 reaches a threshold of 0.3
@@ -40,13 +36,19 @@ def net_benefit(
         np.column_stack([is_class, acted.reshape(len(cases), -1)]), cases.cluster, weights
     )
     count, acted = np.split(sums, [len(positive)], axis=1)
-    acted = acted.reshape(len(weights), *THRESHOLDS.shape, -1)
-    rate, share = acted / np.maximum(count, 1)[:, None], count / count.sum(1, keepdims=True)
-    if prevalence is not None:
-        share = np.where((count == 0) & (prevalence > 0), np.nan, prevalence)
-    acted = rate * share[:, None]
+    with np.errstate(invalid='ignore'):
+        return acted.reshape(len(weights), *THRESHOLDS.shape, -1) / count[:, None]
+
+
+def benefit_weights(positive: np.ndarray, prevalence: np.ndarray) -> np.ndarray:
+    """What each class adds to the net benefit, if all its cases are acted on.
+
+    Args:
+        positive (np.ndarray): Which classes are to be acted on, (K,), bool.
+        prevalence (np.ndarray): Shares of the classes, (K,).
+
+    Returns:
+        np.ndarray: At each threshold, (T, K); the sum is the net benefit of acting on everyone.
+    """
     odds = THRESHOLDS / (1 - THRESHOLDS)
-    return (
-        acted[..., positive].sum(-1) - odds * acted[..., ~positive].sum(-1),
-        share[:, positive].sum(1)[:, None] - odds * share[:, ~positive].sum(1)[:, None],
-    )
+    return prevalence * np.where(positive, 1, -odds[:, None])

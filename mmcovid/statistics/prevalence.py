@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .bootstrap import chunks
+from .bootstrap import chunks, wilson_interval
 
-_MOST_STEPS, _SMALLEST_STEP = 5000, 1e-8
+_MOST_STEPS, _SMALLEST_STEP = 2000, 1e-7
 
 
 def read_prevalence(text: str, names: Sequence[str]) -> np.ndarray:
@@ -86,6 +86,43 @@ def at_prevalence(matrix: np.ndarray, prevalence: np.ndarray) -> np.ndarray:
         return np.where(prevalence[:, None] > 0, rates * prevalence[:, None], 0)
 
 
+def rate_bounds(
+    rates: np.ndarray, patients: np.ndarray, prevalence: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Bounds of figures at a prevalence, if each rate may be anywhere in its own interval.
+
+    Where no patient is in error, resamples tell nothing of the figures, and at a low prevalence an
+    error that was not met may be all that counts.
+
+    Args:
+        rates (np.ndarray): Share of the cases of each true class (rows) predicted as each class,
+            (K, K).
+        patients (np.ndarray): Effective number of patients of each true class, (K,).
+        prevalence (np.ndarray): (K,).
+
+    Returns:
+        dict[str, np.ndarray]: Low and high bound of ``sensitivity``, ``specificity``, ``ppv`` and
+        ``npv`` of each class, (K, 2); nan where a class that is to be met has no case.
+    """
+    met = np.flatnonzero(prevalence)
+    interval = np.full((*rates.shape, 2), np.nan)
+    interval[prevalence == 0] = 0
+    for i in met[patients[met] > 0]:
+        interval[i] = [wilson_interval(rate, patients[i]) for rate in rates[i]]
+    weighted = prevalence[:, None, None] * interval  # (true, predicted, bound)
+    own, other = prevalence[:, None], (prevalence.sum() - prevalence)[:, None]
+    tp = np.einsum('kkb->kb', weighted)
+    fp = weighted.sum(0) - tp
+    fn, tn = own - tp[:, ::-1], other - fp[:, ::-1]
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return dict(
+            sensitivity=tp / own,
+            specificity=tn / other,
+            ppv=tp / (tp + fp[:, ::-1]),
+            npv=tn / (tn + fn[:, ::-1]),
+        )
+
+
 def prevalence_by_counts(predicted: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """Shares of the classes that explain how often each is predicted (adjusted count).
 
@@ -106,7 +143,7 @@ def prevalence_by_counts(predicted: np.ndarray, rates: np.ndarray) -> np.ndarray
 def prevalence_by_em(
     scores: np.ndarray, prior: np.ndarray, cluster: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Shares of the classes at which unlabelled scores are most likely, by expectation-maximisation.
+    """Shares of the classes at which unlabelled scores are most likely, by EM.
 
     Args:
         scores (np.ndarray): Calibrated scores, (n, K).

@@ -2,8 +2,9 @@
 
 They bring pandas, lifelines and statsmodels, and so are no requirements of the tests::
 
-    python -m venv /tmp/oracles && /tmp/oracles/bin/pip install mapie==1.6.0 quapy==0.2.3 dcurves==1.1.7
-    /tmp/oracles/bin/python tests/data/make_decision_oracles.py
+    python -m venv oracles
+    oracles/bin/pip install mapie==1.6.0 quapy==0.2.3 dcurves==1.1.7
+    oracles/bin/python tests/data/make_decision_oracles.py
 """
 
 from pathlib import Path
