@@ -108,6 +108,9 @@ def _summarise_scores(
         np.stack([kept.scores for kept in slices if kept.scores is not None]),
         classes.normal_label,
     )
+    rules, prediction_set = settings.decision_rules, None
+    if rules is not None:
+        prediction_set, scores = rules.prediction_set(scores), rules.correct(scores)
     return ScanClass(
         **_decide(scores, classes, settings.abstain_below, withheld),
         abstain_below=settings.abstain_below,
@@ -116,6 +119,7 @@ def _summarise_scores(
         num_slices=len(slices),
         first_slice=slices[0].index,
         last_slice=slices[-1].index,
+        prediction_set=prediction_set,
     )
 
 

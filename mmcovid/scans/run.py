@@ -89,8 +89,11 @@ def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
     """Make sure that a model can do what is asked for, before hours of prediction.
 
     Raises:
-        ValueError: DICOM segmentations cannot be written, or it does not know its training data.
+        ValueError: DICOM segmentations cannot be written, it does not know its training data, or
+            the decision rules are of another model.
     """
+    if settings.decision_rules is not None:
+        settings.decision_rules.check(predictor.classes.image_names, settings.aggregate)
     if settings.dicom_seg:
         check_dicom_seg(predictor.classes)
     if settings.abstain_unfamiliar and predictor.distance_threshold is None:
@@ -326,6 +329,7 @@ def _describe_model(model: ModelInfo, classes: Classes) -> ScanModel:
 
 def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSettings:
     """What the numbers depend on."""
+    rules = settings.decision_rules
     return ScanSettings(
         score_thr=settings.score_thr,
         aggregate=settings.aggregate,
@@ -336,4 +340,7 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         precision=predictor.precision,
         device=predictor.device,
         abstain_unfamiliar=settings.abstain_unfamiliar,
+        prevalence=None if rules is None else rules.prevalence,
+        set_coverage=None if rules is None else rules.set_coverage,
+        set_thresholds=None if rules is None else rules.set_thresholds,
     )

@@ -45,6 +45,7 @@ RATES = ('sensitivity', 'specificity', 'ppv', 'npv')
 
 def measure_decisions(
     report: EvaluationReport,
+    predicted: dict[str, Cases],
     deciding: dict[str, dict[str, Cases]],
     held_out: dict[str, dict[str, Cases]],
     resamples: Resamples,
@@ -53,6 +54,7 @@ def measure_decisions(
 
     Args:
         report (EvaluationReport): To add to.
+        predicted (dict[str, Cases]): Patients or scans of the test set as predicted, by model.
         deciding (dict[str, dict[str, Cases]]): Test cases with the scores that decide, by level
             and model.
         held_out (dict[str, dict[str, Cases]]): Validation cases with such scores, by level and
@@ -88,13 +90,14 @@ def measure_decisions(
         stated = _state_prevalence(report, name)
         if stated is not None:
             report.stated_prevalence[name] = stated.tolist()
-            prior = np.array([each.validation for each in report.prevalence.get(name, [])])
-            corrected = _correct(cases, prior, stated) if len(prior) else None
-            report.predictive_values[name] = PredictiveValues(
-                _predictive_values(cases, stated, report.classes, resamples),
-                corrected and _predictive_values(corrected, stated, report.classes, resamples),
-            )
-            cases = corrected or cases
+            as_predicted = _predictive_values(predicted[name], stated, report.classes, resamples)
+            corrected = None
+            if name in report.prevalence:
+                prior = np.array([each.validation for each in report.prevalence[name]])
+                scores = shift_scores(cases.scores, prior, stated)
+                cases = replace(cases, scores=scores, pred=scores.argmax(1))
+                corrected = _predictive_values(cases, stated, report.classes, resamples)
+            report.predictive_values[name] = PredictiveValues(as_predicted, corrected)
         for outcome, positive in acted_on.items():
             report.net_benefit[outcome][name] = _measure_benefit(cases, positive, stated, resamples)
     absent = [
@@ -131,12 +134,6 @@ def _state_prevalence(report: EvaluationReport, model: str) -> np.ndarray | None
         )
     values = np.array([getattr(each, f'by_{asked}').value for each in report.prevalence[model]])
     return values / values.sum()
-
-
-def _correct(cases: Cases, prior: np.ndarray, prevalence: np.ndarray) -> Cases:
-    """The cases with scores, and predictions, for this prevalence."""
-    scores = shift_scores(cases.scores, prior, prevalence)
-    return replace(cases, scores=scores, pred=scores.argmax(1))
 
 
 def _estimate_prevalence(
@@ -203,7 +200,7 @@ def _predictive_values(
 def _measure_benefit(
     cases: Cases, positive: np.ndarray, prevalence: np.ndarray | None, resamples: Resamples
 ) -> list[NetBenefit]:
-    """A decision curve, at the shares of the classes that the cases have unless others are given."""
+    """A decision curve, at the shares of the classes that the cases have or that are given."""
     own = [cases.truth == k for k in range(len(positive))]
     if prevalence is None:
         prevalence = np.mean(own, axis=1)

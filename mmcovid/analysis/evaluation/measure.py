@@ -171,7 +171,9 @@ def measure_classes(results: Results, models: Models, validation: Models | None)
         }
         for level, cases in results.deciding.items()
     }
-    measure_decisions(report, results.deciding, held_out, sample.resamples)
+    measure_decisions(
+        report, results.cases[settings.unit], results.deciding, held_out, sample.resamples
+    )
     if settings.metadata:
         report.subgroups = _measure_subgroups(report, settings.metadata, slices, sample)
     if settings.gallery:
