@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmcovid.statistics.calibration import sharpen
+from mmcovid.statistics.calibration import log_scores, sharpen
 from mmcovid.statistics.conformal import prediction_sets
 from mmcovid.statistics.prevalence import read_prevalence, shift_scores
 
@@ -101,4 +101,5 @@ class DecisionRules:
         prior, prevalence = (
             np.array([*shares.values()]) for shares in (self.prior, self.prevalence)
         )
-        return shift_scores(sharpen(scores[None], self.unit_temperature), prior, prevalence)[0]
+        calibrated = sharpen(log_scores(scores[None]), self.unit_temperature)
+        return shift_scores(calibrated, prior, prevalence)[0]

@@ -1,10 +1,11 @@
 """Temperature scaling, of slices and of what is read from several, reliability and abstention."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax, softmax
+from scipy.special import log_expit, softmax
 
 from mmcovid.results.evaluation import ReliabilityBins
 
@@ -51,15 +52,22 @@ def image_scores(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return softmax(log_expit(logits / temperature), axis=1)
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
+def fit_temperature(
+    logits: np.ndarray,
+    truth: np.ndarray,
+    scores_at: Callable[[np.ndarray, float], np.ndarray] = image_scores,
+    what: str = 'slice',
+) -> TemperatureFit:
     """The temperature at which the scores have the least negative log-likelihood.
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, applied to
     sigmoids that are normalised to sum to 1.
 
     Args:
-        logits (np.ndarray): Image logits of a validation set, (n, K).
+        logits (np.ndarray): Of a validation set, (n, K).
         truth (np.ndarray): True labels, (n,), int.
+        scores_at (Callable): Scores of logits at a temperature. Defaults to :func:`image_scores`.
+        what (str): What is classified, for the note. Defaults to ``'slice'``.
 
     Returns:
         TemperatureFit: With the temperature left at 1 where the likelihood has no optimum between
@@ -67,7 +75,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     """
 
     def nll(log_temperature: float) -> float:
-        scores = image_scores(logits, np.exp(log_temperature))[np.arange(len(truth)), truth]
+        scores = scores_at(logits, np.exp(log_temperature))[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(scores, np.finfo(float).tiny)).mean())
 
     before, (coldest, hottest) = nll(0), map(nll, _LOG_RANGE)
@@ -77,7 +85,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     why = (
         'the classes are no better than chance'
         if hottest < coldest
-        else 'hardly a slice is classified wrongly'
+        else f'hardly a {what} is classified wrongly'
     )
     return TemperatureFit(
         1.0,
@@ -90,47 +98,22 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     )
 
 
-def sharpen(scores: np.ndarray, temperature: float) -> np.ndarray:
+def sharpen(logarithms: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Scores of cases that are no image logits, such as means over slices, at a temperature.
 
     Args:
-        scores (np.ndarray): (n, K).
-        temperature (float): What their logarithms are divided by.
+        logarithms (np.ndarray): Of their scores, see :func:`log_scores`, (n, K).
+        temperature (float): What they are divided by. Defaults to 1.
 
     Returns:
         np.ndarray: (n, K), rows sum to 1; the order of the classes stays.
     """
-    return softmax(np.log(np.maximum(scores, _LEAST_SCORE)) / temperature, axis=-1)
+    return softmax(logarithms / temperature, axis=-1)
 
 
-def fit_sharpness(scores: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature of :func:`sharpen` at which scores are most like probabilities.
-
-    The mean of several slices is less sure than they are together. There may be few patients, all
-    of them right: so the true class is not taken for certain, but as in Platt's scaling for
-    (m + 1) / (m + K) if it has m cases.
-
-    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
-
-    Args:
-        scores (np.ndarray): Of validation cases, (n, K).
-        truth (np.ndarray): Their labels, (n,), int.
-
-    Returns:
-        float: Between e⁻⁵ and e⁵.
-    """
-    classes = scores.shape[1]
-    total = np.bincount(truth, minlength=classes)[truth, None] + classes
-    target = (1 + np.eye(classes)[truth] * (total - classes)) / total
-    logarithm = np.log(np.maximum(scores, _LEAST_SCORE))
-
-    def cross_entropy(log_temperature: float) -> float:
-        return float(-(target * log_softmax(logarithm / np.exp(log_temperature), axis=1)).sum())
-
-    best = minimize_scalar(
-        cross_entropy, bounds=_LOG_RANGE, method='bounded', options=dict(xatol=1e-6)
-    )
-    return float(np.exp(best.x))
+def log_scores(scores: np.ndarray) -> np.ndarray:
+    """Logarithms of scores, of which a share of few slices may be 0."""
+    return np.log(np.maximum(scores, _LEAST_SCORE))
 
 
 def reliability(cases: Cases) -> ReliabilityBins:

@@ -22,7 +22,7 @@ from mmcovid.statistics.bootstrap import (
     resample_clusters,
     weighted_sums,
 )
-from mmcovid.statistics.calibration import fit_sharpness, sharpen
+from mmcovid.statistics.calibration import fit_temperature, log_scores, sharpen
 from mmcovid.statistics.classification import Cases, confusion_counts, count_figures
 from mmcovid.statistics.conformal import prediction_sets, set_thresholds
 from mmcovid.statistics.net_benefit import THRESHOLDS, action_rates, benefit_weights
@@ -82,9 +82,13 @@ def measure_decisions(
     for name, cases in deciding[unit].items():
         known = held_out[unit].get(name)
         if known is not None:
-            temperature = report.unit_temperature[name] = fit_sharpness(known.scores, known.truth)
+            fit = fit_temperature(log_scores(known.scores), known.truth, sharpen, unit)
+            if fit.note:
+                report.notes.append(f'Scores of {unit}s ({name}): {fit.note}.')
+            report.unit_temperature[name] = fit.temperature
             cases, known = (
-                each.with_scores(sharpen(each.scores, temperature)) for each in (cases, known)
+                each.with_scores(sharpen(log_scores(each.scores), fit.temperature))
+                for each in (cases, known)
             )
             report.prevalence[name] = _estimate_prevalence(cases, known, resamples, settings.seed)
         stated = _state_prevalence(report, name)
