@@ -273,8 +273,8 @@ class ExternalTest:
         told = _tell_accuracy(self.report)
         if held_out:
             internal = compute(held_out, Settings(rounds=self.args.rounds, gallery=0)).report
-            told += f' On the validation set: {_tell_accuracy(internal)}'
-        return DONE, told
+            told += f'; on the validation set {_tell_accuracy(internal)}'
+        return DONE, f'By patient {told}.'
 
     def tell_prevalence(self) -> tuple[str, str]:
         """What the report says of the prevalence."""
@@ -284,14 +284,15 @@ class ExternalTest:
             raise ValueError('there are no validation predictions to estimate it by')
         (found,) = self.report.prevalence.values()
         parts = [
-            f'{named.display_name} {each.test:.1%}, by counts {_spell(each.by_counts)}, by EM '
+            f'{named.display_name} {each.test:.3f}, by counts {_spell(each.by_counts)}, by EM '
             f'{_spell(each.by_em)}'
             for named, each in zip(self.report.classes.images, found)
         ]
-        return DONE, f'Of patients. {"; ".join(parts)}.'
+        return DONE, f'Of patients, in truth and as estimated without it: {"; ".join(parts)}.'
 
     def measure_familiarity(self) -> tuple[str, str]:
         """How many slices are unlike the training data."""
+        paths = [info['img_path'] for info in self.slices]
         inferencer = OneShotInferencer(
             self.cfg if self.args.config else None, self.args.model, show_progress=False
         )
@@ -308,7 +309,6 @@ class ExternalTest:
                 statistics[f'feature_distance.{key}'].double().numpy()
                 for key in ('mean', 'whitening', 'threshold')
             )
-        paths = [info['img_path'] for info in self.slices]
         distances = mahalanobis_distance(
             pool_features(inferencer, paths, 'slices', show_progress=False), mean, whitening
         )
@@ -339,10 +339,7 @@ class ExternalTest:
 def _tell_accuracy(report: EvaluationReport) -> str:
     """Headlines of a report on one model, of its patients."""
     (figures,) = report.figures[report.settings.unit].values()
-    return (
-        f'Accuracy by patient {_spell(figures["accuracy"])}, macro AUROC '
-        f'{_spell(figures["macro_auroc"])}.'
-    )
+    return f'accuracy {_spell(figures["accuracy"])}, macro AUROC {_spell(figures["macro_auroc"])}'
 
 
 def _spell(estimate: Estimate) -> str:
@@ -365,7 +362,7 @@ def write_index(steps: Sequence[Step], args: argparse.Namespace, out: Path) -> N
     facts = {
         'model': Path(args.model).name,
         'SHA-256 of the model': sha256(args.model),
-        'config': args.config or 'the one saved in the model',
+        'config': Path(args.config).name if args.config else 'the one saved in the model',
         'set': Path(args.data).name,
         'prevalence': args.prevalence or 'that of the set',
         'software': ', '.join(f'{name} {version}' for name, version in software(_PACKAGES).items()),
