@@ -23,7 +23,7 @@ from mmcovid.cli.engine_arguments import (
     is_exported,
 )
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
-from mmcovid.scan_class import DEFAULT_RULE, LEARNED, RULES
+from mmcovid.scan_class import DEFAULT_RULE, LEARNED, RULES, DecisionRules
 from mmcovid.scans import REGIONS, Settings, run_scans
 from mmcovid.statistics.class_scores import check_abstain_below, read_temperature
 from mmcovid.utils.budget import set_budget
@@ -100,6 +100,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'mmcovid report (default: that of the config)',
     )
     parser.add_argument(
+        '--decision-rules',
+        metavar='FILE',
+        help='decision_rules.json of mmcovid report: also tell the set of classes that a scan may '
+        'be of; its temperature is taken, too',
+    )
+    parser.add_argument(
+        '--prevalence',
+        metavar='CLASS=SHARE,...',
+        help='shares of the classes where the scans are from, such as '
+        'normal=0.9,cp=0.07,covid19=0.03, that scores are corrected for; needs --decision-rules',
+    )
+    parser.add_argument(
         '--abstain-below',
         type=float,
         metavar='SCORE',
@@ -160,6 +172,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error('--workers must be at least 1')
     if args.cfg_options and not args.config:
         parser.error('--cfg-options needs --config')
+    if args.prevalence and not args.decision_rules:
+        parser.error('--prevalence needs --decision-rules')
+    if args.temperature is not None and args.decision_rules:
+        parser.error('--decision-rules hold a temperature: leave out --temperature')
     check_engine_arguments(parser, args, args.weights)
     if is_exported(args.weights) and args.config:
         parser.error('an exported model has its config in it: leave out --config')
@@ -216,10 +232,15 @@ def _load_inferencer(args: argparse.Namespace) -> 'OneShotInferencer':
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; its exit status is 1 if a scan failed or is incomplete."""
     args = parse_args(argv)
+    rules = None
+    if args.decision_rules:
+        rules = DecisionRules.read(args.decision_rules, args.prevalence)
+        args.temperature = rules.temperature
     settings = Settings(
         score_thr=args.score_thr,
         aggregate=args.aggregate,
         region=args.region,
+        decision_rules=rules,
         abstain_below=args.abstain_below,
         abstain_unfamiliar=args.abstain_unfamiliar,
         batch_size=args.batch_size,

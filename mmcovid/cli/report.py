@@ -47,7 +47,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar='VAL.pkl',
         help='predictions on a validation set, one file for each of PREDICTIONS in the same '
-        'order, to fit temperatures on; they are written to temperature.json',
+        'order, to fit temperatures and choose thresholds on; they are written to '
+        'temperature.json and decision_rules.json',
+    )
+    parser.add_argument(
+        '--prevalence',
+        metavar='CLASS=SHARE,...',
+        help='shares of the classes where the model is to be used, such as '
+        'normal=0.9,cp=0.07,covid19=0.03, for predictive values and decision curves; counts or em '
+        'takes those that are estimated from the predictions, by --calibrate-on',
+    )
+    parser.add_argument(
+        '--set-coverage',
+        type=float,
+        default=0.9,
+        metavar='SHARE',
+        help='share of the cases of each class that prediction sets, chosen on --calibrate-on, are '
+        'to hold (default: %(default)s)',
     )
     parser.add_argument(
         '--abstain-below',
@@ -90,6 +106,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error('--metadata and --subgroup need each other')
     if args.rounds < 1 or args.gallery < 0:
         parser.error('--rounds must be at least 1, --gallery at least 0')
+    if not 0 < args.set_coverage < 1:
+        parser.error('--set-coverage must be between 0 and 1')
     return args
 
 
@@ -104,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
         score_thr=args.score_thr,
         abstain_below=args.abstain_below,
+        prevalence=args.prevalence,
+        set_coverage=args.set_coverage,
         metadata=args.metadata,
         subgroups=args.subgroup,
         gallery=args.gallery,

@@ -3,13 +3,17 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmcovid.cli.arguments import add_budget_arguments
+from mmcovid.cli.engine_arguments import is_exported
 from mmcovid.engine import ForgetConfigHook
+from mmcovid.evaluation import DumpSlices
 from mmcovid.utils.configs import find_config
 
 
@@ -86,6 +90,48 @@ def set_temperature(cfg: Config, temperature: float) -> None:
     if not heads:
         raise ValueError('this model does not classify slices: it has no temperature')
     heads[0].temperature = temperature
+
+
+def set_weights(
+    cfg: Config, checkpoint: str, temperature: float | None = None, **engine: Any
+) -> None:
+    """Let a config take a checkpoint, or an exported model in place of its own, for a test.
+
+    Args:
+        cfg (Config): To change.
+        checkpoint (str): Path of either.
+        temperature (float, optional): What image logits are divided by. Defaults to None: as the
+            model says.
+        **engine: How an exported model is computed, as arguments of
+            :class:`~mmcovid.deployment.onnx_detector.OnnxDetector`.
+    """
+    cfg.resume = False
+    if is_exported(checkpoint):
+        cfg.load_from = None
+        cfg.model = dict(
+            type='mmcovid.OnnxDetector', path=checkpoint, temperature=temperature, **engine
+        )
+        return
+    cfg.load_from = checkpoint
+    if temperature is not None:
+        set_temperature(cfg, temperature)
+
+
+def test_and_dump(runner: Runner, path: str | Path) -> dict:
+    """Test, and write the predictions to a pickle, which is there when it is complete.
+
+    Returns:
+        dict: Figures by name.
+    """
+    # renamed at the end: a broken run must not leave half a pickle
+    partial = f'{path}.part.pkl'
+    dump = DumpSlices(out_file_path=partial)
+    dump.dataset_meta = runner.test_dataloader.dataset.metainfo
+    runner.test_evaluator.metrics.append(dump)
+    metrics = runner.test()
+    if is_main_process():
+        os.replace(partial, path)
+    return metrics
 
 
 def build_runner(cfg: Config) -> Runner:

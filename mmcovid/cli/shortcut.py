@@ -20,8 +20,7 @@ from mmengine.config import Config
 from mmcovid.analysis.evaluation import Settings, compute, load_models
 from mmcovid.checkpoints.guard import safe_checkpoints
 from mmcovid.cli.arguments import make_parser
-from mmcovid.cli.runner import add_common_arguments, build_runner, load_config
-from mmcovid.evaluation import DumpSlices
+from mmcovid.cli.runner import add_common_arguments, build_runner, load_config, test_and_dump
 from mmcovid.models import RegionDataPreprocessor
 from mmcovid.results import Estimate
 from mmcovid.utils.files import write_json, write_text
@@ -76,11 +75,8 @@ def classify(cfg: Config, view: dict | None, path: Path) -> list[str]:
             'are blanked: the test is for models of this package'
         )
     runner = build_runner(cfg)
-    dump = DumpSlices(out_file_path=str(path))
-    dump.dataset_meta = runner.test_dataloader.dataset.metainfo
-    runner.test_evaluator.metrics.append(dump)
     with safe_checkpoints():
-        runner.test()
+        test_and_dump(runner, path)
     return [
         name
         for module in runner.model.modules()

@@ -15,15 +15,14 @@ from mmcovid.cli.engine_arguments import (
     add_engine_arguments,
     check_engine_arguments,
     engine_arguments,
-    is_exported,
 )
 from mmcovid.cli.runner import (
     add_common_arguments,
     build_runner,
     load_config,
-    set_temperature,
+    set_weights,
+    test_and_dump,
 )
-from mmcovid.evaluation import DumpSlices
 from mmcovid.reporting.results_table import format_results
 from mmcovid.statistics.class_scores import read_temperature
 from mmcovid.utils.files import write_json
@@ -60,24 +59,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def set_weights(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the config take the checkpoint, or the exported model in place of its own."""
-    cfg.resume = False
-    temperature = None if args.temperature is None else read_temperature(args.temperature)
-    if is_exported(args.checkpoint):
-        cfg.load_from = None
-        cfg.model = dict(
-            type='mmcovid.OnnxDetector',
-            path=args.checkpoint,
-            temperature=temperature,
-            **engine_arguments(args),
-        )
-        return
-    cfg.load_from = args.checkpoint
-    if temperature is not None:
-        set_temperature(cfg, temperature)
-
-
 def draw_into(cfg: Config, folder: str) -> None:
     """Turn on drawing; an absolute path keeps the hook from adding work dir and time stamp."""
     hook = cfg.get('default_hooks', {}).get('visualization')
@@ -95,23 +76,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with exit_on(OSError, ValueError):
         cfg = load_config(args)
-        set_weights(cfg, args)
+        temperature = None if args.temperature is None else read_temperature(args.temperature)
+        set_weights(cfg, args.checkpoint, temperature, **engine_arguments(args))
         if args.show_dir:
             draw_into(cfg, args.show_dir)
         runner = build_runner(cfg)
-    partial = None
-    if args.out:
-        # Renamed when complete: a broken run must not leave half a pickle.
-        partial = f'{args.out}.part.pkl'
-        dump = DumpSlices(out_file_path=partial)
-        dump.dataset_meta = runner.test_dataloader.dataset.metainfo
-        runner.test_evaluator.metrics.append(dump)
     with exit_on(UnsafeCheckpointError), safe_checkpoints():
-        metrics = runner.test()
+        metrics = test_and_dump(runner, args.out) if args.out else runner.test()
 
     if is_main_process():
-        if partial:
-            os.replace(partial, args.out)
         results = Path(runner.work_dir, 'test_results.json')
         write_json(metrics, results)
         print(f'\n{format_results(metrics)}\n\nwritten to {results}')

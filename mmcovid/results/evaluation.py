@@ -27,6 +27,9 @@ class EvaluationSettings:
     seed: int = 0
     score_thr: float = 0.3
     abstain_below: float | None = None
+    #: shares by class, or ``counts`` or ``em``: as estimated from the predictions
+    prevalence: str | None = None
+    set_coverage: float = 0.9  #: share of each class that prediction sets are to hold
     metadata: str | None = None
     subgroups: Sequence[str] = ()
     gallery: int = 12
@@ -105,6 +108,71 @@ class AbstentionRow:
 
 
 @dataclass
+class SelectiveRisk:
+    """Errors among the most confident cases."""
+
+    aurc: Estimate  #: area under the risk-coverage curve, the mean risk over all coverages
+    error: Estimate  #: of all cases, which a confidence that tells nothing has as AURC
+    coverage: list[float]  #: (M,)
+    risk: list[Estimate]  #: at each coverage, (M,)
+
+
+@dataclass
+class ClassPrevalence:
+    """How often a class is met, and what is said of it without a look at the truth."""
+
+    validation: float  #: share of the validation cases
+    test: float  #: share of the test cases
+    predicted: Estimate  #: share of the test cases that are predicted as the class
+    by_counts: Estimate  #: this, adjusted by the errors on the validation cases
+    by_em: Estimate  #: by expectation-maximisation of the calibrated scores
+
+
+@dataclass
+class PredictiveValues:
+    """Figures of a set of the stated prevalence, with the errors of this one."""
+
+    as_predicted: Figures
+    corrected: Figures | None  #: of scores for this prevalence; None without a validation set
+
+
+@dataclass
+class NetBenefit:
+    """What acting on scores from a threshold on gains, in true positives by case."""
+
+    threshold: float
+    net_benefit: Estimate
+    treat_all: float  #: net benefit of acting on everyone
+
+    @property
+    def gain(self) -> Estimate:
+        """Over the better one of acting on everyone and on nobody."""
+        default = max(self.treat_all, 0)
+        found = self.net_benefit
+        return Estimate(found.value - default, found.low - default, found.high - default)
+
+
+@dataclass
+class ClassSets:
+    """How often the prediction sets hold a class where it is the true one."""
+
+    threshold: float  #: score from which on the class is in a set
+    cases: int  #: of the validation set that it was chosen on
+    patients: int  #: of these cases
+    coverage: Estimate  #: share of the test cases of the class whose set holds it
+
+
+@dataclass
+class PredictionSets:
+    """Conformal prediction sets of a level."""
+
+    classes: list[ClassSets]  #: (K,)
+    size: Estimate  #: mean number of classes in a set
+    single: Estimate  #: share of the sets of one class
+    empty: Estimate  #: share of the sets of none
+
+
+@dataclass
 class Subgroup:
     """Slices of one value of a metadata column."""
 
@@ -156,6 +224,20 @@ class EvaluationReport:
     calibration: dict[str, list[CalibrationRun]] = field(default_factory=dict)
     #: by level and model
     abstention: dict[str, dict[str, list[AbstentionRow]]] = field(default_factory=dict)
+    #: by level and model
+    selective_risk: dict[str, dict[str, SelectiveRisk]] = field(default_factory=dict)
+    #: by model: what the logarithms of the scores of patients or scans are divided by, fitted on
+    #: the validation set, where their scores are to be probabilities
+    unit_temperature: dict[str, float] = field(default_factory=dict)
+    #: by model, of each class, of patients or scans
+    prevalence: dict[str, list[ClassPrevalence]] = field(default_factory=dict)
+    #: by model, of each class: what was stated or estimated
+    stated_prevalence: dict[str, list[float]] = field(default_factory=dict)
+    predictive_values: dict[str, PredictiveValues] = field(default_factory=dict)  #: by model
+    #: by what is acted on and model, of patients or scans
+    net_benefit: dict[str, dict[str, list[NetBenefit]]] = field(default_factory=dict)
+    #: by level and model
+    prediction_sets: dict[str, dict[str, PredictionSets]] = field(default_factory=dict)
     #: by column and group
     subgroups: dict[str, dict[str, Subgroup]] = field(default_factory=dict)
     errors: dict[str, list[ClassError]] = field(default_factory=dict)  #: by model

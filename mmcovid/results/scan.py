@@ -56,6 +56,10 @@ class ScanSettings:
     precision: str  #: fp32, bf16 or int8
     device: str
     abstain_unfamiliar: bool = False  #: whether what is unlike the training data gets no class
+    #: share of each class that the scores of a scan are corrected for; None if they are not
+    prevalence: dict[str, float] | None = None
+    set_coverage: float | None = None  #: share of each class that prediction sets are to hold
+    set_thresholds: dict[str, float] | None = None  #: score that puts a class into the set
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class ScanClass:
     num_slices: int  #: that it was read from, as the first and the last are
     first_slice: int
     last_slice: int
+    #: classes that the scan may be of; None without decision rules
+    prediction_set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

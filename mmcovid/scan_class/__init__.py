@@ -1,5 +1,6 @@
 """The class of a scan, or of a patient, from what a model says of its slices."""
 
+from .decision_rules import DecisionRules
 from .learned import FEATURES, LEARNED, LearnedRule, Slices, choose_rule, relative_heights
 from .rules import DEFAULT_RULE, RULES, Rule
 
@@ -8,6 +9,7 @@ __all__ = [
     'FEATURES',
     'LEARNED',
     'RULES',
+    'DecisionRules',
     'LearnedRule',
     'Rule',
     'Slices',

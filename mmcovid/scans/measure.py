@@ -68,6 +68,9 @@ def measure_scan(prediction: Prediction, classes: Classes, settings: Settings) -
         withheld = settings.abstain_unfamiliar and not (familiarity and familiarity.familiar)
         rule = choose_rule(settings.aggregate, prediction.scan_rule)
         scores, weights = _read_class(read, rule, prediction, classes)
+        rules, prediction_set = settings.decision_rules, None
+        if rules is not None:
+            prediction_set, scores = rules.prediction_set(scores), rules.correct(scores)
         classification = ScanClass(
             **_decide(scores, classes, settings.abstain_below, withheld),
             abstain_below=settings.abstain_below,
@@ -76,6 +79,7 @@ def measure_scan(prediction: Prediction, classes: Classes, settings: Settings) -
             num_slices=len(read),
             first_slice=read[0].index,
             last_slice=read[-1].index,
+            prediction_set=prediction_set,
         )
     rows = [
         replace(

@@ -91,8 +91,12 @@ def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
 
     Raises:
         ValueError: DICOM segmentations cannot be written, it does not know its training data, or
-            it has no rule for the class of a scan that fits the settings.
+            it has no rule for the class of a scan that fits the settings, or the decision rules are
+            of another model.
     """
+    rule = choose_rule(settings.aggregate, predictor.scan_rule)
+    if settings.decision_rules is not None:
+        settings.decision_rules.check(predictor.classes.image_names, rule)
     if settings.dicom_seg:
         check_dicom_seg(predictor.classes)
     if settings.abstain_unfamiliar and predictor.distance_threshold is None:
@@ -100,7 +104,7 @@ def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
             f'{predictor.model_info.weights}: does not know its training data. Publish it with '
             '--familiarity, or leave out --abstain-unfamiliar.'
         )
-    if choose_rule(settings.aggregate, predictor.scan_rule) == LEARNED:
+    if rule == LEARNED:
         _check_rule(predictor, settings)
 
 
@@ -357,6 +361,7 @@ def _describe_model(model: ModelInfo, classes: Classes) -> ScanModel:
 
 def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSettings:
     """What the numbers depend on."""
+    rules = settings.decision_rules
     return ScanSettings(
         score_thr=settings.score_thr,
         aggregate=choose_rule(settings.aggregate, predictor.scan_rule),
@@ -367,4 +372,7 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         precision=predictor.precision,
         device=predictor.device,
         abstain_unfamiliar=settings.abstain_unfamiliar,
+        prevalence=None if rules is None else rules.prevalence,
+        set_coverage=None if rules is None else rules.set_coverage,
+        set_thresholds=None if rules is None else rules.set_thresholds,
     )

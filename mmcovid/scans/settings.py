@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mmcovid.scan_class import DecisionRules
+
 #: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.
 REGIONS = ('lung', 'body', 'all')
 
@@ -16,6 +18,7 @@ class Settings:
     region: str = 'lung'  #: slices that the class is read from, one of :data:`REGIONS`
     abstain_below: float | None = None  #: least score of a scan's class
     abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class
+    decision_rules: DecisionRules | None = None  #: prevalence and prediction sets of a scan
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
     keep_vectors: bool = False  #: also write the image vectors of the slices

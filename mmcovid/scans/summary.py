@@ -45,6 +45,8 @@ def summary_line(name: str, results: dict[str, Any]) -> dict[str, Any]:
     line |= {key: found and found[key] for key in ('class', 'leading_class', 'score')}
     if found:
         line |= {f'score_{key}': value for key, value in found['scores'].items()}
+        if (held := found.get('prediction_set')) is not None:  # not of versions before
+            line |= dict(prediction_set=' '.join(held))
     if familiarity := results.get('familiarity'):  # not of versions before
         line |= dict(feature_distance=familiarity['distance'], familiar=familiarity['familiar'])
     for key, volume in (results['volumes'] or {}).items():

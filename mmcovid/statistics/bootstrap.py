@@ -17,7 +17,7 @@ Biometrics Bull. 2, 1946; E. B. Wilson, "Probable inference, the law of successi
 inference", J. Am. Stat. Assoc. 22, 1927.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import expit, logit
@@ -141,6 +141,30 @@ def t_interval(value: float, half: float, scale: str) -> tuple[float, float]:
     if scale == 'log' and value > 0:
         return tuple(value * np.exp(steps / value))
     return tuple(value + steps)
+
+
+def add_estimates(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
+    """Weighted sum of figures of different patients, such as of one class each.
+
+    The interval follows from theirs, so that a class without an error, of which resamples tell
+    nothing, has the part in it that its own interval says.
+
+    Source: G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a
+    general approach", Stat. Med. 27, 2008.
+
+    Args:
+        estimates (Sequence[Estimate]): Figures; those of weight 0 need not be defined.
+        weights (Sequence[float]): Of each.
+    """
+    parts = [(weight, each) for weight, each in zip(weights, estimates) if weight]
+    value = sum(weight * each.value for weight, each in parts)
+    # (below, above) of each part, turned round where its weight is negative
+    steps = [
+        sorted((weight * (each.low - each.value), weight * (each.high - each.value)))
+        for weight, each in parts
+    ]
+    below, above = np.sqrt((np.reshape(steps, (-1, 2)) ** 2).sum(0)).tolist()
+    return Estimate(value, value - below, value + above)
 
 
 class Resamples:

@@ -1,5 +1,6 @@
-"""Temperature scaling, reliability and abstention."""
+"""Temperature scaling, of slices and of what is read from several, reliability and abstention."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from mmcovid.results.evaluation import ReliabilityBins
 from .classification import NUM_BINS, Cases, confidence_bins
 
 _LOG_RANGE = (-5, 5)
+#: Scores below are no less likely: a share of few slices may be 0.
+_LEAST_SCORE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,22 @@ def image_scores(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return softmax(log_expit(logits / temperature), axis=1)
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
+def fit_temperature(
+    logits: np.ndarray,
+    truth: np.ndarray,
+    scores_at: Callable[[np.ndarray, float], np.ndarray] = image_scores,
+    what: str = 'slice',
+) -> TemperatureFit:
     """The temperature at which the scores have the least negative log-likelihood.
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, applied to
     sigmoids that are normalised to sum to 1.
 
     Args:
-        logits (np.ndarray): Image logits of a validation set, (n, K).
+        logits (np.ndarray): Of a validation set, (n, K).
         truth (np.ndarray): True labels, (n,), int.
+        scores_at (Callable): Scores of logits at a temperature. Defaults to :func:`image_scores`.
+        what (str): What is classified, for the note. Defaults to ``'slice'``.
 
     Returns:
         TemperatureFit: With the temperature left at 1 where the likelihood has no optimum between
@@ -65,7 +75,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     """
 
     def nll(log_temperature: float) -> float:
-        scores = image_scores(logits, np.exp(log_temperature))[np.arange(len(truth)), truth]
+        scores = scores_at(logits, np.exp(log_temperature))[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(scores, np.finfo(float).tiny)).mean())
 
     before, (coldest, hottest) = nll(0), map(nll, _LOG_RANGE)
@@ -75,7 +85,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
     why = (
         'the classes are no better than chance'
         if hottest < coldest
-        else 'hardly a slice is classified wrongly'
+        else f'hardly a {what} is classified wrongly'
     )
     return TemperatureFit(
         1.0,
@@ -86,6 +96,24 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
             'a set that holds both errors and right answers'
         ),
     )
+
+
+def sharpen(logarithms: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Scores of cases that are no image logits, such as means over slices, at a temperature.
+
+    Args:
+        logarithms (np.ndarray): Of their scores, see :func:`log_scores`, (n, K).
+        temperature (float): What they are divided by. Defaults to 1.
+
+    Returns:
+        np.ndarray: (n, K), rows sum to 1; the order of the classes stays.
+    """
+    return softmax(logarithms / temperature, axis=-1)
+
+
+def log_scores(scores: np.ndarray) -> np.ndarray:
+    """Logarithms of scores, of which a share of few slices may be 0."""
+    return np.log(np.maximum(scores, _LEAST_SCORE))
 
 
 def reliability(cases: Cases) -> ReliabilityBins:

@@ -80,6 +80,7 @@ def report(tmp_path_factory):
     settings = Settings(
         rounds=200,
         abstain_below=0.6,
+        prevalence='normal=0.9,cp=0.07,covid19=0.03',
         metadata=str(folder / 'meta.csv'),
         subgroups=['sex', 'age'],
         gallery=4,
@@ -96,10 +97,12 @@ def test_files(report):
         for path in (folder / 'one').rglob('*')
         if path.is_file()
     )
-    curves = ('coverage_accuracy', 'precision_recall', 'reliability', 'roc')
+    curves = ('decision_curves', 'precision_recall', 'reliability', 'risk_coverage', 'roc')
     assert written == sorted(
         [
             'checklists.csv',
+            'decision_rules.json',
+            'decisions.csv',
             'differences.csv',
             'figures.csv',
             'report.html',
@@ -144,6 +147,9 @@ def test_page_needs_nothing_else(report):
         'Comparison',
         'Calibration',
         'Abstention',
+        'Prevalence',
+        'Decision curves',
+        'Prediction sets',
         'Subgroups',
         'Errors',
         'Lesion errors',

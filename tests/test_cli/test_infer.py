@@ -143,3 +143,38 @@ def test_its_own_name(monkeypatch):
     monkeypatch.setattr(cli, 'main', seen.append)
     run_infer(['scan.nii.gz', '--out', 'out'])
     assert seen == [['scan.nii.gz', '--out', 'out']]
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_decision_rules(folder, capsys):
+    """They are in JSON, table and page; those of another rule are refused before a scan is read."""
+    names = small_inferencer().classes.image_names
+    rules = dict(
+        temperature=1.5,
+        aggregate='max',
+        unit_temperature=1,
+        prior={name: 1 / len(names) for name in names},
+        set_coverage=0.8,
+        set_thresholds=dict.fromkeys(names, 0),
+    )
+    (folder / 'decision_rules.json').write_text(json.dumps(dict(m=rules)))
+    prevalence = ','.join([f'{names[0]}=1', *(f'{name}=0' for name in names[1:])])
+    given = ['--decision-rules', str(folder / 'decision_rules.json'), '--prevalence', prevalence]
+    out = folder / 'decided'
+    scan = [str(folder / 'scan.nii.gz'), '--out', str(out), '--region', 'all', *options(folder)]
+    with pytest.raises(SystemExit, match='Give --aggregate max, or report again'):
+        cli.main([*scan, *given, '--aggregate', 'mean'])
+    assert not out.exists()
+    cli.main([*scan, *given, '--aggregate', 'max'])
+    results = json.loads((out / 'scan/results.json').read_text())
+    assert results['settings']['temperature'] == 1.5
+    assert results['settings']['prevalence'][names[0]] == 1
+    assert results['classification']['prediction_set'] == list(names)
+    assert results['classification']['scores'][names[0]] == 1
+    page = (out / 'scan/report.html').read_text()
+    assert '80% of each class have it in their set' in page and 'Corrected for' in page
+    assert ' '.join(names) in (out / 'summary.csv').read_text()
+    for wrong in (given[2:], [*given, '--temperature', '2']):
+        with pytest.raises(SystemExit):
+            cli.main([*scan, *wrong])
+    assert 'leave out --temperature' in capsys.readouterr().err

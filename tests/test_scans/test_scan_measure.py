@@ -6,6 +6,7 @@ from mmcovid.classes import LESION_CLASSES, Classes
 from mmcovid.ct import Grid
 from mmcovid.ct.volume import make_volume
 from mmcovid.results import ClassVolume, Failure
+from mmcovid.scan_class import DecisionRules
 from mmcovid.scans import Settings
 from mmcovid.scans.measure import measure_scan
 from mmcovid.scans.predict import Prediction, Slice
@@ -207,3 +208,22 @@ def test_distances_that_are_no_numbers_are_unfamiliar():
 def test_without_a_threshold_nothing_is_said():
     found = measure(SCORES)
     assert found.familiarity is None and found.slices[0].familiar is None and not found.notes
+
+
+def test_decision_rules_of_a_scan():
+    """Sets are of scores as they are; the class is that at the stated prevalence."""
+    rules = DecisionRules(
+        temperature=1,
+        aggregate='mean',
+        unit_temperature=1,
+        prior=dict(normal=0.2, cp=0.4, covid19=0.4),
+        set_coverage=0.9,
+        set_thresholds=dict(normal=0.5, cp=0.3, covid19=0.35),
+        prevalence=dict(normal=0.8, cp=0.1, covid19=0.1),
+    )
+    scores = [[0.2, 0.3, 0.5]] * 2
+    before = measure(scores).classification
+    found = measure(scores, settings=dict(decision_rules=rules)).classification
+    assert before.class_ == 'covid19' and before.prediction_set is None
+    assert found.prediction_set == ('cp', 'covid19')
+    assert found.class_ == 'normal' and found.score == pytest.approx(0.8 / (0.8 + 0.075 + 0.125))

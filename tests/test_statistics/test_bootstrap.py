@@ -4,8 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, ttest_1samp
 
+from mmcovid.results import Estimate
 from mmcovid.statistics.bootstrap import (
     Resamples,
+    add_estimates,
     degrees_of_freedom,
     effective_clusters,
     leave_out_clusters,
@@ -129,3 +131,14 @@ def test_figures_that_resamples_do_not_define():
     few[1:5] = np.nan, np.inf, np.nan, np.nan
     assert resamples.estimate(few).low == 0.5
     assert np.isnan(resamples.estimate(np.full(105, np.nan), patients=4).low)
+
+
+def test_interval_of_a_difference_of_proportions_is_that_of_newcombe():
+    """Method 10 of Newcombe (Stat. Med. 17, 1998), of 56 of 70 and 48 of 80: 0.0524 to 0.3339."""
+    shares = [
+        Estimate(right / number, *binomtest(right, number).proportion_ci(method='wilson'))
+        for right, number in ((56, 70), (48, 80))
+    ]
+    found = add_estimates([*shares, Estimate(*[np.nan] * 3)], [1, -1, 0])
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)

@@ -8,7 +8,9 @@ from mmcovid.statistics.calibration import (
     coverage_curve,
     fit_temperature,
     image_scores,
+    log_scores,
     reliability,
+    sharpen,
 )
 from mmcovid.statistics.classification import Cases, calibration_figures
 
@@ -68,6 +70,21 @@ def test_slices_that_fit_no_temperature_leave_it_at_1(truth, why):
     fit = fit_temperature(10 * np.eye(3) - 5, truth)
     assert fit.temperature == 1 and fit.nll_after == fit.nll_before
     assert why in fit.note
+
+
+def test_means_over_slices_are_sharpened():
+    """The scores of 20 slices of a patient, each little better than chance, tell much together."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=2000)
+    x = 0.6 * np.eye(3)[truth][:, None] + rng.normal(size=(2000, 20, 3))
+    posterior = sharpen((0.6 * x).sum(1))  # of the slices together
+    mean = sharpen(0.6 * x).mean(1)
+    fit = fit_temperature(log_scores(mean), truth, sharpen, 'patient')
+    assert fit.temperature < 0.2 and fit.note == ''
+    found = sharpen(log_scores(mean), fit.temperature)
+    assert np.abs(found - posterior).mean() < 0.05 < np.abs(mean - posterior).mean()
+    right = fit_temperature(log_scores(np.eye(3)), np.arange(3), sharpen, 'patient')
+    assert right.temperature == 1 and 'hardly a patient is classified wrongly' in right.note
 
 
 def test_reliability_of_calibrated_scores_is_the_diagonal():

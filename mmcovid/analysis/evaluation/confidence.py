@@ -47,10 +47,13 @@ def measure_calibration(
 
 
 def measure_abstention(
-    cases: Cases, resamples: Resamples, abstain_below: float | None
+    cases: Cases, resamples: Resamples, abstain_below: float | None, held_out: Cases | None
 ) -> list[AbstentionRow]:
-    """Coverage and accuracy at thresholds of the confidence."""
-    curve = coverage_curve(cases)
+    """Coverage and accuracy at thresholds of the confidence.
+
+    Thresholds for a coverage are chosen on validation cases, without such on the cases themselves.
+    """
+    curve = coverage_curve(cases if held_out is None else held_out)
     thresholds = [curve.threshold_at(coverage) for coverage in COVERAGES]
     if abstain_below is not None:
         thresholds.append(abstain_below)
@@ -66,10 +69,7 @@ def _scale(
     """The run with a temperature fitted on held-out slices, and the cases with its scores."""
     check_apart(held_out, test)
     fit = fit_temperature(held_out.logits(), held_out.truth())
-    logits = dict(zip(test.ids(), test.logits()))
-    cases = cases.with_scores(
-        image_scores(np.array([logits[name] for name in cases.ids]), fit.temperature)
-    )
+    cases = calibrate(cases, test, fit.temperature)
     run = replace(
         run,
         **asdict(fit),
@@ -79,6 +79,14 @@ def _scale(
         bins_after=reliability(cases),
     )
     return run, cases
+
+
+def calibrate(cases: Cases, dump: Dump, temperature: float) -> Cases:
+    """Slices of a dump with scores of this temperature."""
+    logits = dict(zip(dump.ids(), dump.logits()))
+    return cases.with_scores(
+        image_scores(np.array([logits[name] for name in cases.ids]), temperature)
+    )
 
 
 def _calibration(cases: Cases, resamples: Resamples) -> CalibrationFigures:

@@ -25,7 +25,8 @@ from mmcovid.statistics.classification import (
 from mmcovid.statistics.clusters import cluster_names, unit_names
 from mmcovid.statistics.lesions import lesion_figures
 
-from .confidence import Runs, measure_abstention, measure_calibration
+from .confidence import Runs, calibrate, measure_abstention, measure_calibration
+from .decisions import measure_decisions
 from .errors import surest_errors, worst_segmented
 from .load import Dump, Models, check_same_slices, slice_cases
 from .subgroups import group_slices, read_metadata
@@ -160,13 +161,19 @@ def measure_classes(results: Results, models: Models, validation: Models | None)
             name: _unit_cases(report, cases, units)[0] for name, cases in decided_by.items()
         },
     }
+    held_out = _held_out_cases(report, validation or {})
     report.abstention = {
         level: {
-            name: measure_abstention(run, sample.resamples, settings.abstain_below)
+            name: measure_abstention(
+                run, sample.resamples, settings.abstain_below, held_out[level].get(name)
+            )
             for name, run in cases.items()
         }
         for level, cases in results.deciding.items()
     }
+    measure_decisions(
+        report, results.cases[settings.unit], results.deciding, held_out, sample.resamples
+    )
     if settings.metadata:
         report.subgroups = _measure_subgroups(report, settings.metadata, slices, sample)
     if settings.gallery:
@@ -174,6 +181,23 @@ def measure_classes(results: Results, models: Models, validation: Models | None)
             name: surest_errors(cases, models[name][0].paths(), settings.gallery)
             for name, cases in results.cases['slice'].items()
         }
+
+
+def _held_out_cases(report: EvaluationReport, validation: Models) -> dict[str, dict[str, Cases]]:
+    """Validation cases of each model's first run, with calibrated scores, by level and model."""
+    settings = report.settings
+    cases: dict[str, dict[str, Cases]] = {'slice': {}, settings.unit: {}}
+    for name, (dump, *_) in validation.items():
+        sample = PatientSample.of(dump.slices, settings)
+        slices = calibrate(
+            slice_cases(dump, sample.order, sample.patients),
+            dump,
+            report.calibration[name][0].temperature or 1.0,
+        )
+        cases['slice'][name] = slices
+        units = unit_names(sample.entries, settings.unit)
+        cases[settings.unit][name], _ = _unit_cases(report, slices, units)
+    return cases
 
 
 def measure_lesions(report: EvaluationReport, models: Models) -> None:

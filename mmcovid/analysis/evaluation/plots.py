@@ -1,5 +1,7 @@
 """Curves of a report, as matplotlib figures."""
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,9 +9,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mmcovid.classes import Classes
-from mmcovid.reporting import COLORS, FAINT, STYLE, colors_of, panels
-from mmcovid.results.evaluation import CalibrationRun, ReliabilityBins
-from mmcovid.statistics.calibration import coverage_curve
+from mmcovid.reporting import COLORS, FAINT, INK, STYLE, colors_of, panels
+from mmcovid.results import Estimate
+from mmcovid.results.evaluation import CalibrationRun, NetBenefit, ReliabilityBins, SelectiveRisk
 from mmcovid.statistics.classification import Cases
 
 from .measure import Results
@@ -119,21 +121,61 @@ def _draw_counts(axes: Axes, bins: ReliabilityBins, color: str, fill: bool) -> N
     axes.stairs(bins.count, edges, color=color, fill=fill, alpha=0.75)
 
 
-def draw_coverage(cases: dict[str, dict[str, Cases]]) -> Figure:
-    """Accuracy on the most confident cases, a panel per level, a line per model."""
-    figure, grid = panels(1, len(cases), height=3.1)
-    for axes, (level, models) in zip(grid[0], cases.items()):
+def draw_risk_coverage(risks: dict[str, dict[str, SelectiveRisk]]) -> Figure:
+    """Errors among the most confident cases, a panel per level, a line and its band per model."""
+    figure, grid = panels(1, len(risks), height=3.1)
+    for axes, (level, models) in zip(grid[0], risks.items()):
         for color, (model, own) in zip(colors_of(models), models.items()):
-            curve = coverage_curve(own)
-            axes.plot(*_thin(curve.coverage, curve.accuracy), color=color, lw=1.6, label=model)
+            _draw_band(axes, np.array(own.coverage), own.risk, color, model)
         axes.set(
             title=f'{level} level',
             xlabel='coverage (share that is decided)',
-            ylabel='accuracy on these',
+            ylabel='risk (errors among these)',
             xlim=(0, 1.02),
         )
-    _legend(grid[0, 0], 'lower left')
+        axes.set_ylim(bottom=0)
+    _legend(grid[0, 0], 'upper left')
     return figure
+
+
+def draw_decision_curves(
+    curves: dict[str, dict[str, list[NetBenefit]]], classes: Classes
+) -> Figure:
+    """Net benefit by threshold, a panel for what is acted on, a line and its band per model."""
+    figure, grid = panels(1, len(curves), height=3.1)
+    for axes, (outcome, models) in zip(grid[0], curves.items()):
+        everyone = next(iter(models.values()))
+        threshold = np.array([point.threshold for point in everyone])
+        axes.axhline(0, color=INK, lw=1, label='act on nobody')
+        axes.plot(
+            threshold,
+            [p.treat_all for p in everyone],
+            color=INK,
+            lw=1,
+            ls='--',
+            label='on everyone',
+        )
+        for color, (model, own) in zip(colors_of(models), models.items()):
+            _draw_band(axes, threshold, [point.net_benefit for point in own], color, model)
+        most = max(1e-3, everyone[0].treat_all)
+        axes.set(
+            title=f'to act on: {classes.display(outcome)}',
+            xlabel='threshold probability',
+            ylabel='net benefit',
+            xlim=(0, 1),
+            ylim=(-0.25 * most, 1.1 * most),
+        )
+    _legend(grid[0, 0], 'upper right')
+    return figure
+
+
+def _draw_band(
+    axes: Axes, x: np.ndarray, estimates: Sequence[Estimate], color: str, label: str
+) -> None:
+    """A line of estimates, and their intervals behind it."""
+    value, low, high = np.array([(each.value, each.low, each.high) for each in estimates]).T
+    axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
+    axes.plot(x, value, color=color, lw=1.6, label=label)
 
 
 def _legend(axes: Axes, loc: str = 'lower right') -> None:
@@ -158,5 +200,6 @@ def draw_all(results: Results) -> dict[str, Figure]:
             roc=draw_roc(results.cases, report.classes),
             precision_recall=draw_precision_recall(results.cases, report.classes),
             reliability=draw_reliability(report.calibration),
-            coverage_accuracy=draw_coverage(results.deciding),
+            risk_coverage=draw_risk_coverage(report.selective_risk),
+            decision_curves=draw_decision_curves(report.net_benefit, report.classes),
         )
