@@ -29,6 +29,7 @@ COMMANDS = {
     'train': Command('train a model'),
     'test': Command('test a checkpoint on both tasks'),
     'report': Command('report on predictions, for reviewers', needs_stack=False),
+    'lesions': Command('compare segmented scans with true label maps', needs_stack=False),
     'attention': Command('report on attention weights, and whether they can be believed'),
     'shortcut': Command('does a model read the lungs or the scanner?'),
     'compare': Command('train and test several systems, and write one table'),

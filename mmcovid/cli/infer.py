@@ -81,6 +81,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='least score of lesions (default: 0.3)',
     )
     parser.add_argument(
+        '--least-lesion-ml',
+        type=float,
+        default=0.0,
+        metavar='ML',
+        help='volume of the smallest 3-D lesion that is listed; smaller ones are counted '
+        '(default: 0, all are)',
+    )
+    parser.add_argument(
         '--aggregate',
         choices=tuple(RULES),
         default=DEFAULT_RULE,
@@ -150,6 +158,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
+    if not args.least_lesion_ml >= 0:
+        parser.error('--least-lesion-ml must be at least 0')
     if not Path(args.weights).is_file():
         parser.error(f'there is no checkpoint {args.weights}')
     if args.workers is not None and args.workers < 1:
@@ -218,6 +228,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         region=args.region,
         abstain_below=args.abstain_below,
         abstain_unfamiliar=args.abstain_unfamiliar,
+        least_lesion_ml=args.least_lesion_ml,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
         keep_paths=args.keep_paths,

@@ -14,6 +14,7 @@ from mmcovid.utils.files import to_plain
 from .measure import LESIONS
 
 _MOST_LESIONS = 15
+_MOST_LESIONS_3D = 10
 
 
 def render_page(
@@ -55,6 +56,7 @@ def render_page(
         all_lesions=LESIONS,
         num_lesions=len(lesions),
         lesions=lesions[:_MOST_LESIONS],
+        most_lesions_3d=_MOST_LESIONS_3D,
         facts=_facts(results),
     )
 

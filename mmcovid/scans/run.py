@@ -236,6 +236,7 @@ def _write_scan(
         classification=measured.classification,
         familiarity=measured.familiarity,
         volumes=measured.volumes,
+        lesions_3d=measured.lesions_3d,
         suspicious_slices=measured.suspicious_slices,
         notes=measured.notes,
         model=_describe_model(model, classes),
@@ -336,4 +337,5 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         precision=predictor.precision,
         device=predictor.device,
         abstain_unfamiliar=settings.abstain_unfamiliar,
+        least_lesion_ml=settings.least_lesion_ml,
     )

@@ -17,6 +17,7 @@ class Settings:
     region: str = 'lung'  #: slices that the class is read from, one of :data:`REGIONS`
     abstain_below: float | None = None  #: least score of a scan's class
     abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class
+    least_lesion_ml: float = 0.0  #: volume of the smallest 3-D lesion that is listed
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
     overwrite: bool = False  #: replace the folders of scans that exist
