@@ -83,10 +83,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--least-lesion-ml',
         type=float,
-        default=0.0,
+        default=Settings.least_lesion_ml,
         metavar='ML',
-        help='volume of the smallest 3-D lesion that is listed; smaller ones are counted '
-        '(default: 0, all are)',
+        help='volume of the smallest 3-D lesion that is listed, in ml; smaller ones are only '
+        'counted (default: %(default)s, a ball of 6 mm)',
     )
     parser.add_argument(
         '--aggregate',

@@ -12,6 +12,8 @@ from mmcovid.analysis.lesions import (
     write_report,
 )
 from mmcovid.analysis.lesions.load import find_truth
+from mmcovid.analysis.lesions.measure import LESIONS
+from mmcovid.analysis.lesions.page import LABELS, spell
 from mmcovid.classes import LESION_CLASSES, Classes
 from mmcovid.cli.arguments import add_budget_arguments, command, make_parser
 
@@ -67,8 +69,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=Settings.least_lesion_ml,
         metavar='ML',
-        help='volume of the smallest lesion that counts; smaller ones are counted as left out '
-        '(default: 0, all count)',
+        help='volume of the smallest 3-D lesion that counts, in ml, of truth and models; smaller '
+        'ones are told (default: %(default)s, as of mmcovid infer)',
     )
     parser.add_argument(
         '--patients',
@@ -101,8 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_report(report, classes, args.out)
     for name, model in report.models.items():
         for key in ('sensitivity', 'fp_per_scan', 'dice', 'ccc'):
-            figure = model.figures['lesions'][key]
-            print(f'{name}, {key}: {figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})')
+            print(f'{name}, {LABELS[key]}: {spell(model.figures[LESIONS][key])}')
     for note in report.notes:
         print(f'note: {note}')
     print(f'written to {args.out / "report.html"}')

@@ -18,7 +18,7 @@ class LesionSettings:
 
     iou: float = 0.1  #: least overlap of a found lesion with the true one that it hits
     tolerance_mm: float = 2.0  #: of surfaces
-    least_lesion_ml: float = 0.0  #: smaller 3-D lesions count nowhere but in volumes and overlap
+    least_lesion_ml: float = 0.1  #: smaller 3-D lesions count nowhere but in volumes and overlap
     rounds: int = 2000
     seed: int = 0
 

@@ -56,7 +56,7 @@ class ScanSettings:
     precision: str  #: fp32, bf16 or int8
     device: str
     abstain_unfamiliar: bool = False  #: whether what is unlike the training data gets no class
-    least_lesion_ml: float = 0.0  #: smaller 3-D lesions are counted, but not listed
+    least_lesion_ml: float = 0.1  #: smaller 3-D lesions are counted, but not listed
 
 
 @dataclass(frozen=True)

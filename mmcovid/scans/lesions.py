@@ -140,7 +140,7 @@ def measure_lesions(
     scores: Iterable[tuple[int, float]],
     spacing: tuple[float, float, float],
     classes: Classes,
-    least_ml: float = 0.0,
+    least_ml: float,
 ) -> Lesions3D:
     """The 3-D lesions of a label map, with their places, and the load of the lungs.
 
@@ -151,7 +151,7 @@ def measure_lesions(
             instances that are there.
         spacing (tuple[float, float, float]): Of columns, rows and slices, in mm.
         classes (Classes): Meaning of the labels.
-        least_ml (float): Volume of the smallest lesion that is listed. Defaults to 0.
+        least_ml (float): Volume of the smallest lesion that is listed.
 
     Returns:
         Lesions3D: Without places and zones if no class is the lung, or no lung is there.

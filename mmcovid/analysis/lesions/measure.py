@@ -8,7 +8,7 @@ import numpy as np
 
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume
-from mmcovid.results import LesionReport, LesionSettings
+from mmcovid.results import Estimate, LesionReport, LesionSettings
 from mmcovid.results.evaluation import Figures
 from mmcovid.results.lesions import (
     ComparedLesion,
@@ -52,7 +52,6 @@ _SCALES = _OF_SCANS | {
     'bias': 'linear',
     'limit_low': 'linear',
     'limit_high': 'linear',
-    'ccc': 'linear',
 }
 #: Figures in every resample, by target and name.
 Replicates = dict[str, dict[str, np.ndarray]]
@@ -162,7 +161,7 @@ def _compare_scan(
         kept = min(kept, len(scores))
     lesions = every.largest(kept)
     iou = overlaps(true.lesions, lesions)
-    given = np.ones(kept) if scores is None else scores[:kept]
+    given = np.ones(kept) if scores is None else np.array(scores[:kept])
     matched = match_best_first(iou, given, settings.iou)
     pairs = iou[iou > PANOPTIC_IOU]
     model.scans.append(
@@ -317,20 +316,28 @@ def _measure_model(model: ModelLesions, cluster: np.ndarray, resamples: Resample
         weights,
     )
     replicates[LESIONS] = of_lesions | replicates[LESIONS]
-    behind = dict(
-        sensitivity=effective_clusters(np.repeat(cluster, true)),
-        ppv=effective_clusters(np.repeat(cluster, found)),
-    )
+    behind_truth = effective_clusters(np.repeat(cluster, true))
+    behind = dict.fromkeys(('sensitivity', *map(rate_key, RATES)), behind_truth)
+    behind['ppv'] = effective_clusters(np.repeat(cluster, found))
     model.figures = {
         target: {
-            key: resamples.estimate(
-                values, scale=_SCALES.get(key, 'logit'), patients=behind.get(key)
-            )
+            key: _estimate(resamples, key, values, behind.get(key))
             for key, values in figures.items()
         }
         for target, figures in replicates.items()
     }
     return replicates
+
+
+def _estimate(
+    resamples: Resamples, key: str, values: np.ndarray, patients: float | None
+) -> Estimate:
+    """A figure with its interval, on the scale that fits it."""
+    if key != 'ccc':
+        return resamples.estimate(values, scale=_SCALES.get(key, 'logit'), patients=patients)
+    # of a correlation from -1 to 1 this is Fisher's z
+    half = resamples.estimate((1 + values) / 2)
+    return Estimate(*(2 * each - 1 for each in (half.value, half.low, half.high)))
 
 
 def _detections(model: ModelLesions) -> Detections:

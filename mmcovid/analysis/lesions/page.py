@@ -34,6 +34,8 @@ FROC = (*map(rate_key, RATES), 'froc_mean')
 PANOPTIC = ('pq', 'sq', 'rq')
 OVERLAP = ('dice', 'dice_pooled', 'hd95', 'assd', 'nsd')
 VOLUME = ('bias', 'limit_low', 'limit_high', 'ccc')
+#: As heads of the columns of a table of them.
+_SHORT = {rate_key(rate): f'at {rate:g} FP' for rate in RATES}
 #: Rows of missed and of false lesions that the page shows.
 _MOST = 10
 
@@ -58,7 +60,7 @@ def render_report(
         report=report,
         classes=classes,
         plots=plots,
-        labels=LABELS,
+        labels=LABELS | _SHORT,
         detection=DETECTION,
         froc=FROC,
         panoptic=PANOPTIC,
@@ -104,17 +106,20 @@ def render_markdown(report: LesionReport, classes: Classes, title: str) -> str:
         of_models = [model.figures[target] for model in report.models.values()]
         for key, label in LABELS.items():
             if any(key in figures for figures in of_models):
-                cells = [_cell(figures.get(key)) for figures in of_models]
+                cells = [spell(figures.get(key)) for figures in of_models]
                 lines.append(f'| {label} | {" | ".join(cells)} |')
         lines.append('')
     lines += [f'- {note}' for note in report.notes]
     return '\n'.join(lines) + '\n'
 
 
-def _cell(estimate: Estimate | None) -> str:
+def spell(estimate: Estimate | None) -> str:
+    """A figure with its interval; † if all resamples give the same."""
     if estimate is None or estimate.value != estimate.value:
         return 'undefined'
     value = decimals(estimate.value, 3)
     if not estimate.has_interval:
-        return value
+        return f'{value} (no interval)'
+    if estimate.low == estimate.high:
+        return f'{value} (†)'
     return f'{value} ({decimals(estimate.low, 3)} to {decimals(estimate.high, 3)})'
