@@ -165,6 +165,8 @@ def test_scores_of_slices_become_those_of_lesions(truth, predicted):
     )
     assert model.froc.fp_per_scan == pytest.approx([0, 2 / 3, 1])
     assert model.froc.sensitivity == pytest.approx([0, 1 / 3, 1])
+    summary = list(csv.DictReader((predicted / 'summary.csv').open()))
+    assert [(row['lesions_3d'], row['load_score']) for row in summary] == [('2', '5')] * 3
     found = values(report, 'out')
     assert (found['sensitivity_at_0.5'], found['sensitivity_at_1']) == (0, 1)
     assert found['froc_mean'] == pytest.approx(4 / 7)
