@@ -7,15 +7,15 @@ from pathlib import Path
 from mmcovid.analysis.lesions import (
     Settings,
     compare,
+    find_truth,
     load_models,
-    read_patients,
     write_report,
 )
-from mmcovid.analysis.lesions.load import find_truth
 from mmcovid.analysis.lesions.measure import LESIONS
 from mmcovid.analysis.lesions.page import LABELS, spell
 from mmcovid.classes import LESION_CLASSES, Classes
 from mmcovid.cli.arguments import add_budget_arguments, command, make_parser
+from mmcovid.data_tools.label_maps import read_patients
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

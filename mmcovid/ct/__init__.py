@@ -26,6 +26,7 @@ from .volume import (
     to_stored,
     volume_suffix,
     write_mask,
+    write_volume,
 )
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     'to_stored',
     'volume_suffix',
     'write_mask',
+    'write_volume',
 ]

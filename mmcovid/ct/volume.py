@@ -162,13 +162,31 @@ def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
             f'{path}: a mask has whole numbers from 0 to 255, not {mask.dtype} from '
             f'{mask.min()} to {mask.max()}.'
         )
+    _write(np.ascontiguousarray(to_stored(mask, volume), np.uint8), volume, path)
+
+
+def write_volume(volume: CTVolume, path: str | Path) -> None:
+    """Write a volume on the grid of the file that it came from.
+
+    Args:
+        volume (CTVolume): In HU.
+        path (str | Path): As of :func:`write_mask`.
+
+    Raises:
+        ValueError: The format is unknown.
+    """
+    _write(np.ascontiguousarray(to_stored(volume.array, volume)), volume, Path(path))
+
+
+def _write(stored: np.ndarray, volume: CTVolume, path: Path) -> None:
+    """Write an array on the axes and the grid of the file of a volume, whole or not at all."""
     suffix = volume_suffix(path)
     if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
-        raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
+        raise ValueError(f'{path}: volumes are written as .nii, .nii.gz, .nrrd or .mha.')
     check_name(path)
     import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
 
-    image = sitk.GetImageFromArray(np.ascontiguousarray(to_stored(mask, volume), np.uint8))
+    image = sitk.GetImageFromArray(stored)
     image.SetSpacing(volume.stored.spacing.tolist())
     image.SetOrigin(volume.stored.origin.tolist())
     image.SetDirection(volume.stored.direction.ravel().tolist())

@@ -9,8 +9,7 @@ from known_predictor import KnownPredictor
 from lesions_utils import LEFT, RIGHT, SPACING, lungs, write_labels, write_truth
 from schema_utils import check_schema
 
-from mmcovid.analysis.lesions import Settings, compare, load_models, write_report
-from mmcovid.analysis.lesions.load import find_truth
+from mmcovid.analysis.lesions import Settings, compare, find_truth, load_models, write_report
 from mmcovid.analysis.lesions.measure import overlaps
 from mmcovid.classes import Classes
 from mmcovid.scans import Settings as ScanSettings
@@ -166,7 +165,7 @@ def test_scores_of_slices_become_those_of_lesions(truth, predicted):
     assert model.froc.fp_per_scan == pytest.approx([0, 2 / 3, 1])
     assert model.froc.sensitivity == pytest.approx([0, 1 / 3, 1])
     summary = list(csv.DictReader((predicted / 'summary.csv').open()))
-    assert [(row['lesions_3d'], row['load_score']) for row in summary] == [('2', '5')] * 3
+    assert [(row['lesions_3d'], row['load_score']) for row in summary] == [('2', '3')] * 3
     found = values(report, 'out')
     assert (found['sensitivity_at_0.5'], found['sensitivity_at_1']) == (0, 1)
     assert found['froc_mean'] == pytest.approx(4 / 7)

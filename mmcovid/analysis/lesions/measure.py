@@ -8,6 +8,7 @@ import numpy as np
 
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume
+from mmcovid.data_tools.label_maps import read_labels
 from mmcovid.results import Estimate, LesionReport, LesionSettings
 from mmcovid.results.evaluation import Figures
 from mmcovid.results.lesions import (
@@ -39,7 +40,7 @@ from mmcovid.statistics.detection import (
 )
 from mmcovid.statistics.surfaces import surface_figures
 
-from .load import LabelMaps, read_labels
+from .load import LabelMaps
 
 #: All lesion classes together, among the targets.
 LESIONS = 'lesions'
