@@ -9,6 +9,7 @@ from mmcovid.analysis.lesions import (
     compare,
     find_truth,
     load_models,
+    with_scores,
     write_report,
 )
 from mmcovid.analysis.lesions.measure import LESIONS
@@ -42,6 +43,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='folder of the true label maps, named as the scans, on their grids',
     )
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
+    parser.add_argument(
+        '--scores',
+        action='append',
+        default=[],
+        metavar='NAME=CSV',
+        help='scores of the lesions of a model whose label maps tell none: columns scan, x, y, z '
+        '(a voxel of the lesion along the axes of the file, from 0) and score; repeat for each '
+        'model',
+    )
     parser.add_argument(
         '--classes',
         nargs='+',
@@ -97,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     classes = Classes.of(tuple(args.classes))
     truth = find_truth(args.truth)
     models, notes = load_models(args.models, truth, classes)
+    models = with_scores(models, args.scores)
     patients = read_patients(args.patients, list(truth.files)) if args.patients else None
     report = compare(models, truth, classes, settings, patients)
     report.notes += notes

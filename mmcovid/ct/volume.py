@@ -137,6 +137,25 @@ def to_stored(mask: np.ndarray, volume: CTVolume) -> np.ndarray:
     return _as_stored(mask, volume.stored)
 
 
+def from_stored(index: np.ndarray, volume: CTVolume) -> np.ndarray:
+    """Turn voxels of the file to those of ``volume.array``.
+
+    Args:
+        index (np.ndarray): Along the axes x, y, z of the file, (n, 3), int.
+        volume (CTVolume): Of the file.
+
+    Returns:
+        np.ndarray: Slice, row and column, (n, 3), int.
+
+    Raises:
+        IndexError: One is outside of the file.
+    """
+    x, y, z = index.T
+    axes = np.ogrid[tuple(map(slice, volume.array.shape))]
+    places = (to_stored(np.broadcast_to(axis, volume.array.shape), volume) for axis in axes)
+    return np.stack([place[z, y, x] for place in places], axis=1)
+
+
 def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
     """Write a mask on the grid of the file that the volume came from.
 

@@ -65,6 +65,7 @@ class ComparedScan:
     left_out: int  #: true and found lesions that are too small
     pairs: int  #: that overlap by more than half, for the panoptic quality
     iou_sum: float  #: of these pairs
+    unplaced: int  #: scores of a table that are of no lesion
 
 
 @dataclass

@@ -8,6 +8,7 @@ thicker than pixels are wide.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -232,7 +233,7 @@ def _describe_lesion(
     )
 
 
-def _locate(index: np.ndarray, frame: LungFrame) -> dict[str, str | float]:
+def _locate(index: np.ndarray, frame: LungFrame) -> dict[str, Any]:
     """Where a lesion of voxels (n, 3) is: side, third, depth and depth_mm."""
     sides = np.bincount(frame.side(index[:, 2]), minlength=2) / len(index)
     thirds = np.bincount(frame.third(index[:, 0]), minlength=3)

@@ -9,7 +9,14 @@ from known_predictor import KnownPredictor
 from lesions_utils import LEFT, RIGHT, SPACING, lungs, write_labels, write_truth
 from schema_utils import check_schema
 
-from mmcovid.analysis.lesions import Settings, compare, find_truth, load_models, write_report
+from mmcovid.analysis.lesions import (
+    Settings,
+    compare,
+    find_truth,
+    load_models,
+    with_scores,
+    write_report,
+)
 from mmcovid.analysis.lesions.measure import overlaps
 from mmcovid.classes import Classes
 from mmcovid.scans import Settings as ScanSettings
@@ -169,6 +176,44 @@ def test_scores_of_slices_become_those_of_lesions(truth, predicted):
     found = values(report, 'out')
     assert (found['sensitivity_at_0.5'], found['sensitivity_at_1']) == (0, 1)
     assert found['froc_mean'] == pytest.approx(4 / 7)
+
+
+def test_scores_of_a_table(truth, tmp_path):
+    turned = dict(direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    for name, labels in dict(a=lungs(RIGHT, LEFT), b=lungs(RIGHT)).items():
+        for folder in ('truth2', 'any'):
+            write_labels(tmp_path / f'{folder}/{name}.nii.gz', labels[:, ::-1, ::-1], **turned)
+    truth = find_truth(tmp_path / 'truth2')
+    path = tmp_path / 'scores.csv'
+    # columns and rows of the file run the other way: 24 - 1 - 3 and 16 - 1 - 3
+    lines = ['scan,x,y,z,score', 'a,20,12,1,0.3', 'a,20,12,2,0.6', 'a,8,11,2,0.9', 'b,20,12,1,0.5']
+    path.write_text('\n'.join([*lines, 'b,0,0,0,0.7', 'other,0,0,0,1']))
+    models, _ = load_models([f'any={tmp_path / "any"}'], truth, CLASSES)
+    report = compare(
+        with_scores(models, [f'any={path}']), truth, CLASSES, Settings(rounds=5, least_lesion_ml=0)
+    )
+    found = [(each.scan, each.class_, each.score) for each in report.models['any'].found]
+    assert found == [('a', 'consolidation', 0.9), ('a', 'ggo', 0.6), ('b', 'ggo', 0.5)]
+    assert '1 scores of any are of voxels in no lesion, and not used.' in report.notes
+    assert report.models['any'].froc.sensitivity[-1] == 1
+
+
+@pytest.mark.parametrize(
+    'line, message',
+    [
+        ('a,20,12,1,0.3', 'any/a.nii.gz: 2 of its 2 lesions have no score in the table'),
+        ('a,24,0,0,0.3', r'a score is of a voxel outside of \(24, 16, 6\)'),
+        ('a,1,2,x,0.3', 'scores.csv, line 2: has no scan, whole x, y, z and score'),
+    ],
+)
+def test_scores_that_do_not_fit_are_refused(truth, tmp_path, line, message):
+    models, _ = load_models([f'any={write_truth(tmp_path / "any")}'], truth, CLASSES)
+    (tmp_path / 'scores.csv').write_text(f'scan,x,y,z,score\n{line}\n')
+    with pytest.raises(ValueError, match=message):
+        models = with_scores(models, [f'any={tmp_path / "scores.csv"}'])
+        compare(models, truth, CLASSES, Settings(rounds=5))
+    with pytest.raises(ValueError, match="no model is called 'x'"):
+        with_scores(models, ['x=scores.csv'])
 
 
 def test_a_label_map_that_was_changed_afterwards_is_refused(truth, predicted, tmp_path):

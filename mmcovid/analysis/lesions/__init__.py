@@ -2,8 +2,8 @@
 
 from mmcovid.results import LesionSettings as Settings
 
-from .load import find_truth, load_models
+from .load import find_truth, load_models, with_scores
 from .measure import compare
 from .write import write_report
 
-__all__ = ['Settings', 'compare', 'find_truth', 'load_models', 'write_report']
+__all__ = ['Settings', 'compare', 'find_truth', 'load_models', 'with_scores', 'write_report']

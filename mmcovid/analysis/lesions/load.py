@@ -1,10 +1,13 @@
 """Label maps of scans: the truth, what mmcovid wrote, and what any other model did."""
 
+import csv
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mmcovid.classes import Classes
 from mmcovid.data_tools.label_maps import find_label_maps
@@ -20,12 +23,18 @@ class LabelMaps:
     files: dict[str, Path]  #: by scan
     #: lesions by scan, as ``results.json`` has them; none of other models
     lesions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    #: of a table of scores: voxels along the axes x, y, z of the file, (n, 3), and scores, (n,)
+    points: dict[str, tuple[np.ndarray, np.ndarray]] | None = None
 
     @property
     def scored(self) -> bool:
         """Whether all lesions have scores."""
-        return self.lesions.keys() == self.files.keys() and all(
-            lesion['score'] is not None for found in self.lesions.values() for lesion in found
+        return (
+            self.points is not None
+            or self.lesions.keys() == self.files.keys()
+            and all(
+                lesion['score'] is not None for found in self.lesions.values() for lesion in found
+            )
         )
 
 
@@ -76,6 +85,45 @@ def load_models(
             {scan: found.lesions[scan] for scan in truth.files if scan in found.lesions},
         )
     return models, notes
+
+
+def with_scores(models: dict[str, LabelMaps], items: Sequence[str]) -> dict[str, LabelMaps]:
+    """Models, some with the scores of their lesions from tables.
+
+    Args:
+        models (dict[str, LabelMaps]): By name.
+        items (Sequence[str]): ``NAME=CSV``, a table with columns ``scan``, ``x``, ``y``, ``z``, a
+            voxel of a lesion along the axes of its file, and ``score``.
+
+    Raises:
+        OSError, ValueError: A table cannot be read, or there is no such model.
+    """
+    models = dict(models)
+    for item in items:
+        name, _, path = item.partition('=')
+        if name not in models:
+            raise ValueError(f'{item}: no model is called {name!r}. Give NAME=CSV of a model.')
+        models[name] = replace(models[name], points=_read_points(path, models[name].files))
+    return models
+
+
+def _read_points(path: str, scans: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Voxels and scores of each scan; other scans are passed over."""
+    rows: dict[str, list[list[float]]] = {scan: [] for scan in scans}
+    with open(path, newline='', encoding='utf-8') as file:
+        for line, row in enumerate(csv.DictReader(file), 2):
+            try:
+                scan, score = row['scan'], float(row['score'])
+                values = [*(int(row[key]) for key in 'xyz'), score]
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f'{path}, line {line}: has no scan, whole x, y, z and score ({error}). '
+                    'Correct it.'
+                ) from error
+            if scan in rows:
+                rows[scan].append(values)
+    tables = {scan: np.array(found, float).reshape(-1, 4) for scan, found in rows.items()}
+    return {scan: (table[:, :3].astype(int), table[:, 3]) for scan, table in tables.items()}
 
 
 def _find_results(folder: Path, classes: Classes) -> LabelMaps | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmcovid.classes import Classes
-from mmcovid.ct import CTVolume
+from mmcovid.ct import CTVolume, from_stored, to_stored
 from mmcovid.data_tools.label_maps import read_labels
 from mmcovid.results import Estimate, LesionReport, LesionSettings
 from mmcovid.results.evaluation import Figures
@@ -156,8 +156,10 @@ def _compare_scan(
     """Add a scan to what is known of a model."""
     volume = read_labels(maps.files[true.scan], classes, like=true.volume)
     every = join_lesions(volume.array, classes)
-    kept, scores = _large_enough(every, volume, settings), None
-    if maps.scored:
+    kept, scores, unplaced = _large_enough(every, volume, settings), None, 0
+    if maps.points is not None:
+        scores, unplaced = _place_scores(maps, true.scan, every, volume, kept)
+    elif maps.scored:
         scores = _read_scores(maps, true.scan, every, volume)
         kept = min(kept, len(scores))
     lesions = every.largest(kept)
@@ -176,6 +178,7 @@ def _compare_scan(
             left_out=true.left_out + len(every.sizes) - kept,
             pairs=len(pairs),
             iou_sum=float(pairs.sum()),
+            unplaced=unplaced,
         )
     )
     partner = np.full(len(true.lesions.sizes), -1)
@@ -206,6 +209,35 @@ def _read_scores(
             'again, or give the folder of the label maps alone.'
         )
     return [lesion['score'] for lesion in told]
+
+
+def _place_scores(
+    maps: LabelMaps, scan: str, lesions: LesionVoxels, volume: CTVolume, kept: int
+) -> tuple[list[float], int]:
+    """The highest score of each of the ``kept`` largest lesions, of a table.
+
+    Returns:
+        tuple[list[float], int]: The scores, and how many of the table are in no lesion.
+
+    Raises:
+        ValueError: A lesion has none, or a voxel is outside of the scan.
+    """
+    index, scores = (maps.points or {})[scan]
+    size = to_stored(volume.array, volume).shape[::-1]
+    if not ((index >= 0) & (index < size)).all():
+        raise ValueError(
+            f'{maps.files[scan]}: a score is of a voxel outside of {size}. Correct it.'
+        )
+    place = np.ravel_multi_index(tuple(from_stored(index, volume).T), volume.array.shape)
+    lesion = lesions.find(place)
+    best = np.full(len(lesions.sizes), -np.inf)
+    np.maximum.at(best, lesion[lesion >= 0], scores[lesion >= 0])
+    if missing := int(np.isneginf(best[:kept]).sum()):
+        raise ValueError(
+            f'{maps.files[scan]}: {missing} of its {kept} lesions have no score in the table. Give '
+            'a voxel of each, or leave out the scores.'
+        )
+    return best[:kept].tolist(), int((lesion < 0).sum())
 
 
 def overlaps(true: LesionVoxels, found: LesionVoxels) -> np.ndarray:
@@ -267,7 +299,7 @@ def _compare_targets(
             in_found * _ml(true),
             both * _ml(true),
             dice=2 * both / total if total else float('nan'),
-            **surface_figures(*masks, true.spacing[::-1], tolerance),
+            **surface_figures(masks[0], masks[1], true.spacing[::-1], tolerance),
         )
     return figures
 
@@ -396,6 +428,8 @@ def _notes(models: Mapping[str, ModelLesions], patients: int, each_its_own: bool
             notes.append(
                 f'{left_out} lesions of the truth and {name} together are left out as too small.'
             )
+        if unplaced := sum(each.unplaced for each in model.scans):
+            notes.append(f'{unplaced} scores of {name} are of voxels in no lesion, and not used.')
         rows = [each.targets[LESIONS] for each in model.scans]
         missed = sum(row.true_ml > 0 and not row.found_ml for row in rows)
         false = sum(row.found_ml > 0 and not row.true_ml for row in rows)
