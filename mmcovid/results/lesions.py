@@ -62,7 +62,8 @@ class ComparedScan:
     true_lesions: int
     found_lesions: int
     hits: int  #: found lesions that are matched with a true one
-    left_out: int  #: true and found lesions that are too small
+    true_left_out: int  #: true lesions that are too small
+    found_left_out: int
     pairs: int  #: that overlap by more than half, for the panoptic quality
     iou_sum: float  #: of these pairs
     unplaced: int  #: scores of a table that are of no lesion

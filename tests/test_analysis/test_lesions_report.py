@@ -111,8 +111,9 @@ def test_small_lesions_count_nowhere_but_in_volumes(truth, tmp_path):
         write_labels(tmp_path / f'model/{name}.nii.gz', lungs((np.s_[1, 3, 3], 2)))
     report = report_of(truth, tmp_path / 'model', least_lesion_ml=0.7)
     assert report.true_lesions == 2  # the right one of scan a has 0.64 ml
-    assert [scan.left_out for scan in report.models['model'].scans] == [2, 1, 1]
-    assert '4 lesions of the truth and model together are left out as too small.' in report.notes
+    scans = report.models['model'].scans
+    assert [(scan.true_left_out, scan.found_left_out) for scan in scans] == [(1, 1), (0, 1), (0, 1)]
+    assert '1 true lesions and 3 of model are too small to count.' in report.notes
     assert report.models['model'].scans[2].targets['lesions'].found_ml == pytest.approx(0.02)
 
 

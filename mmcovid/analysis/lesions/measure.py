@@ -175,7 +175,8 @@ def _compare_scan(
             true_lesions=len(true.lesions.sizes),
             found_lesions=kept,
             hits=int((matched >= 0).sum()),
-            left_out=true.left_out + len(every.sizes) - kept,
+            true_left_out=true.left_out,
+            found_left_out=len(every.sizes) - kept,
             pairs=len(pairs),
             iou_sum=float(pairs.sum()),
             unplaced=unplaced,
@@ -424,9 +425,13 @@ def _notes(models: Mapping[str, ModelLesions], patients: int, each_its_own: bool
     for name, model in models.items():
         if not model.scored:
             notes.append(f'{name} tells no scores of lesions, so that it has no FROC curve.')
-        if left_out := sum(each.left_out for each in model.scans):
+        of_truth, of_model = (
+            sum(getattr(each, key) for each in model.scans)
+            for key in ('true_left_out', 'found_left_out')
+        )
+        if of_truth or of_model:
             notes.append(
-                f'{left_out} lesions of the truth and {name} together are left out as too small.'
+                f'{of_truth} true lesions and {of_model} of {name} are too small to count.'
             )
         if unplaced := sum(each.unplaced for each in model.scans):
             notes.append(f'{unplaced} scores of {name} are of voxels in no lesion, and not used.')

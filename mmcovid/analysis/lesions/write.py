@@ -16,7 +16,7 @@ from .page import render_markdown, render_report
 from .plots import draw_all
 
 _INTERVAL = ('value', 'low', 'high')
-_COUNTS = ('true_lesions', 'found_lesions', 'hits', 'left_out')
+_COUNTS = ('true_lesions', 'found_lesions', 'hits', 'true_left_out', 'found_left_out')
 _OF_TARGET = [column.name for column in fields(TargetFigures)]
 
 
