@@ -244,7 +244,7 @@ def test_what_is_written(truth, predicted, tmp_path):
     ):
         assert part in page, part
     text = (out / 'report.md').read_text()
-    assert '| sensitivity at 1 FP per scan | 1.000 (' in text and '| undefined |' in text
+    assert '| sensitivity at 1 FP per scan | 1.000 (' in text and ') | – |' in text
     assert {path.name for path in (out / 'figures').iterdir()} == {
         'froc.svg', 'froc.png', 'bland_altman.svg', 'bland_altman.png',
     }  # fmt: skip

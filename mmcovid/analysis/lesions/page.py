@@ -88,7 +88,13 @@ def unmatched(lesions: Sequence[ComparedLesion]) -> list[ComparedLesion]:
 
 
 def render_markdown(report: LesionReport, classes: Classes, title: str) -> str:
-    """The figures as Markdown tables, a column for each model."""
+    """The figures as Markdown tables, a column for each model.
+
+    Args:
+        report (LesionReport): The figures.
+        classes (Classes): For what readers call them.
+        title (str): Heading.
+    """
     lines = [
         f'# {title}',
         '',
@@ -115,7 +121,9 @@ def render_markdown(report: LesionReport, classes: Classes, title: str) -> str:
 
 def spell(estimate: Estimate | None) -> str:
     """A figure with its interval; † if all resamples give the same."""
-    if estimate is None or estimate.value != estimate.value:
+    if estimate is None:
+        return '–'
+    if estimate.value != estimate.value:
         return 'undefined'
     value = decimals(estimate.value, 3)
     if not estimate.has_interval:

@@ -15,22 +15,22 @@ from .measure import LESIONS, rate_key
 
 def draw_froc(report: LesionReport) -> Figure | None:
     """Sensitivity against false positives per scan, a line per model; None without scores."""
-    scored = {name: model for name, model in report.models.items() if model.froc}
+    scored = {
+        name: (model.froc, model.figures[LESIONS])
+        for name, model in report.models.items()
+        if model.froc
+    }
     if not scored:
         return None
     figure, ((axes,),) = panels(1, 1, height=3.4)
     figure.set_size_inches(5, 3.4)
-    for color, (name, model) in zip(colors_of(scored), scored.items()):
-        curve, figures = model.froc, model.figures[LESIONS]
-        if curve is None:
-            continue
+    for color, (name, (curve, figures)) in zip(colors_of(scored), scored.items()):
         axes.step(
             curve.fp_per_scan, curve.sensitivity, where='post', color=color, lw=1.6, label=name
         )
         for rate in RATES:
             _draw_interval(axes, rate, figures[rate_key(rate)], color)
     axes.set(
-        xscale='symlog',
         xlabel='false positives per scan',
         ylabel='sensitivity for lesions',
         ylim=(-0.02, 1.02),
@@ -75,6 +75,9 @@ def draw_bland_altman(models: dict[str, ModelLesions], target: str) -> Figure:
                 color=COLORS[1],
             )
         axes.set(title=name, xlabel='mean of true and found, ml', ylabel='found − true, ml')
+    low, high = np.array([axes.get_ylim() for axes in row]).T
+    for axes in row:  # one scale, also where all differences are 0
+        axes.set_ylim(min(*low, -1), max(*high, 1))
     return figure
 
 
