@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from mmcovid.results import AttentionReport, EvaluationReport, ScanResults
+from mmcovid.results import AttentionReport, EvaluationReport, LesionReport, ScanResults
 from mmcovid.utils.files import write_json
 
 OUT = Path(__file__).parent / 'en/schemas'
 REPORTS = {
     'attention_report': AttentionReport,
     'evaluation_report': EvaluationReport,
+    'lesion_report': LesionReport,
     'scan_results': ScanResults,
 }
 #: What leaves out what it does not know; all else writes every property.

@@ -14,6 +14,7 @@ FREE_ROOMS = (
     'analysis.attention.measure',
     'analysis.comparison.run',
     'analysis.evaluation',
+    'analysis.lesions',
     'cards',
     'classes',
     'cli',

@@ -81,6 +81,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='least score of lesions (default: 0.3)',
     )
     parser.add_argument(
+        '--least-lesion-ml',
+        type=float,
+        default=Settings.least_lesion_ml,
+        metavar='ML',
+        help='volume of the smallest 3-D lesion that is listed, in ml; smaller ones are only '
+        'counted (default: %(default)s, a ball of 6 mm)',
+    )
+    parser.add_argument(
         '--aggregate',
         choices=(LEARNED, *RULES),
         help='rule that reads the class of a scan from its slices, see docs/en/scan_class.md '
@@ -166,6 +174,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
+    if not args.least_lesion_ml >= 0:
+        parser.error('--least-lesion-ml must be at least 0')
     if not Path(args.weights).is_file():
         parser.error(f'there is no checkpoint {args.weights}')
     if args.workers is not None and args.workers < 1:
@@ -243,6 +253,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         decision_rules=rules,
         abstain_below=args.abstain_below,
         abstain_unfamiliar=args.abstain_unfamiliar,
+        least_lesion_ml=args.least_lesion_ml,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
         keep_vectors=args.keep_vectors,

@@ -23,9 +23,11 @@ from .volume import (
     CTVolume,
     Grid,
     apply_window,
+    from_stored,
     to_stored,
     volume_suffix,
     write_mask,
+    write_volume,
 )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     'find_region',
     'find_slice',
     'find_volumes',
+    'from_stored',
     'has_dicom',
     'is_ct',
     'is_picture',
@@ -60,4 +63,5 @@ __all__ = [
     'to_stored',
     'volume_suffix',
     'write_mask',
+    'write_volume',
 ]

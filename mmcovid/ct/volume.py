@@ -137,6 +137,25 @@ def to_stored(mask: np.ndarray, volume: CTVolume) -> np.ndarray:
     return _as_stored(mask, volume.stored)
 
 
+def from_stored(index: np.ndarray, volume: CTVolume) -> np.ndarray:
+    """Turn voxels of the file to those of ``volume.array``.
+
+    Args:
+        index (np.ndarray): Along the axes x, y, z of the file, (n, 3), int.
+        volume (CTVolume): Of the file.
+
+    Returns:
+        np.ndarray: Slice, row and column, (n, 3), int.
+
+    Raises:
+        IndexError: One is outside of the file.
+    """
+    x, y, z = index.T
+    axes = np.ogrid[tuple(map(slice, volume.array.shape))]
+    places = (to_stored(np.broadcast_to(axis, volume.array.shape), volume) for axis in axes)
+    return np.stack([place[z, y, x] for place in places], axis=1)
+
+
 def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
     """Write a mask on the grid of the file that the volume came from.
 
@@ -162,13 +181,31 @@ def write_mask(mask: np.ndarray, volume: CTVolume, path: str | Path) -> None:
             f'{path}: a mask has whole numbers from 0 to 255, not {mask.dtype} from '
             f'{mask.min()} to {mask.max()}.'
         )
+    _write(np.ascontiguousarray(to_stored(mask, volume), np.uint8), volume, path)
+
+
+def write_volume(volume: CTVolume, path: str | Path) -> None:
+    """Write a volume on the grid of the file that it came from.
+
+    Args:
+        volume (CTVolume): In HU.
+        path (str | Path): As of :func:`write_mask`.
+
+    Raises:
+        ValueError: The format is unknown.
+    """
+    _write(np.ascontiguousarray(to_stored(volume.array, volume)), volume, Path(path))
+
+
+def _write(stored: np.ndarray, volume: CTVolume, path: Path) -> None:
+    """Write an array on the axes and the grid of the file of a volume, whole or not at all."""
     suffix = volume_suffix(path)
     if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
-        raise ValueError(f'{path}: masks are written as .nii, .nii.gz, .nrrd or .mha.')
+        raise ValueError(f'{path}: volumes are written as .nii, .nii.gz, .nrrd or .mha.')
     check_name(path)
     import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
 
-    image = sitk.GetImageFromArray(np.ascontiguousarray(to_stored(mask, volume), np.uint8))
+    image = sitk.GetImageFromArray(stored)
     image.SetSpacing(volume.stored.spacing.tolist())
     image.SetOrigin(volume.stored.origin.tolist())
     image.SetDirection(volume.stored.direction.ravel().tolist())

@@ -9,8 +9,12 @@ from .attention import AttentionReport, AttentionSet, AttentionSettings
 from .estimate import Estimate
 from .evaluation import EvaluationReport, EvaluationSettings
 from .failure import Failure
+from .lesions import LesionReport, LesionSettings
 from .scan import (
     ClassVolume,
+    Lesion3D,
+    Lesions3D,
+    LungZone,
     MeasuredLesion,
     MeasuredRoIs,
     ModelInfo,
@@ -33,7 +37,12 @@ __all__ = [
     'EvaluationReport',
     'EvaluationSettings',
     'Failure',
+    'Lesion3D',
+    'LesionReport',
+    'LesionSettings',
     'Lesions',
+    'Lesions3D',
+    'LungZone',
     'MeasuredLesion',
     'MeasuredRoIs',
     'ModelInfo',

@@ -1,6 +1,6 @@
 """What ``results.json`` of a scan holds; ``docs/en/scan.md`` explains it field by field."""
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Literal
 
 from mmcovid.utils.files import to_plain
@@ -60,6 +60,7 @@ class ScanSettings:
     prevalence: dict[str, float] | None = None
     set_coverage: float | None = None  #: share of each class that prediction sets are to hold
     set_thresholds: dict[str, float] | None = None  #: score that puts a class into the set
+    least_lesion_ml: float = 0.1  #: smaller 3-D lesions are counted, but not listed
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,47 @@ class ClassVolume:
     voxels: int
     ml: float | None  #: None of pictures
     share_of_lung: float | None  #: None without a lung
+
+
+@dataclass(frozen=True)
+class Lesion3D:
+    """What touches in the label maps of all slices, lesion classes together."""
+
+    class_: str  #: that most of its voxels are of
+    score: float | None  #: the highest of its instances in slices
+    voxels: int
+    ml: float
+    ml_by_class: dict[str, float]
+    first_slice: int  #: the one closest to the feet
+    last_slice: int
+    voxel: tuple[int, int, int]  #: one of it: column, row, slice, by which it is found again
+    side: str | None = None  #: of the patient: ``right``, ``left`` or ``both``; None without a lung
+    third: str | None = None  #: of the lung's height: ``lower``, ``middle`` or ``upper``
+    depth: str | None = None  #: ``peripheral`` or ``central``
+    depth_mm: float | None = None  #: mean distance of its voxels from the lung's surface
+
+
+@dataclass(frozen=True)
+class LungZone:
+    """A third of the height of one lung."""
+
+    side: str
+    third: str
+    lung_ml: float  #: its lesions included
+    lesion_ml: float
+    share: float | None  #: of the lesions; None where there is no lung
+    grade: int  #: of the share: 0, or 1 to 4 for each quarter that it reaches into
+
+
+@dataclass(frozen=True)
+class Lesions3D:
+    """The 3-D lesions of a scan, and how much of the lung they take."""
+
+    count: int  #: of those that are listed
+    left_out: int  #: smaller ones
+    load_score: int | None  #: sum of the grades of the zones, 0 to 24; None without a lung
+    zones: list[LungZone] | None
+    lesions: list[Lesion3D]  #: the largest first
 
 
 @dataclass(frozen=True)
@@ -156,6 +198,8 @@ class ScanResults:
     #: None if the model does not know its training data
     familiarity: ScanFamiliarity | None
     volumes: dict[str, ClassVolume] | None  #: None if the model does not segment
+    #: None of pictures, too: nothing tells that they are neighbours
+    lesions_3d: Lesions3D | None = field(default=None, kw_only=True)
     suspicious_slices: list[int]
     notes: list[str]  #: what a reader should know
     model: ScanModel

@@ -10,6 +10,7 @@ from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, find_region
 from mmcovid.results import (
     ClassVolume,
+    Lesions3D,
     MeasuredLesion,
     MeasuredRoIs,
     RoISequence,
@@ -20,6 +21,7 @@ from mmcovid.results import (
 from mmcovid.scan_class import LEARNED, RULES, Slices, choose_rule, relative_heights
 from mmcovid.statistics.class_scores import is_decided
 
+from .lesions import measure_lesions
 from .predict import Instance, Prediction, Slice
 from .settings import Settings
 
@@ -35,6 +37,7 @@ class Measurements:
     classification: ScanClass | None
     familiarity: ScanFamiliarity | None
     volumes: dict[str, ClassVolume] | None
+    lesions_3d: Lesions3D | None
     suspicious_slices: list[int]
     slices: list[ScanSlice]
     notes: list[str]
@@ -94,6 +97,7 @@ def measure_scan(prediction: Prediction, classes: Classes, settings: Settings) -
         classification,
         familiarity,
         volumes,
+        _join_slices(prediction, classes, settings.least_lesion_ml),
         _most_suspicious(rows, classification, classes),
         rows,
         notes,
@@ -260,6 +264,21 @@ def _measure_volumes(
         name: ClassVolume(count, None if ml is None else count * ml, count / lung if lung else None)
         for name, count in voxels.items()
     }
+
+
+def _join_slices(prediction: Prediction, classes: Classes, least_ml: float) -> Lesions3D | None:
+    """The 3-D lesions of a volume; None of pictures, or if nothing is segmented."""
+    volume = prediction.volume
+    if volume is None or prediction.slices[0].labels is None:
+        return None
+    _, height, width = volume.array.shape
+    scores = (
+        ((kept.index * height + row) * width + column, instance.score)
+        for kept in prediction.slices
+        for instance in kept.instances
+        for row, column in instance.points
+    )
+    return measure_lesions(prediction.label_map(), scores, volume.spacing, classes, least_ml)
 
 
 def _tell_lesions_beside(

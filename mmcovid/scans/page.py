@@ -17,6 +17,7 @@ from .measure import LESIONS
 _MOST_LESIONS = 15
 #: Share of the weight that the slices named on the page carry at least.
 _CARRIED = 0.8
+_MOST_LESIONS_3D = 10
 
 
 def render_page(
@@ -59,6 +60,7 @@ def render_page(
         num_lesions=len(lesions),
         lesions=lesions[:_MOST_LESIONS],
         carriers=_carriers(results.slices),
+        most_lesions_3d=_MOST_LESIONS_3D,
         facts=_facts(results),
     )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from rich.markup import escape
 from rich.progress import track
@@ -26,6 +27,9 @@ class Instance:
     score: float
     bbox: list[float]  #: x1, y1, x2, y2 in pixels
     pixels: int  #: of the mask
+    #: Row and column of a pixel in each piece of the label map's lesions that the mask reaches, by
+    #: which the score of a 3-D lesion is found; none of a lung
+    points: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -133,15 +137,30 @@ def _keep(result: SliceResult, index: int, path: str, classes: Classes) -> Slice
     )
     if result.lesions is not None:
         kept.labels = paint(result.lesions.masks, result.lesions.labels, classes)
-        kept.instances = _instances(result.lesions)
+        kept.instances = _instances(result.lesions, classes)
     return kept
 
 
-def _instances(lesions: Lesions) -> list[Instance]:
+def _instances(lesions: Lesions, classes: Classes) -> list[Instance]:
     """One for each mask."""
+    ill = np.array([not classes.is_lung(label) for label in lesions.labels], bool)
+    _, pieces = cv2.connectedComponents(lesions.masks[ill].any(0).astype(np.uint8), connectivity=8)
     return [
-        Instance(int(label), float(score), bbox.tolist(), int(mask.sum()))
-        for label, score, bbox, mask in zip(
-            lesions.labels, lesions.scores, lesions.bboxes, lesions.masks
+        Instance(
+            int(label),
+            float(score),
+            bbox.tolist(),
+            int(mask.sum()),
+            _points(mask, pieces) if is_ill else [],
+        )
+        for label, score, bbox, mask, is_ill in zip(
+            lesions.labels, lesions.scores, lesions.bboxes, lesions.masks, ill
         )
     ]
+
+
+def _points(mask: np.ndarray, pieces: np.ndarray) -> list[tuple[int, int]]:
+    """Row and column of the first pixel of a mask in each piece, (H, W) int, that it reaches."""
+    rows, columns = np.nonzero(mask)
+    _, first = np.unique(pieces[rows, columns], return_index=True)
+    return list(zip(rows[first].tolist(), columns[first].tolist()))

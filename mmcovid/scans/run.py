@@ -271,6 +271,7 @@ def _write_scan(
         classification=measured.classification,
         familiarity=measured.familiarity,
         volumes=measured.volumes,
+        lesions_3d=measured.lesions_3d,
         suspicious_slices=measured.suspicious_slices,
         notes=measured.notes,
         model=_describe_model(model, classes),
@@ -375,4 +376,5 @@ def _describe_settings(settings: Settings, predictor: SlicePredictor) -> ScanSet
         prevalence=None if rules is None else rules.prevalence,
         set_coverage=None if rules is None else rules.set_coverage,
         set_thresholds=None if rules is None else rules.set_thresholds,
+        least_lesion_ml=settings.least_lesion_ml,
     )

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mmcovid.scan_class import DecisionRules
 
+#: Of a ball of 6 mm, the smallest nodule that is followed up (Fleischner Society, 2017).
+LEAST_LESION_ML = 0.1
 #: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.
 REGIONS = ('lung', 'body', 'all')
 
@@ -19,6 +21,7 @@ class Settings:
     abstain_below: float | None = None  #: least score of a scan's class
     abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class
     decision_rules: DecisionRules | None = None  #: prevalence and prediction sets of a scan
+    least_lesion_ml: float = LEAST_LESION_ML  #: volume of the smallest 3-D lesion that is listed
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
     keep_vectors: bool = False  #: also write the image vectors of the slices

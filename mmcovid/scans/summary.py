@@ -51,6 +51,8 @@ def summary_line(name: str, results: dict[str, Any]) -> dict[str, Any]:
         line |= dict(feature_distance=familiarity['distance'], familiar=familiarity['familiar'])
     for key, volume in (results['volumes'] or {}).items():
         line |= {f'{key}_ml': volume['ml'], f'{key}_share_of_lung': volume['share_of_lung']}
+    if joined := results.get('lesions_3d'):  # not of versions before
+        line |= dict(lesions_3d=joined['count'], load_score=joined['load_score'])
     reason = '; '.join(f'{failure["input"]}: {failure["reason"]}' for failure in results['errors'])
     return dict(line, reason=reason)
 

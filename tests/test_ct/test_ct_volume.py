@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
 
-from mmcovid.ct import Grid, apply_window, read_volume, write_mask
+from mmcovid.ct import Grid, apply_window, from_stored, read_volume, write_mask
 from mmcovid.ct.volume import make_volume
 
 hu_arrays = hnp.arrays(np.int16, hnp.array_shapes(min_dims=2, max_dims=3, max_side=6))
@@ -60,6 +60,16 @@ def test_every_voxel_stays_where_it_is_in_the_patient(stored, shape):
     diagonal = np.trace(volume.grid.direction)
     for order in itertools.permutations(range(3)):
         assert diagonal >= np.abs(volume.grid.direction[:, order].diagonal()).sum() - 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(grids(), st.tuples(*[st.integers(1, 5)] * 3))
+def test_voxels_of_the_file_are_found_again(stored, shape):
+    values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+    volume = make_volume(values, values.shape, stored, dict(path='a'))
+    index = np.argwhere(values >= 0)
+    found = volume.array[tuple(from_stored(index[:, ::-1], volume).T)]
+    assert found.tolist() == values[tuple(index.T)].tolist()
 
 
 @settings(max_examples=30, deadline=None)

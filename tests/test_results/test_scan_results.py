@@ -27,6 +27,7 @@ KEYS = [
     'classification',
     'familiarity',
     'volumes',
+    'lesions_3d',
     'suspicious_slices',
     'notes',
     'model',

@@ -9,7 +9,7 @@ from mmcovid.results import ClassVolume, Failure
 from mmcovid.scan_class import DecisionRules
 from mmcovid.scans import Settings
 from mmcovid.scans.measure import measure_scan
-from mmcovid.scans.predict import Prediction, Slice
+from mmcovid.scans.predict import Instance, Prediction, Slice
 
 
 def prediction(scores, hu=None, labels=None, failures=(), spacing=(0.5, 0.8, 5)):
@@ -94,6 +94,22 @@ def test_volumes_and_areas():
     first = result.slices[0]
     assert first.area_mm2 == pytest.approx(dict(lung=32 * 0.4, ggo=4 * 0.4, consolidation=0))
     assert [row.z_mm for row in result.slices] == [100, 105]
+
+
+def test_lesions_of_slices_are_joined():
+    labels = np.zeros((2, 8, 8), np.uint8)
+    labels[:, 2:6, 1:7] = 1
+    labels[0, 3, 2] = labels[1, 3, 3] = 2
+    known = prediction(SCORES[:2], hu=chest(2, 8), labels=labels)
+    known.slices[0].instances = [Instance(1, 0.4, [0.0] * 4, 1, [(3, 2)])]
+    known.slices[1].instances = [Instance(1, 0.7, [0.0] * 4, 1, [(3, 3)])]
+    found = measure_scan(known, Classes.of(), Settings(least_lesion_ml=0)).lesions_3d
+    (lesion,) = found.lesions
+    assert (lesion.voxels, lesion.score, lesion.voxel) == (2, 0.7, (2, 3, 0))
+    assert lesion.ml == pytest.approx(2 * 0.5 * 0.8 * 5 / 1000) and lesion.side == 'right'
+    every = measure_scan(known, Classes.of(), Settings()).lesions_3d
+    assert (every.count, every.left_out) == (0, 1)
+    assert measure(SCORES).lesions_3d is None  # of pictures
 
 
 def test_pictures_tell_no_size_and_an_empty_scan_no_share():

@@ -8,6 +8,9 @@ from mmcovid.classes import Classes
 from mmcovid.results import (
     ClassVolume,
     Failure,
+    Lesion3D,
+    Lesions3D,
+    LungZone,
     MeasuredLesion,
     ScanClass,
     ScanFamiliarity,
@@ -154,3 +157,30 @@ def test_a_class_that_is_withheld_is_not_on_the_page():
     ).rsplit('How it was made', 1)[0]
     assert 'Undecided' in told and 'unlike the training data' in told
     assert '0.750' not in told and 'class="scores"' not in told
+
+
+def lesions_3d(number, **changes):
+    zones = [
+        LungZone(side, third, 10.0, 2.5, 0.25 if side == 'right' else None, 1)
+        for side in ('right', 'left')
+        for third in ('upper', 'middle', 'lower')
+    ]
+    lesion = Lesion3D(
+        'ggo', 0.8, 9, 1.25, dict(ggo=1.25), 3, 7, (0, 0, 3), 'left', 'lower', 'central', 31.0
+    )
+    return replace(Lesions3D(number, 2, 6, zones, [lesion] * number), **changes)
+
+
+def test_lesions_of_the_whole_scan():
+    text = page(lesions_3d=lesions_3d(11))
+    for part in (
+        '<b>11</b> lesions, and 2 of less than 0.1 ml that are not listed. What touches',
+        '<td>1.25</td><td>left, lower third, central</td><td>31</td><td>3 to 7</td><td>0.800</td>',
+        'The 10 largest; results.json has all of them.',
+        'Load of the lungs: 6 of 24',
+        '<td>25.0%<small>grade 1</small></td><td>–</td>',
+    ):
+        assert part in text, part
+    assert 'Lesions in 3-D' not in page()
+    none = page(lesions_3d=lesions_3d(0, left_out=0, zones=None, load_score=None))
+    assert '<b>0</b> lesions. What touches' in none and 'Load of the lungs' not in none

@@ -24,6 +24,21 @@ def test_instances_below_the_threshold_are_left_out(tmp_path):
         predict_scan(model, scan)
 
 
+def test_an_instance_is_known_by_a_pixel_of_each_piece_of_lesion_that_it_reaches(tmp_path):
+    labels = np.zeros((1, 8, 8), np.uint8)
+    labels[0, 0, :3] = 2  # two pieces of GGO, and a consolidation that touches the first one
+    labels[0, 6, 5:] = 2
+    labels[0, 1, 3] = 3
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / 'known.nrrd'))
+    (scan,) = find_scans([write_series(tmp_path / 'series', chest(1, 8))])[0].values()
+    found = predict_scan(KnownPredictor(tmp_path / 'known.nrrd'), scan, score_thr=0.3).slices[0]
+    assert {instance.label: instance.points for instance in found.instances} == {
+        0: [],
+        1: [(0, 0), (6, 5)],
+        2: [(1, 3)],
+    }
+
+
 def test_failures_keep_the_others_in_their_places(tmp_path):
     sitk.WriteImage(
         sitk.GetImageFromArray(np.ones((4, 8, 8), np.uint8)), str(tmp_path / 'known.nrrd')
