@@ -8,6 +8,8 @@ from mmcovid.results import ScanModel, ScanSettings
 from mmcovid.results.scan import SCHEMA_VERSION
 from mmcovid.utils.files import to_plain
 
+from .dicom import find_missing
+from .settings import Settings
 from .shown import path_hash
 
 #: What the results do not depend on but by rounding, and where the file of the weights lies.
@@ -29,7 +31,7 @@ def find_difference(
     path: str,
     model: ScanModel,
     settings: ScanSettings,
-    dicom_seg: bool,
+    rules: Settings,
 ) -> str | None:
     """What tells the results of a former run from those that would be made now.
 
@@ -40,7 +42,7 @@ def find_difference(
         path (str): The scan.
         model (ScanModel): What would predict it.
         settings (ScanSettings): How it would be predicted.
-        dicom_seg (bool): Whether a DICOM segmentation would be written.
+        rules (Settings): With the DICOM outputs that would be written.
 
     Returns:
         str | None: What is to be said of the former results; None if they are the same.
@@ -58,9 +60,8 @@ def find_difference(
         return 'of another model'
     if differing := _differing(results['settings'], settings):
         return f'with other settings ({", ".join(differing)})'
-    if dicom_seg and results['files'] and 'segmentation.dcm' not in results['files']:
-        return 'without a DICOM segmentation'
-    return None
+    missing = find_missing(results['files'], rules)
+    return f'without {missing}' if missing else None
 
 
 def _differing(former: dict[str, Any], now: ScanModel | ScanSettings) -> list[str]:
