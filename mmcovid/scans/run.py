@@ -312,7 +312,7 @@ def _without_paths(results: ScanResults, scan: Scan, settings: Settings) -> Scan
         weights = Path(weights).name
     return replace(
         results,
-        scan=replace(results.scan, path=name(scan.path)),
+        scan=replace(results.scan, path=name(results.scan.path)),
         errors=[Failure(name(each.input), name(each.reason)) for each in results.errors],
         model=replace(results.model, weights=weights),
         slices=[replace(row, path=name(row.path)) for row in results.slices],
