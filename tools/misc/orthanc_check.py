@@ -3,9 +3,9 @@
 Scans are written as DICOM series of made-up patients and stored in an Orthanc that this script
 starts on loopback, with a password. "mmcovid infer" reads them from there and stores what it made;
 all is read back by other programs and compared: voxels with the label map, numbers with
-results.json, and both with those of the same series read from the disk. Then an object is deleted
-in the archive, and "--resume --store" has to bring it back. What is on the path of dciodvfy
-(Debian: dicom3tools) and validate_iods (PyPI: dicom-validator) checks the objects.
+results.json, and both with those of the same series read from the disk. Then a report is deleted
+in the archive, and "--resume --store" has to bring it back. dciodvfy (Debian: dicom3tools) checks
+the objects, if it is there.
 
 Needs Orthanc with its DICOMweb plugin (Debian: orthanc, orthanc-dicomweb) and
 pip install '.[dicom,runtime]'. The outcome is 1 if anything differs.
@@ -23,7 +23,6 @@ import sys
 import time
 from pathlib import Path
 
-import highdicom as hd
 import numpy as np
 import pydicom
 import requests
@@ -32,7 +31,6 @@ from dicomweb_client import DICOMwebClient
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from mmcovid.ct import read_volume
-from mmcovid.scans.dicom_sr import SCAN_CLASS, SHARE_OF_LUNG
 
 USER = 'mmcovid'
 PLUGIN = '/usr/share/orthanc/plugins/libOrthancDicomWeb.so'
@@ -177,22 +175,35 @@ def read_segments(segmentation, ct):
 
 
 def read_report(document):
-    """Class of the scan, scores, and (ml, % of the lung) by tracking identifier, from a report."""
-    report = hd.sr.srread(document) if isinstance(document, Path) else document
-    content = hd.sr.EnhancedSR.from_dataset(report).content
-    groups = content.get_image_measurement_groups()
-    (scan,) = (each for each in groups if each.tracking_identifier == 'scan')
-    (found,) = scan.get_qualitative_evaluations(SCAN_CLASS)
-    scores = {each.name.value: each.value for each in scan.get_measurements()}
-    measured = {}
-    for group in [*groups, *content.get_volumetric_roi_measurement_groups()]:
-        values = {each.name.value: float(each.value) for each in group.get_measurements()}
-        if '118565006' in values:
-            measured[group.tracking_identifier] = (
-                values['118565006'],
-                values.get(SHARE_OF_LUNG.value),
-            )
-    return found.value.meaning, scores, measured
+    """Class of the scan, scores, and (ml, % of the lung) by tracking identifier, from a report.
+
+    Read by hand too.
+    """
+    (measurements,) = (each for each in document.ContentSequence if _concept(each) == '126010')
+    groups = {}
+    for group in measurements.ContentSequence:
+        items = group.ContentSequence
+        (name,) = (each.TextValue for each in items if _concept(each) == '112039')
+        groups[name] = {
+            _concept(each): float(each.MeasuredValueSequence[0].NumericValue)
+            for each in items
+            if each.ValueType == 'NUM'
+        } | {
+            _concept(each): each.ConceptCodeSequence[0].CodeMeaning
+            for each in items
+            if each.ValueType == 'CODE'
+        }
+    scan = groups.pop('scan')
+    scores = [value for code, value in scan.items() if code.startswith('score_')]
+    measured = {
+        name: (values['118565006'], values.get('share_of_lung')) for name, values in groups.items()
+    }
+    return scan['scan_class'], scores, measured
+
+
+def _concept(item):
+    """Code of an item's name."""
+    return item.ConceptNameCodeSequence[0].CodeValue
 
 
 def check_study(checks, client, study, folder, local, series):
@@ -218,9 +229,7 @@ def check_study(checks, client, study, folder, local, series):
     meaning, scores, measured = read_report(found['SR'][0])
     checks(
         f'report: {meaning}, scores as in results.json',
-        np.allclose(
-            list(scores.values()), list(results['classification']['scores'].values()), atol=1e-9
-        ),
+        np.allclose(scores, list(results['classification']['scores'].values()), atol=1e-9),
     )
     for name, volume in results['volumes'].items():
         ml, share = measured[name]
@@ -238,7 +247,7 @@ def check_study(checks, client, study, folder, local, series):
 
 
 def validate(checks, folder):
-    """Have the objects checked by programs of others, where these are installed."""
+    """Have the objects checked by dciodvfy, where it is installed."""
     files = sorted(map(str, folder.rglob('*.dcm')))
     if program := shutil.which('dciodvfy'):
         said = [
@@ -252,11 +261,51 @@ def validate(checks, folder):
         warnings = sorted({line for line in said if line.startswith('Warning')})
         print('\n'.join(sorted(set(errors)) + warnings))
         checks(f'dciodvfy: {len(files)} files, {len(errors)} errors', not errors)
-    if program := shutil.which('validate_iods'):
-        done = subprocess.run([program, *files], capture_output=True, text=True)
-        errors = [line for line in done.stdout.splitlines() if 'Error' in line or 'missing' in line]
-        print(done.stdout[-2000:])
-        checks(f'validate_iods: {len(files)} files', not errors and done.returncode == 0)
+
+
+def check_round_trip(args, checks, client, inputs):
+    """Retrieve, predict and store; and the same from the disk."""
+    results, local = args.out / 'results', args.out / 'local'
+    status = infer(args, 'infer.log', inputs, '--out', str(results), '--store')
+    print((args.out / 'infer.log').read_text().strip().splitlines()[-1])
+    checks('query, retrieve, predict, store: exit status 0', status == 0)
+    folders = sorted((args.out / 'series').iterdir())
+    status = infer(args, 'local.log', map(str, folders), '--out', str(local))
+    checks('the same from the disk: exit status 0', status == 0)
+    for series in folders:
+        print(f'-- {series.name}')
+        first = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True)
+        folder = results / first.SeriesInstanceUID
+        check_study(checks, client, first.StudyInstanceUID, folder, local / series.name, series)
+
+
+def check_resume(args, checks, client, url, session, study, inputs):
+    """Delete a report in the archive, and have it stored again."""
+    query = dict(Level='Series', Query=dict(Modality='SR', StudyInstanceUID=study))
+    (lost,) = session.post(f'{url}/tools/find', json=query, timeout=30).json()
+    session.delete(f'{url}/series/{lost}', timeout=30).raise_for_status()
+    gone = 'SR' not in find_objects(client, study)
+    options = '--out', str(args.out / 'results'), '--store', '--resume'
+    status = infer(args, 'resume.log', inputs, *options)
+    back = find_objects(client, study)
+    checks(
+        'a report deleted in the archive is back after --resume --store',
+        gone and status == 0 and len(back.get('SR', ())) == len(back['SEG']) == 1,
+    )
+
+
+def check_refusal(args, checks, inputs, password):
+    """A wrong password is told, and the right one is in no file but Orthanc's and netrc."""
+    netrc = args.out / 'netrc'
+    netrc.write_text(f'machine 127.0.0.1 login {USER} password wrong\n')
+    status = infer(args, 'refused.log', inputs, '--out', str(args.out / 'refused'))
+    said = (args.out / 'refused.log').read_text()
+    print(said.strip().splitlines()[0])
+    checks('a wrong password is told', status == 1 and 'answers 401' in said)
+    netrc.unlink()
+    written = [path for path in args.out.rglob('*') if args.out / 'orthanc' not in path.parents]
+    leaks = [path for path in written if path.is_file() and password.encode() in path.read_bytes()]
+    checks('the password is in no file', not leaks)
 
 
 def main(argv=None):
@@ -266,68 +315,26 @@ def main(argv=None):
     netrc = args.out / 'netrc'
     netrc.touch(0o600)
     netrc.write_text(f'machine 127.0.0.1 login {USER} password {password}\n')
-    studies = {
-        write_series(path, args.out / 'series' / path.name.split('.')[0], number): path
+    studies = [
+        write_series(path, args.out / 'series' / path.name.split('.')[0], number)
         for number, path in enumerate(args.scans, 1)
-    }
+    ]
     with orthanc(args, password) as url:
         session = requests.Session()
         session.auth = USER, password
         client = DICOMwebClient(f'{url}/dicom-web', session)
-        for study, path in studies.items():
-            series = args.out / 'series' / path.name.split('.')[0]
-            for file in sorted(series.iterdir()):
-                client.store_instances([pydicom.dcmread(file)], study)
-        base = f'dicomweb+{url}/dicom-web/studies'.replace('dicomweb+http', 'dicomweb+http')
-        inputs = [f'{base}/{study}' for study in studies]
-        results = args.out / 'results'
-        status = infer(args, 'infer.log', inputs, '--out', str(results), '--store')
-        print((args.out / 'infer.log').read_text().strip().splitlines()[-1])
-        checks('query, retrieve, predict, store: exit status 0', status == 0)
-        folders = sorted(str(path) for path in (args.out / 'series').iterdir())
-        local = args.out / 'local'
-        checks(
-            'the same from the disk', infer(args, 'local.log', folders, '--out', str(local)) == 0
-        )
-        for study, path in studies.items():
-            name = path.name.split('.')[0]
-            series = args.out / 'series' / name
-            uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
-            print(f'-- {name}')
-            check_study(checks, client, study, results / uid, local / name, series)
-        (lost,) = requests.post(
-            f'{url}/tools/find',
-            json=dict(Level='Series', Query=dict(Modality='SR', StudyInstanceUID=study)),
-            auth=session.auth,
-            timeout=30,
-        ).json()
-        requests.delete(f'{url}/series/{lost}', auth=session.auth, timeout=30).raise_for_status()
-        gone = 'SR' not in find_objects(client, study)
-        status = infer(args, 'resume.log', inputs, '--out', str(results), '--store', '--resume')
-        back = find_objects(client, study)
-        checks(
-            'a report deleted in the archive is back after --resume --store',
-            (gone and status == 0 and len(back['SR']) == len(back['SEG']) == 1),
-        )
-        netrc.write_text(f'machine 127.0.0.1 login {USER} password wrong\n')
-        status = infer(args, 'refused.log', inputs[:1], '--out', str(args.out / 'refused'))
-        said = (args.out / 'refused.log').read_text()
-        print(said.strip().splitlines()[0])
-        checks('a wrong password is told', status == 1 and 'answers 401' in said)
-        netrc.unlink()
-        written = [
-            path for path in args.out.rglob('*') if path.is_file() and 'orthanc' not in path.parts
-        ]
-        checks(
-            'the password is in no file',
-            not any(password.encode() in path.read_bytes() for path in written),
-        )
-        validate(checks, results)
+        for path in sorted((args.out / 'series').rglob('*.dcm')):
+            client.store_instances([pydicom.dcmread(path)])
+        inputs = [f'dicomweb+{url}/dicom-web/studies/{study}' for study in studies]
+        check_round_trip(args, checks, client, inputs)
+        check_resume(args, checks, client, url, session, studies[-1], inputs)
+        check_refusal(args, checks, inputs[:1], password)
+        validate(checks, args.out / 'results')
+        print('all as it should be' if checks.good else 'SOMETHING DIFFERS', flush=True)
         if args.serve:
-            print(f'{url}, user {USER}, password {password}; interrupt to end')
+            print(f'{url}, user {USER}, password {password}; interrupt to end', flush=True)
             with contextlib.suppress(KeyboardInterrupt):
                 time.sleep(10**6)
-    print('all as it should be' if checks.good else 'SOMETHING DIFFERS')
     return 0 if checks.good else 1
 
 
