@@ -28,6 +28,7 @@ FREE_ROOMS = (
     'reporting',
     'reporting.templating',
     'results',
+    'scans.archive',
     'scans.run',
     'statistics.bootstrap',
     'statistics.calibration',

@@ -25,6 +25,8 @@ from mmcovid.cli.engine_arguments import (
 from mmcovid.deployment.onnx_predictor import OnnxPredictor
 from mmcovid.scan_class import DEFAULT_RULE, LEARNED, RULES, DecisionRules
 from mmcovid.scans import REGIONS, Settings, run_scans
+from mmcovid.scans.addresses import check_no_secrets, is_address
+from mmcovid.scans.summary import NOT_STORED
 from mmcovid.statistics.class_scores import check_abstain_below, read_temperature
 from mmcovid.utils.budget import set_budget
 from mmcovid.utils.configs import find_config
@@ -49,7 +51,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         metavar='INPUT',
         help='slice (picture or DICOM), folder of the pictures of one scan, folder of DICOM files, '
-        'NIfTI, NRRD or MetaImage volume, or folder of volumes',
+        'NIfTI, NRRD or MetaImage volume, folder of volumes, or study or series of a DICOMweb '
+        'archive, dicomweb://HOST/PREFIX/studies/UID[/series/UID]',
     )
     parser.add_argument(
         '--config',
@@ -137,6 +140,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
     )
     parser.add_argument(
+        '--dicom-sr',
+        action='store_true',
+        help='also write a DICOM structured report, and the segmentation that it refers to',
+    )
+    parser.add_argument(
+        '--dicom-sc',
+        action='store_true',
+        help='also write the key slices as DICOM secondary captures',
+    )
+    parser.add_argument(
+        '--store',
+        action='store_true',
+        help='send the DICOM outputs (default: all three) to the archive that the scan is from',
+    )
+    parser.add_argument(
         '--keep-vectors',
         action='store_true',
         help='also write vectors.npy, the image vectors of the slices, for mmcovid scan-class',
@@ -180,6 +198,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f'there is no checkpoint {args.weights}')
     if args.workers is not None and args.workers < 1:
         parser.error('--workers must be at least 1')
+    check_no_secrets(args.inputs)
+    if args.store:
+        if not all(map(is_address, args.inputs)):
+            parser.error('--store needs inputs of an archive, dicomweb://...')
+        if not (args.dicom_seg or args.dicom_sr or args.dicom_sc):
+            args.dicom_seg = args.dicom_sr = args.dicom_sc = True
     if args.cfg_options and not args.config:
         parser.error('--cfg-options needs --config')
     if args.prevalence and not args.decision_rules:
@@ -256,6 +280,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         least_lesion_ml=args.least_lesion_ml,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
+        dicom_sr=args.dicom_sr,
+        dicom_sc=args.dicom_sc,
+        store=args.store,
         keep_vectors=args.keep_vectors,
         keep_paths=args.keep_paths,
         overwrite=args.overwrite,
@@ -293,7 +320,7 @@ def _run_on_workers(args: argparse.Namespace, settings: Settings) -> list[dict[s
     if args.scheduler:
         # its workers may run in another folder
         args.weights, args.out = os.path.abspath(args.weights), args.out.absolute()
-        inputs = [os.path.abspath(path) for path in inputs]
+        inputs = [path if is_address(path) else os.path.abspath(path) for path in inputs]
         if args.config and Path(args.config).exists():
             args.config = os.path.abspath(args.config)
         cluster = cohort.connect(args.scheduler)
@@ -318,4 +345,6 @@ def tell(row: dict) -> str:
         parts.append(f'lesions in {row["lesions_share_of_lung"]:.1%} of the lung')
     if row['status'] == 'incomplete':
         parts.append(f'INCOMPLETE: {row["reason"]}')
+    if row['status'] == NOT_STORED:
+        parts.append(f'NOT STORED: {row["reason"]}')
     return f'{name}: ' + ', '.join(parts)

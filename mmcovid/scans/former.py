@@ -9,8 +9,9 @@ from mmcovid.results.scan import SCHEMA_VERSION
 from mmcovid.scan_class.load import VECTORS
 from mmcovid.utils.files import to_plain
 
+from .dicom import find_missing
+from .settings import Settings
 from .shown import path_hash
-from .write import LABEL_MAP
 
 #: What the results do not depend on but by rounding, and where the file of the weights lies.
 _NOT_COMPARED = {'batch_size', 'device', 'name', 'weights'}
@@ -31,8 +32,7 @@ def find_difference(
     path: str,
     model: ScanModel,
     settings: ScanSettings,
-    dicom_seg: bool,
-    keep_vectors: bool = False,
+    rules: Settings,
 ) -> str | None:
     """What tells the results of a former run from those that would be made now.
 
@@ -43,8 +43,7 @@ def find_difference(
         path (str): The scan.
         model (ScanModel): What would predict it.
         settings (ScanSettings): How it would be predicted.
-        dicom_seg (bool): Whether a DICOM segmentation would be written.
-        keep_vectors (bool): Whether image vectors would be. Defaults to False.
+        rules (Settings): With the files that would be written beside the results.
 
     Returns:
         str | None: What is to be said of the former results; None if they are the same.
@@ -62,9 +61,9 @@ def find_difference(
         return 'of another model'
     if differing := _differing(results['settings'], settings):
         return f'with other settings ({", ".join(differing)})'
-    if dicom_seg and LABEL_MAP in results['files'] and 'segmentation.dcm' not in results['files']:
-        return 'without a DICOM segmentation'
-    if keep_vectors and VECTORS not in results['files']:
+    if missing := find_missing(results['files'], rules):
+        return f'without {missing}'
+    if rules.keep_vectors and VECTORS not in results['files']:
         return 'without image vectors'
     return None
 

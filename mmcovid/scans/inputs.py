@@ -3,8 +3,10 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from mmcovid.ct import (
@@ -20,12 +22,51 @@ from mmcovid.ct.inputs import name_outputs
 from mmcovid.results import Failure
 from mmcovid.utils.escape import file_name
 
+from .addresses import Address, check_no_secrets, is_address
+from .shown import without_folders
+
 
 class Scan(NamedTuple):
     """A scan to predict."""
 
     path: str  #: volume, folder or file of DICOM (``folder#UID`` where it has several series)
     pictures: tuple[str, ...] = ()  #: of a scan that is no volume, in its order
+    address: str | None = None  #: in an archive, of what was retrieved to ``path``
+
+    @property
+    def source(self) -> str:
+        """Where it is from: its address in an archive, or its path."""
+        return self.address or self.path
+
+
+@contextmanager
+def at_hand(scan: Scan) -> Iterator[Scan]:
+    """A scan on this disk: that of an archive is retrieved, and goes with the block.
+
+    Args:
+        scan (Scan): Of :func:`find_scans`.
+
+    Yields:
+        Scan: The same, to be read.
+
+    Raises:
+        OSError: An archive does not answer as it should.
+        ValueError: What it gives is too large, or not what was asked for; or the block raises one.
+    """
+    if not is_address(scan.path):
+        yield scan
+        return
+    from .archive import Archive  # here: it needs packages that are optional
+
+    address = Address.parse(scan.path)
+    with TemporaryDirectory(prefix='mmcovid-') as temporary:
+        folder = Path(temporary, str(address.series))
+        folder.mkdir()
+        Archive(address).retrieve(folder)
+        try:
+            yield Scan(str(folder), address=scan.path)
+        except (OSError, ValueError) as error:  # the folder will be gone
+            raise ValueError(without_folders(str(error), folder)) from error
 
 
 def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], list[Failure]]:
@@ -34,14 +75,19 @@ def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], li
     Args:
         inputs (Sequence[str | PathLike]): Each a picture, a DICOM file, a volume, a folder of
             pictures (one scan), of DICOM files (one scan for each series), or of volumes and
-            DICOM folders (one scan each).
+            DICOM folders (one scan each); or the address of a study or series in an archive (one
+            scan for each CT series).
 
     Returns:
         tuple[dict[str, Scan], list[Failure]]: Scans by a name that is theirs alone, and the
         inputs that are none. What is given twice is one scan.
+
+    Raises:
+        ValueError: An address has a user, a password or a query in it.
     """
     scans, failures = [], []
     queue = list(dict.fromkeys(os.fspath(item) for item in inputs))
+    check_no_secrets(queue)
     for item in queue:
         try:
             found = _scans_of(item)
@@ -55,6 +101,11 @@ def find_scans(inputs: Sequence[str | os.PathLike]) -> tuple[dict[str, Scan], li
 
 def _scans_of(item: str) -> Sequence[Scan | str]:
     """The scans of an input, or the volumes and DICOM folders in it."""
+    if is_address(item):
+        address = Address.parse(item)
+        from .archive import Archive  # here: it needs packages that are optional
+
+        return [Scan(str(series)) for series in Archive(address).find_series()]
     place = SlicePath.parse(item)
     if not place.exists():
         raise FileNotFoundError(f'{place.path}: no such file or folder. Correct its path.')
@@ -131,6 +182,8 @@ def _name(scans: list[Scan]) -> dict[str, Scan]:
 
 def _stem(path: str) -> str:
     """A path without what makes it one of a volume or picture, whole for a folder."""
+    if is_address(path):
+        return path
     place = SlicePath.parse(path)
     uid = f'_{place.series_uid}' if place.series_uid else ''
     if os.path.isdir(place.path):

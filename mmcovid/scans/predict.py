@@ -105,7 +105,7 @@ def predict_scan(
     results = ahead(predictor.predict(paths, batch_size, score_thr))
     stream = zip(paths, results, strict=True)
     tracked = track(
-        stream, escape(printable(scan.path, keep='')), total=len(paths), disable=not show_progress
+        stream, escape(printable(scan.source, keep='')), total=len(paths), disable=not show_progress
     )
     for index, (path, result) in enumerate(tracked):
         if isinstance(result, Failure):

@@ -6,6 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mmcovid.classes import Classes
 from mmcovid.reporting import save_plots
 from mmcovid.results import (
@@ -21,9 +23,10 @@ from mmcovid.scan_class import LEARNED, choose_rule
 from mmcovid.utils.files import atomic_folder, write_json, write_text
 from mmcovid.utils.provenance import now, software
 
-from .dicom_seg import check_dicom_seg, check_series, write_dicom_seg
+from .addresses import Address, is_address
+from .dicom import check_dicom, check_scan, write_dicom
 from .former import find_difference, read_results
-from .inputs import Scan, find_scans
+from .inputs import Scan, at_hand, find_scans
 from .measure import measure_scan
 from .page import render_page
 from .pictures import draw_views
@@ -32,7 +35,7 @@ from .predict import Prediction, predict_scan
 from .predictor import SlicePredictor
 from .settings import Settings
 from .shown import path_hash, without_folders, without_their_folders
-from .summary import append_lines, failed_line, settle, summary_line
+from .summary import NOT_STORED, append_lines, failed_line, settle, summary_line
 from .write import write_masks, write_slice_table, write_vectors
 
 _PACKAGES = (
@@ -45,6 +48,7 @@ _PACKAGES = (
     'SimpleITK',
     'pydicom',
     'highdicom',
+    'dicomweb-client',
     'onnxruntime',
 )
 
@@ -69,8 +73,8 @@ def run_scans(
 
     Returns:
         list[dict]: For each scan its line in ``summary.csv``: ``scan``, ``status`` (ok,
-        incomplete or failed), ``class`` and so on, and ``reason``; ``kept`` is true of those
-        that ``settings.resume`` left as they are.
+        incomplete, failed or not stored), ``class`` and so on, and ``reason``; ``kept`` is true of
+        those that ``settings.resume`` left as they are.
 
     Raises:
         ValueError: As :func:`check_settings`.
@@ -90,15 +94,16 @@ def check_settings(predictor: SlicePredictor, settings: Settings) -> None:
     """Make sure that a model can do what is asked for, before hours of prediction.
 
     Raises:
-        ValueError: DICOM segmentations cannot be written, it does not know its training data, or
-            it has no rule for the class of a scan that fits the settings, or the decision rules are
-            of another model.
+        ValueError: DICOM outputs cannot be written, none is to be stored, it does not know its
+            training data, it has no rule for the class of a scan that fits the settings, or the
+            decision rules are of another model.
     """
     rule = choose_rule(settings.aggregate, predictor.scan_rule)
     if settings.decision_rules is not None:
         settings.decision_rules.check(predictor.classes.image_names, rule)
-    if settings.dicom_seg:
-        check_dicom_seg(predictor.classes)
+    check_dicom(predictor.classes, settings)
+    if settings.store and not settings.dicom:
+        raise ValueError('there is nothing to store: ask for DICOM outputs, or leave out --store.')
     if settings.abstain_unfamiliar and predictor.distance_threshold is None:
         raise ValueError(
             f'{predictor.model_info.weights}: does not know its training data. Publish it with '
@@ -205,20 +210,42 @@ def run_scan(
                 scan.path,
                 _describe_model(model, predictor.classes),
                 _describe_settings(settings, predictor),
-                settings.dicom_seg,
-                settings.keep_vectors,
+                settings,
             )
             if former is not None and difference is None:
-                return ScanOutcome(summary_line(name, former), kept=True)
+                line = _store(summary_line(name, former), scan, target, settings)
+                return ScanOutcome(line, kept=line['status'] != NOT_STORED)
             if not settings.overwrite:
                 raise FileExistsError(
                     f'{target}: exists already, {difference}. Take it away, or overwrite it'
                 )
-        with atomic_folder(target, settings.overwrite, workplace) as folder:
-            results = _write_scan(predictor, name, scan, folder, model, settings, show_progress)
-        return ScanOutcome(summary_line(name, results.to_plain()))
+        with (
+            atomic_folder(target, settings.overwrite, workplace) as folder,
+            at_hand(scan) as local,
+        ):
+            results = _write_scan(predictor, name, local, folder, model, settings, show_progress)
+        line = summary_line(name, results.to_plain())
+        return ScanOutcome(_store(line, scan, target, settings))
     except Exception as error:  # whatever one scan leads to, the others go on
         return failed_outcome(name, scan, tell_error(error), out, settings)
+
+
+def _store(line: dict[str, Any], scan: Scan, folder: Path, settings: Settings) -> dict[str, Any]:
+    """Send the DICOM files of a scan to its archive; its line, which tells if that failed."""
+    if not settings.store:
+        return line
+    try:
+        if not is_address(scan.path):
+            raise ValueError(f'{scan.path}: is of no archive to store to. Leave out --store.')
+        from .archive import Archive  # here: it needs packages that are optional
+
+        Archive(Address.parse(scan.path)).store(sorted(folder.rglob('*.dcm')))
+    except Exception as error:  # the scan is there, whatever becomes of this
+        reason = f'{tell_error(error)} The files are kept; --resume --store sends what is missing.'
+        if not settings.keep_paths:
+            reason = without_folders(reason, scan.path)
+        return dict(line, status=NOT_STORED, reason=reason)
+    return line
 
 
 def failed_outcome(
@@ -249,18 +276,18 @@ def _write_scan(
 ) -> ScanResults:
     """Predict a scan and write all its files."""
     classes = predictor.classes
-    if settings.dicom_seg:
-        check_series(scan)
+    check_scan(scan, settings)
     prediction = predict_scan(
         predictor, scan, settings.score_thr, settings.batch_size, show_progress
     )
     measured = measure_scan(prediction, classes, settings)
     files = write_masks(folder, prediction, classes)
-    if settings.dicom_seg and files and prediction.volume is not None:
-        write_dicom_seg(
-            prediction.label_map(), prediction.volume, classes, model, folder / 'segmentation.dcm'
-        )
-        files['segmentation.dcm'] = 'DICOM segmentation'
+    by_index = {kept.index: kept for kept in prediction.slices}
+    views = {
+        index: draw_views(by_index[index], prediction.window, classes)
+        for index in measured.suspicious_slices
+    }
+    files |= write_dicom(folder, prediction, measured, views, classes, model, settings)
     if settings.keep_vectors:
         files |= write_vectors(folder, prediction.slices)
     results = ScanResults(
@@ -281,23 +308,22 @@ def _write_scan(
         created=now(),
         slices=measured.slices,
     )
-    if not settings.keep_paths:
-        results = _without_paths(results, scan)
+    if scan.address or not settings.keep_paths:
+        results = _without_paths(results, scan, settings)
     write_json(results.to_plain(), folder / 'results.json')
     write_slice_table(folder / 'slices.csv', results.slices)
-    _write_page(name, results, prediction, classes, folder)
+    _write_page(name, results, views, classes, folder)
     return results
 
 
 def _write_page(
-    name: str, results: ScanResults, prediction: Prediction, classes: Classes, folder: Path
+    name: str,
+    results: ScanResults,
+    views: Mapping[int, Mapping[str, np.ndarray]],
+    classes: Classes,
+    folder: Path,
 ) -> None:
-    """Draw the most suspicious slices and the profile, and write the page with them."""
-    by_index = {kept.index: kept for kept in prediction.slices}
-    views = {
-        index: draw_views(by_index[index], prediction.window, classes)
-        for index in results.suspicious_slices
-    }
+    """Draw the profile, and write the page with it and the most suspicious slices."""
     profile = draw_profile(results.slices, classes, results.familiarity)
     plots = save_plots(dict(profile=profile), folder) if profile else {}
     write_text(
@@ -305,18 +331,24 @@ def _write_page(
     )
 
 
-def _without_paths(results: ScanResults, scan: Scan) -> ScanResults:
-    """Results that tell names only, of the scan, its slices and the weights."""
+def _without_paths(results: ScanResults, scan: Scan, settings: Settings) -> ScanResults:
+    """Results that tell names only, of the scan, its slices and the weights.
+
+    If paths are to be told, only the folder is left out that a scan was retrieved to.
+    """
+    hidden = [scan.path] if settings.keep_paths else [scan.path, scan.source]
 
     def name(text: str) -> str:
-        return without_folders(text, scan.path)
+        return without_folders(text, *hidden)
 
     weights = results.model.weights
+    if weights and not settings.keep_paths:
+        weights = Path(weights).name
     return replace(
         results,
-        scan=replace(results.scan, path=name(scan.path)),
+        scan=replace(results.scan, path=name(results.scan.path)),
         errors=[Failure(name(each.input), name(each.reason)) for each in results.errors],
-        model=replace(results.model, weights=weights and Path(weights).name),
+        model=replace(results.model, weights=weights),
         slices=[replace(row, path=name(row.path)) for row in results.slices],
     )
 
@@ -326,25 +358,25 @@ def _describe_scan(scan: Scan, prediction: Prediction) -> ScanInfo:
     volume = prediction.volume
     if volume is None:
         return ScanInfo(
-            scan.path,
+            scan.source,
             'pictures',
             prediction.number,
             size=None,
             spacing_mm=None,
             window_hu=None,
             series_uid=None,
-            path_sha256=path_hash(scan.path),
+            path_sha256=path_hash(scan.source),
         )
     series = volume.metadata.get('series_uid')
     return ScanInfo(
-        scan.path,
+        scan.source,
         'dicom' if series else 'volume',
         prediction.number,
         size=volume.array.shape[::-1],
         spacing_mm=volume.spacing,
         window_hu=prediction.window,
         series_uid=series,
-        path_sha256=path_hash(scan.path),
+        path_sha256=path_hash(scan.source),
     )
 
 

@@ -24,7 +24,15 @@ class Settings:
     least_lesion_ml: float = LEAST_LESION_ML  #: volume of the smallest 3-D lesion that is listed
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
+    dicom_sr: bool = False  #: also write DICOM structured reports, and the segmentations
+    dicom_sc: bool = False  #: also write the key slices as DICOM secondary captures
+    store: bool = False  #: send these to the archive that the scan is from
     keep_vectors: bool = False  #: also write the image vectors of the slices
     overwrite: bool = False  #: replace the folders of scans that exist
     keep_paths: bool = False  #: tell paths, not only names, of scans and weights
     resume: bool = False  #: leave those that the same model and settings made as they are
+
+    @property
+    def dicom(self) -> bool:
+        """Whether any DICOM output is written."""
+        return self.dicom_seg or self.dicom_sr or self.dicom_sc

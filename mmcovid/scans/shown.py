@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from mmcovid.ct.inputs import name_outputs
 from mmcovid.results import Failure
 
+from .addresses import is_address
+
 
 def without_folders(text: str, *paths: str | os.PathLike) -> str:
     """Take the folders that files lie in out of a text.
@@ -38,5 +40,6 @@ def without_their_folders(failures: Sequence[Failure]) -> list[Failure]:
 
 
 def path_hash(path: str) -> str:
-    """What the path of a scan is known by where it is not told, in hexadecimal digits."""
-    return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()
+    """What a path or address is known by where it is not told, in hexadecimal digits."""
+    known = path if is_address(path) else os.path.abspath(path)
+    return hashlib.sha256(os.fsencode(known)).hexdigest()

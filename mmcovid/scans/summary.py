@@ -21,6 +21,8 @@ from mmcovid.results import Failure
 from mmcovid.utils.escape import cell
 
 NAME = 'summary.csv'
+#: Status of a scan that is complete, but is not in its archive as it should be.
+NOT_STORED = 'not stored'
 #: Columns that all lines have; ``reason`` is the last one, whatever is between.
 _FIRST, _LAST = ('scan', 'status', 'input'), 'reason'
 #: What csv ends lines at, or cannot read.

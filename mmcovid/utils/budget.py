@@ -111,6 +111,21 @@ def check_slice_bytes(path: str | PathLike, size: int, what: str) -> None:
         )
 
 
+def check_scan_bytes(path: str | PathLike, size: int) -> None:
+    """Refuse files of one scan that have more bytes than all its voxels can have.
+
+    Args:
+        path (str | PathLike): For the message.
+        size (int): Of the files, in bytes.
+
+    Raises:
+        BudgetError: They have.
+    """
+    mib = read_budget().mib
+    if size > mib * 2**20:
+        raise _beyond(f'{path}: its files are above the limit of {mib} MiB.', MIB)
+
+
 def _beyond(what: str, variable: str) -> BudgetError:
     option = variable.removeprefix('MMCOVID_').lower().replace('_', '-')
     return BudgetError(

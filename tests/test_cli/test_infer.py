@@ -82,6 +82,27 @@ def test_missing_weights(folder, capsys):
     assert 'there is no checkpoint absent.pth' in capsys.readouterr().err
 
 
+def test_store_sends_all_outputs_unless_some_are_named(folder):
+    def asked(*argv):
+        args = cli.parse_args([*argv, '--out', 'out', '--weights', str(folder / 'weights.pth')])
+        return args.dicom_seg, args.dicom_sr, args.dicom_sc
+
+    address = 'dicomweb://host/studies/1.2'
+    assert asked(address) == (False, False, False)
+    assert asked(address, '--store') == (True, True, True)
+    assert asked(address, '--store', '--dicom-sr') == (False, True, False)
+
+
+def test_store_needs_an_archive_and_addresses_no_secrets(folder, capsys):
+    argv = ['--out', 'out', '--weights', str(folder / 'weights.pth'), '--store']
+    with pytest.raises(SystemExit):
+        cli.parse_args(['series/', 'dicomweb://host/studies/1.2', *argv])
+    assert '--store needs inputs of an archive' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match='netrc') as ended:
+        cli.main(['dicomweb://me:s3cret@host/studies/1.2', *argv])
+    assert 's3cret' not in str(ended.value)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
 def test_workers_here_and_elsewhere(folder, tmp_path, capsys, monkeypatch):

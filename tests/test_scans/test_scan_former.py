@@ -127,19 +127,23 @@ def test_model_of_another_name_and_place_is_the_same(scans, tmp_path):
     assert all(line['kept'] for line in run(scans, tmp_path / 'out', resume=True))
 
 
-def test_a_missing_file_is_not_the_same():
+def test_missing_files_are_not_the_same():
     model = ScanModel(**vars(MODEL), classes=(), image_classes=())
     settings = ScanSettings(0.3, 'mean', 'lung', None, 1, None, 'fp32', 'cpu')
     results = dict(scan=dict(path='a'), complete=True, files={'labels.nii.gz': ''})
     results |= dict(model=to_plain(model), settings=to_plain(settings))
-    assert find_difference(results, 'a', model, settings, dicom_seg=False) is None
-    assert find_difference(results, 'a', model, settings, dicom_seg=True) == (
-        'without a DICOM segmentation'
-    )
+
+    def difference(**asked):
+        return find_difference(results, 'a', model, settings, Settings(**asked))
+
+    assert difference() is None
+    assert difference(dicom_seg=True) == difference(dicom_sr=True) == 'without segmentation.dcm'
     results['files']['segmentation.dcm'] = ''
-    assert find_difference(results, 'a', model, settings, dicom_seg=True) is None
-    for files, wanted in (({}, 'without image vectors'), ({VECTORS: ''}, None)):
-        results['files'] |= files
-        assert find_difference(results, 'a', model, settings, False, keep_vectors=True) == wanted
-    results['files'] = {}  # of a model that classifies only
-    assert find_difference(results, 'a', model, settings, dicom_seg=True) is None
+    assert difference(dicom_seg=True) is None
+    assert difference(dicom_sr=True) == 'without structured_report.dcm'
+    assert difference(dicom_sc=True) == 'without captures/'
+    assert difference(keep_vectors=True) == 'without image vectors'
+    results['files'] |= {'structured_report.dcm': '', 'captures/': '', VECTORS: ''}
+    assert difference(dicom_seg=True, dicom_sr=True, dicom_sc=True, keep_vectors=True) is None
+    results['files'] = {'structured_report.dcm': ''}  # of a model that classifies only
+    assert difference(dicom_seg=True, dicom_sr=True) is None

@@ -1,0 +1,120 @@
+"""Key slices as DICOM secondary captures, for viewers that know neither SEG nor SR."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian
+
+from mmcovid.classes import Classes
+from mmcovid.ct import CTVolume
+from mmcovid.drawing.side_panel import DIM, SidePanel
+from mmcovid.results import ModelInfo
+from mmcovid.utils.escape import printable
+from mmcovid.utils.files import atomic_path
+
+from .dicom_series import equipment, refusal
+from .measure import LESIONS, Measurements
+
+_TEXT_SIZE = 15
+
+
+def write_dicom_sc(
+    pictures: Mapping[int, np.ndarray],
+    measured: Measurements,
+    volume: CTVolume,
+    images: Sequence[pydicom.Dataset],
+    classes: Classes,
+    model: ModelInfo,
+    folder: Path,
+) -> None:
+    """Write a series of pictures, each with a panel that says what it shows.
+
+    The panel stands beside the slice and has nothing of the patient.
+
+    Args:
+        pictures (Mapping[int, np.ndarray]): Of slices by index, (H, W, 3), RGB, uint8.
+        measured (Measurements): The numbers.
+        volume (CTVolume): Read from a DICOM series.
+        images (Sequence[pydicom.Dataset]): Its slices, of
+            :func:`~mmcovid.scans.dicom_series.read_images`.
+        classes (Classes): Of the lesions and the scan.
+        model (ModelInfo): What predicted.
+        folder (Path): Of the files to write.
+
+    Raises:
+        ValueError: A file of the series lacks a tag that captures must have.
+    """
+    import highdicom as hd
+
+    series = hd.UID()
+    for number, (index, picture) in enumerate(pictures.items(), 1):
+        source = images[index]
+        try:
+            capture = hd.sc.SCImage.from_ref_dataset(
+                source,
+                beside(picture, _panel(index, measured, len(volume), classes, model)),
+                photometric_interpretation='RGB',
+                bits_allocated=8,
+                coordinate_system='PATIENT',
+                patient_orientation=('L', 'P'),  # as the slices of every CTVolume
+                series_instance_uid=series,
+                series_number=902,
+                sop_instance_uid=hd.UID(),
+                instance_number=number,
+                transfer_syntax_uid=ExplicitVRLittleEndian,
+                **equipment(model),
+            )
+        except (AttributeError, KeyError, ValueError) as error:
+            raise refusal(volume, error) from error
+        capture.BurnedInAnnotation = 'NO'  # which asks for text that identifies the patient
+        capture.Laterality = ''  # both lungs; empty, but there, as they are a paired organ
+        capture.SourceImageSequence = hd.ReferencedImageSequence([source])
+        with atomic_path(folder / f'{number:03d}.dcm') as temporary:
+            capture.save_as(temporary)
+
+
+def beside(picture: np.ndarray, panel: np.ndarray) -> np.ndarray:
+    """A picture with a panel at its right; the lower of the two is filled up with black.
+
+    Args:
+        picture (np.ndarray): (H, W, 3).
+        panel (np.ndarray): (h, w, 3).
+
+    Returns:
+        np.ndarray: (max(H, h), W + w, 3).
+    """
+    height = max(len(picture), len(panel))
+    return np.hstack(
+        [np.pad(part, ((0, height - len(part)), (0, 0), (0, 0))) for part in (picture, panel)]
+    )
+
+
+def _panel(
+    index: int, measured: Measurements, number: int, classes: Classes, model: ModelInfo
+) -> np.ndarray:
+    """What a slice shows, and whose word that is, (h, w, 3), RGB."""
+    panel = SidePanel(_TEXT_SIZE)
+    panel.text('mmcovid', bold=True, scale=1.2)
+    panel.text('Research use only: no medical device', bold=True)
+    panel.text('Nobody has verified this.', color=DIM)
+    panel.text(printable(model.name, keep=''), color=DIM)
+    panel.rule()
+    z_mm = next(row.z_mm for row in measured.slices if row.index == index)
+    panel.text(f'Slice {index + 1} of {number}', '' if z_mm is None else f'z {z_mm:.1f} mm')
+    if found := measured.classification:
+        panel.rule()
+        panel.text('Scan', f'{classes.display(found.class_)} {found.score:.3f}', bold=True)
+        for name, score in found.scores.items():
+            panel.text(classes.display(name), f'{score:.3f}', color=DIM)
+    if measured.volumes:
+        panel.rule()
+        for name, volume in measured.volumes.items():
+            swatch = next((each.color for each in classes.lesions if each.name == name), None)
+            cells = ['' if volume.ml is None else f'{volume.ml:.0f} ml']
+            if name != classes.lung and volume.share_of_lung is not None:
+                cells.insert(0, f'{volume.share_of_lung:.1%}')
+            shown = 'All lesions' if name == LESIONS else classes.display(name)
+            panel.columns(shown, cells, swatch=swatch, filled=name != classes.lung, cell_width=5)
+    return panel.picture()
