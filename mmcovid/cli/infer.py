@@ -118,6 +118,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also write a DICOM segmentation; inputs must be DICOM, and highdicom installed',
     )
     parser.add_argument(
+        '--no-viewer',
+        dest='viewer',
+        action='store_false',
+        help='leave out viewer.html, the page of all slices: some megabytes for each scan',
+    )
+    parser.add_argument(
         '--keep-paths',
         action='store_true',
         help='tell the paths of scans and weights as they were given, with their folders (default: '
@@ -220,6 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         abstain_unfamiliar=args.abstain_unfamiliar,
         batch_size=args.batch_size,
         dicom_seg=args.dicom_seg,
+        viewer=args.viewer,
         keep_paths=args.keep_paths,
         overwrite=args.overwrite,
         resume=args.resume,

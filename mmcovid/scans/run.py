@@ -32,6 +32,7 @@ from .predictor import SlicePredictor
 from .settings import Settings
 from .shown import path_hash, without_folders, without_their_folders
 from .summary import append_lines, failed_line, settle, summary_line
+from .viewer import render_viewer
 from .write import write_masks, write_slice_table
 
 _PACKAGES = (
@@ -249,12 +250,20 @@ def _write_scan(
         results = _without_paths(results, scan)
     write_json(results.to_plain(), folder / 'results.json')
     write_slice_table(folder / 'slices.csv', results.slices)
-    _write_page(name, results, prediction, classes, folder)
+    _write_page(name, results, prediction, classes, folder, settings.viewer)
+    if settings.viewer:
+        page = render_viewer(name, results, prediction, classes)
+        write_text(page, folder / 'viewer.html')
     return results
 
 
 def _write_page(
-    name: str, results: ScanResults, prediction: Prediction, classes: Classes, folder: Path
+    name: str,
+    results: ScanResults,
+    prediction: Prediction,
+    classes: Classes,
+    folder: Path,
+    viewer: bool,
 ) -> None:
     """Draw the most suspicious slices and the profile, and write the page with them."""
     by_index = {kept.index: kept for kept in prediction.slices}
@@ -264,9 +273,8 @@ def _write_page(
     }
     profile = draw_profile(results.slices, classes, results.familiarity)
     plots = save_plots(dict(profile=profile), folder) if profile else {}
-    write_text(
-        render_page(name, results, views, plots.get('profile'), classes), folder / 'report.html'
-    )
+    page = render_page(name, results, views, plots.get('profile'), classes, viewer)
+    write_text(page, folder / 'report.html')
 
 
 def _without_paths(results: ScanResults, scan: Scan) -> ScanResults:

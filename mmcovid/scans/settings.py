@@ -19,6 +19,7 @@ class Settings:
     abstain_unfamiliar: bool = False  #: what is unlike the training data gets no class
     batch_size: int = 4
     dicom_seg: bool = False  #: also write DICOM segmentations
+    viewer: bool = True  #: also write the page of all slices, of some megabytes
     overwrite: bool = False  #: replace the folders of scans that exist
     keep_paths: bool = False  #: tell paths, not only names, of scans and weights
     resume: bool = False  #: leave those that the same model and settings made as they are
