@@ -28,6 +28,8 @@ _HEADER_BYTES, _GAP_BYTES = 2**16, 2**24
 #: Fields of headers that put something before the voxels.
 _GAPS = {'byteskip', 'lineskip', 'headersize'}
 _BLOCK = 2**20
+#: What headers of 3D Slicer tell of a segment, of what is needed here.
+_SEGMENT_FIELD = re.compile(r'Segment\d+_(Name|LabelValue|Layer)', re.ASCII)
 #: Types of NIfTI's voxels, by their codes.
 _NIFTI_TYPES = {
     2: 'u1', 4: 'i2', 8: 'i4', 16: 'f4', 64: 'f8',
@@ -117,7 +119,11 @@ def read_layers(path: str | Path) -> tuple[list[CTVolume], dict[str, str]]:
         ValueError: It cannot be read.
     """
     reader, _ = open_file(path, layers=True)
-    fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    fields = {
+        key: reader.GetMetaData(key)
+        for key in reader.GetMetaDataKeys()
+        if _SEGMENT_FIELD.fullmatch(key)  # SimpleITK cannot be asked for keys of broken bytes
+    }
     number, shape = reader.GetNumberOfComponents(), (*reader.GetSize(), 1)[2::-1]
     if number == 1:
         return [read_file(path)], fields

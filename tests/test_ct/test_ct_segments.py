@@ -106,7 +106,7 @@ def test_what_is_no_segmentation(tmp_path, labels, volume):
     for path, error, match in (
         (tmp_path / 'absent.nrrd', FileNotFoundError, 'no such segmentation'),
         (tmp_path / 'a.txt', ValueError, 'is no segmentation. Give a label map'),
-        (tmp_path / 'scan.nrrd', ValueError, 'values that are no labels, from -1000 to'),
+        (tmp_path / 'scan.nrrd', ValueError, r'values that are no labels, from -9\d\d to'),
         (write(tmp_path / 'half.nrrd', labels / np.float32(2)), ValueError, 'no labels'),
     ):
         with pytest.raises(error, match=match):
