@@ -108,6 +108,7 @@ train_dataloader = dict(
                 transform.scale = (64, 64)
     config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     config.train_cfg.max_iters = 2
+    config.default_hooks.checkpoint.update(interval=9, save_last=False, save_best=None)
     config.work_dir = 'work'
     runner = Runner.from_cfg(config)
     runner.train()

@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 from browser_utils import Browser, needs_browser
 from ct_utils import chest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from known_predictor import KnownPredictor
 
@@ -43,7 +44,7 @@ def decode(text, shape):
     return plane[1:, 1:]
 
 
-@settings(deadline=None, max_examples=50)
+@hypothesis_settings(deadline=None, max_examples=50)
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9)))
 def test_planes_are_packed_without_loss(plane):
     assert np.array_equal(decode(encode(plane), plane.shape), plane)
@@ -125,12 +126,15 @@ def test_figures_of_slices(scans):
     assert slices[3]['place'] == 'z 12.0 mm'
 
 
-def test_a_large_scan_has_larger_pixels(scans, tmp_path, monkeypatch):
+def test_a_large_scan_has_larger_pixels_and_scores_are_withheld(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'MOST_VOXELS', DEPTH * SIZE * SIZE // 4)
     source = scans[0].parent
-    predictor = KnownPredictor(source / 'labels.nrrd')
-    run_scans(predictor, [source / 'scan.nrrd'], tmp_path, Settings(), show_progress=False)
+    distances = [1.0, 9.0] * (DEPTH // 2)
+    predictor = KnownPredictor(source / 'labels.nrrd', distances=distances, distance_threshold=2.0)
+    settings = Settings(abstain_unfamiliar=True)
+    run_scans(predictor, [source / 'scan.nrrd'], tmp_path, settings, show_progress=False)
     data = data_of(tmp_path / 'scan' / 'viewer.html')
+    assert [each['scores'] is None for each in data['slices']] == [False, True] * (DEPTH // 2)
     assert data['reduction'] == 2 and data['spacing'] == [4, 2, 4]
     each = data['slices'][4]
     assert each['size'] == [SIZE // 2] * 2
@@ -147,6 +151,19 @@ def test_slices_that_could_not_be_read_leave_no_gap(scans, tmp_path):
     assert [each['labels'] is None for each in volume['slices'][:4]] == [True, False, True, False]
     assert volume['slices'][2]['place'] == 'could not be read'
     assert [each['index'] for each in pictures['slices']] == [1, 3, 4, 5]
+
+
+@pytest.fixture(scope='module')
+def hostile(scans, tmp_path_factory):
+    """The page of a scan by a model without a lung, whose classes are written to harm."""
+    folder = tmp_path_factory.mktemp('hostile')
+    predictor = KnownPredictor(scans[0].parent / 'labels.nrrd')
+    harm = '</script><script>alert(1)</script>'
+    predictor.classes = Classes.of(
+        ('a', 'b', harm), ('normal', 'cp', '<!--<script>'), display_names={'a': f'"{harm}'}
+    )
+    run_scans(predictor, [scans[0].parent / 'scan.nrrd'], folder, Settings(), show_progress=False)
+    return folder / 'scan' / 'viewer.html'
 
 
 def pixels_of(browser, plane):
@@ -263,10 +280,10 @@ def test_shape_of_the_planes(browser, scans):
 
 
 @needs_browser
-def test_nothing_is_loaded_and_nothing_is_refused(browser, scans):
-    for name in ('scan', 'pictures'):
+def test_nothing_is_loaded_and_nothing_is_refused(browser, scans, hostile):
+    for page in (*(scans[0] / name / 'viewer.html' for name in ('scan', 'pictures')), hostile):
         browser.events.clear()
-        browser.open(scans[0] / name / 'viewer.html')
+        browser.open(page)
         asked = [
             event['params']['request']['url']
             for event in browser.events
