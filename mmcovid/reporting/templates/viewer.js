@@ -22,7 +22,8 @@
   const TINT = 0.35;
   // where the reader is: the place of the slice in the list, and a pixel of it as shown
   const at = { slice: 0, row: slices[0].size[0] >> 1, column: slices[0].size[1] >> 1 };
-  let shades = new Uint8Array(256);
+  let looks = [];
+  let outline = null;
 
   // ------------------------------------------------------------------ data
 
@@ -79,60 +80,59 @@
 
   // --------------------------------------------------------------- drawing
 
-  /** Grey levels of the screen for those of the data, through the window that is chosen. */
-  function chooseWindow() {
+  /** A colour as the four bytes that a canvas has for it, red first. */
+  const word = ([red, green, blue]) => (0xff << 24) | (blue << 16) | (green << 8) | red;
+
+  /** Colours of all grey levels under each label, through the window and with the masks chosen. */
+  function chooseLook() {
     const chosen = all('input[name=window]').findIndex((input) => input.checked);
     const { level, width } = windows[Math.max(chosen, 0)];
-    shades = Uint8Array.from({ length: 256 }, (_, value) => {
+    const shades = Array.from({ length: 256 }, (_, value) => {
       if (!grey) return value;
       const hu = grey.floor + grey.step * value;
       return Math.round(Math.min(Math.max((hu - level) / width + 0.5, 0), 1) * 255);
     });
-  }
-
-  /** Whether each label is shown; 0 is the background. */
-  function shownLabels() {
-    const every = byId('masks');
-    return [false, ...all('input[data-label]').map((box) => every.checked && box.checked)];
+    const shown = all('input[data-label]').map((box) => byId('masks').checked && box.checked);
+    looks = [null, ...colors].map((color, label) => {
+      const share = label && label !== lung && shown[label - 1] ? TINT : 0;
+      const mix = (shade) => (part) => Math.round(shade * (1 - share) + part * share);
+      return Uint32Array.from(shades, (shade) => word((color ?? [0, 0, 0]).map(mix(shade))));
+    });
+    outline = lung && shown[lung - 1] ? word(colors[lung - 1]) : null;
   }
 
   /** Grey levels, lesions tinted, the lung, which includes them, outlined. */
   function paint(canvas, { width, height, pixels, labels }) {
     Object.assign(canvas, { width, height });
+    if (!pixels) return;
     const context = canvas.getContext('2d');
     const image = context.createImageData(width, height);
-    const shown = shownLabels();
-    const put = (i, color, share) => {
-      for (let c = 0; c < 3; c++) {
-        image.data[4 * i + c] = image.data[4 * i + c] * (1 - share) + color[c] * share;
-      }
-    };
-    const outlined = labels && shown[lung];
-    const outside = (x, y, i) => x < 0 || y < 0 || x >= width || y >= height || !labels[i];
+    const words = new Uint32Array(image.data.buffer);
+    if (!labels) {
+      pixels.forEach((pixel, i) => (words[i] = looks[0][pixel]));
+      context.putImageData(image, 0, 0);
+      return;
+    }
     for (let y = 0, i = 0; y < height; y++) {
       for (let x = 0; x < width; x++, i++) {
-        image.data.fill(pixels ? shades[pixels[i]] : 0, 4 * i, 4 * i + 3);
-        image.data[4 * i + 3] = 255;
-        const label = labels ? labels[i] : 0;
-        if (!label) continue;
-        if (label !== lung && shown[label]) put(i, colors[label - 1], TINT);
-        const edge =
-          outlined &&
-          (outside(x - 1, y, i - 1) || outside(x + 1, y, i + 1) ||
-            outside(x, y - 1, i - width) || outside(x, y + 1, i + width));
-        if (edge) put(i, colors[lung - 1], 1);
+        const plain =
+          outline === null ||
+          !labels[i] ||
+          (x > 0 && labels[i - 1] && x < width - 1 && labels[i + 1] &&
+            y > 0 && labels[i - width] && y < height - 1 && labels[i + width]);
+        words[i] = plain ? looks[labels[i]][pixels[i]] : outline;
       }
     }
     context.putImageData(image, 0, 0);
   }
 
   /** Two lines through the pixel where the reader is. */
-  function cross(plane, { width, height }) {
+  function cross({ name, canvas, lines }) {
     if (planes.length < 2) return;
-    const x = plane.name === 'sagittal' ? at.row : at.column;
-    const y = plane.name === 'axial' ? at.row : depth - 1 - at.slice;
-    plane.lines[0].style.left = `${((x + 0.5) / width) * 100}%`;
-    plane.lines[1].style.top = `${((y + 0.5) / height) * 100}%`;
+    const x = name === 'sagittal' ? at.row : at.column;
+    const y = name === 'axial' ? at.row : depth - 1 - at.slice;
+    lines[0].style.left = `${((x + 0.5) / canvas.width) * 100}%`;
+    lines[1].style.top = `${((y + 0.5) / canvas.height) * 100}%`;
   }
 
   function drawPlane(plane) {
@@ -142,7 +142,6 @@
     const down = shown.height * (plane.name === 'axial' ? y : z);
     plane.screen.style.setProperty('--aspect', across / down);
     paint(plane.canvas, shown);
-    cross(plane, shown);
   }
 
   /** Lesion load as bars, class scores as lines, and where the reader is. */
@@ -213,6 +212,7 @@
 
   function draw(names = planes.map((plane) => plane.name)) {
     planes.filter((plane) => names.includes(plane.name)).forEach(drawPlane);
+    planes.forEach(cross);
     tell();
   }
 
@@ -220,6 +220,7 @@
 
   /** Go to a slice and a pixel; what is not named stays, what is outside is the nearest inside. */
   function go(to) {
+    const before = { ...at };
     Object.assign(at, to);
     const inside = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
     at.slice = inside(at.slice, depth);
@@ -230,7 +231,8 @@
       slider.max = { axial: depth, coronal: height, sagittal: width }[name] - 1;
       slider.value = at[AXES[name]];
     });
-    draw();
+    const moved = Object.keys(AXES).filter((name) => at[AXES[name]] !== before[AXES[name]]);
+    draw(moved);
     drawProfile();
     if (!slices[at.slice].ready) load(slices[at.slice]).then(() => draw(['axial']), fail);
   }
@@ -302,7 +304,7 @@
 
   viewer.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const ours = !['radio', 'range'].includes(event.target.type); // which have these keys themselves
+    const ours = !['radio', 'range'].includes(event.target.type); // they know these keys
     if (KEYS[event.key] && ours) {
       event.preventDefault();
       go({ slice: KEYS[event.key]() });
@@ -345,17 +347,18 @@
   // ----------------------------------------------------------------- start
 
   async function start() {
-    chooseWindow();
+    chooseLook();
     planes.forEach(listen);
     all('input[name=window], input[data-label], #masks').forEach((input) =>
       input.addEventListener('change', () => {
-        chooseWindow();
+        chooseLook();
         draw();
       }),
     );
     window.addEventListener('hashchange', follow);
     window.addEventListener('resize', drawProfile);
     go({ slice: depth >> 1 });
+    draw();
     all('button[data-slice]').slice(0, 1).forEach(goToLesion); // the largest
     follow();
     viewer.focus({ preventScroll: true });
