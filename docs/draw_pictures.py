@@ -31,7 +31,7 @@ def draw_slice() -> Image.Image:
     return Image.fromarray(result['visualization'][0])
 
 
-def photograph(page: Path, height: int, width: int = 1000) -> Image.Image:
+def photograph(page: Path, height: int) -> Image.Image:
     """The upper part of a page, after its script has run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'page.png')
@@ -41,7 +41,7 @@ def photograph(page: Path, height: int, width: int = 1000) -> Image.Image:
                 '--headless',
                 '--hide-scrollbars',
                 f'--user-data-dir={folder}/profile',
-                f'--window-size={width},{height}',
+                f'--window-size=1000,{height}',
                 '--virtual-time-budget=20000',
                 f'--screenshot={path}',
                 page.resolve().as_uri(),
@@ -57,7 +57,7 @@ def main() -> None:
         slice=draw_slice(),
         report=photograph(DEMO / 'report/report.html', 850),
         scan=photograph(scan / 'report.html', 1140),
-        viewer=photograph(scan / 'viewer.html', 1400, 1300),
+        viewer=photograph(scan / 'viewer.html', 1080),
     )
     for name, image in pictures.items():
         image.thumbnail((1400, 1400))
