@@ -1,6 +1,6 @@
 """Make the pictures of the home page from what make demo left: python docs/draw_pictures.py
 
-Writes docs/en/figures/{slice,report,scan}.jpg. The pages are photographed by the
+Writes docs/en/figures/{slice,report,scan,viewer}.jpg. The pages are photographed by the
 browser that BROWSER names, chromium by default.
 """
 
@@ -32,7 +32,7 @@ def draw_slice() -> Image.Image:
 
 
 def photograph(page: Path, height: int) -> Image.Image:
-    """The upper part of a page."""
+    """The upper part of a page, after its script has run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'page.png')
         subprocess.run(
@@ -42,6 +42,7 @@ def photograph(page: Path, height: int) -> Image.Image:
                 '--hide-scrollbars',
                 f'--user-data-dir={folder}/profile',
                 f'--window-size=1000,{height}',
+                '--virtual-time-budget=20000',
                 f'--screenshot={path}',
                 page.resolve().as_uri(),
             ],
@@ -56,6 +57,7 @@ def main() -> None:
         slice=draw_slice(),
         report=photograph(DEMO / 'report/report.html', 850),
         scan=photograph(scan / 'report.html', 1140),
+        viewer=photograph(scan / 'viewer.html', 1080),
     )
     for name, image in pictures.items():
         image.thumbnail((1400, 1400))

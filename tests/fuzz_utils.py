@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 import torch
-from ct_utils import chest, write_slice
+from ct_utils import chest, write_series, write_slice
 from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
@@ -19,13 +19,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossl
 from mmcovid.analysis.evaluation.load import load_dump
 from mmcovid.cards import read_model_card
 from mmcovid.checkpoints.safetensors import load_from_safetensors, to_safetensors
-from mmcovid.classes import IMAGE_CLASSES
-from mmcovid.ct import read_grey, read_volume
+from mmcovid.classes import IMAGE_CLASSES, Classes
+from mmcovid.ct import read_grey, read_segments, read_volume
 from mmcovid.data_tools import verification
 from mmcovid.data_tools.conversion import read_card
 from mmcovid.data_tools.slice_lists import read_slices
 from mmcovid.datasets import LesionDataset, VolumeDataset
-from mmcovid.results import Failure
+from mmcovid.results import Failure, ModelInfo
+from mmcovid.scans.dicom_seg import write_dicom_seg
 from mmcovid.scans.former import read_results
 from mmcovid.scans.summary import append_lines, failed_line, settle
 from mmcovid.statistics.class_scores import read_temperature
@@ -190,6 +191,31 @@ def _write_safetensors(path: Path) -> None:
     path.write_bytes(to_safetensors(checkpoint))
 
 
+def _write_segments(path: Path) -> None:
+    _volume()(path.with_name('scan.nrrd'))
+    layers = np.stack([HU > 0, HU < 0], axis=-1).astype(np.uint8)
+    image = sitk.GetImageFromArray(layers, isVector=True)
+    for number, name in enumerate(('lung', 'ggo')):
+        for key, value in (('Name', name), ('LabelValue', '1'), ('Layer', str(number))):
+            image.SetMetaData(f'Segment{number}_{key}', value)
+    sitk.WriteImage(image, str(path))
+
+
+def _read_segments(path: Path) -> None:
+    list(read_segments(path, read_volume(path.with_name('scan.nrrd'))))
+
+
+def _write_dicom_segments(path: Path) -> None:
+    series = write_series(path.with_name('series'), HU, FrameOfReferenceUID='1.2.5')
+    model = ModelInfo('m', config_sha256=None, weights=None, weights_sha256=None)
+    labels = (HU < 0).astype(np.uint8)
+    write_dicom_seg(labels, read_volume(series), Classes.of(), model, path)
+
+
+def _read_dicom_segments(path: Path) -> None:
+    list(read_segments(path, read_volume(path.with_name('series'))))
+
+
 def _examine_mask(path: Path) -> None:
     image = str(path.with_name('a.png'))
     Image.new('L', (8, 6)).save(image)
@@ -217,6 +243,8 @@ KINDS = [
     Kind('a.pgm', _picture(), read_grey),
     Kind('a.webp', _picture(), read_grey),
     Kind('mask.png', lambda path: Image.new('L', (8, 6), 2).save(path), _examine_mask),
+    Kind('a.seg.nrrd', _write_segments, _read_segments),
+    Kind('seg.dcm', _write_dicom_segments, _read_dicom_segments),
     Kind('lesions.json', _write_lesions, _read_lesions, text=True),
     Kind('verified.json', _write_lesions, _verify, text=True),
     Kind('slices.json', _write_slices, lambda path: read_slices(str(path), IMAGE_CLASSES), True),

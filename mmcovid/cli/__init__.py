@@ -23,6 +23,9 @@ COMMANDS = {
     'convert covidx-ct': Command('lists of COVIDx-CT or of the author to JSON', needs_stack=False),
     'convert ictcf': Command('slices of iCTCF to JSON', needs_stack=False),
     'convert nnunet': Command('scans and label maps to nnU-Net v2', needs_stack=False),
+    'convert corrections': Command(
+        'label maps that readers corrected to slices with masks', needs_stack=False
+    ),
     'convert author-checkpoint': Command("the author's LSTM-2 checkpoints"),
     'verify': Command('read every file of a set, and report what is wrong', needs_stack=False),
     'audit': Command('find patients and slices that are in more than one split', needs_stack=False),

@@ -57,6 +57,22 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     add_budget_arguments(parser)
 
 
+def add_instance_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how masks are cut into instances."""
+    parser.add_argument(
+        '--min-area',
+        type=int,
+        default=100,
+        metavar='PIXELS',
+        help='keep connected components of more pixels than this (default: 100)',
+    )
+    parser.add_argument(
+        '--merge-lesions',
+        action='store_true',
+        help='make one class "lesion" of GGO and consolidation',
+    )
+
+
 def add_split_argument(parser: argparse._ActionsContainer, line: str) -> None:
     """Add ``--split``, a list file for each JSON.
 

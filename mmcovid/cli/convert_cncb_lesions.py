@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcovid.cli.arguments import add_conversion_arguments, add_split_argument, command, make_parser
+from mmcovid.cli.arguments import (
+    add_conversion_arguments,
+    add_instance_arguments,
+    add_split_argument,
+    command,
+    make_parser,
+)
 from mmcovid.data_tools import conversion
 
 
@@ -44,18 +50,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar=('TRAIN', 'VAL'),
         help='names of these two JSON (default: lesions_train lesions_val)',
     )
-    parser.add_argument(
-        '--min-area',
-        type=int,
-        default=100,
-        metavar='PIXELS',
-        help='keep connected components of more pixels than this (default: 100)',
-    )
-    parser.add_argument(
-        '--merge-lesions',
-        action='store_true',
-        help='make one class "lesion" of GGO and consolidation',
-    )
+    add_instance_arguments(parser)
     parser.add_argument(
         '--skip-missing',
         action='store_true',

@@ -160,6 +160,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also write vectors.npy, the image vectors of the slices, for mmcovid scan-class',
     )
     parser.add_argument(
+        '--no-viewer',
+        dest='viewer',
+        action='store_false',
+        help='leave out viewer.html, the page of all slices: some megabytes for each scan',
+    )
+    parser.add_argument(
         '--keep-paths',
         action='store_true',
         help='tell the paths of scans and weights as they were given, with their folders (default: '
@@ -284,6 +290,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dicom_sc=args.dicom_sc,
         store=args.store,
         keep_vectors=args.keep_vectors,
+        viewer=args.viewer,
         keep_paths=args.keep_paths,
         overwrite=args.overwrite,
         resume=args.resume,

@@ -15,6 +15,7 @@ from .inputs import (
 from .lungs import find_lungs
 from .pictures import check_picture, read_grey, read_slice, to_grey
 from .regions import find_region
+from .segments import Segment, read_segments
 from .slice_path import SlicePath
 from .slices import find_slice, list_slices, read_picture, read_volume
 from .volume import (
@@ -38,6 +39,7 @@ __all__ = [
     'CTVolume',
     'Grid',
     'InputKind',
+    'Segment',
     'Series',
     'SlicePath',
     'apply_window',
@@ -57,6 +59,7 @@ __all__ = [
     'read_budget',
     'read_grey',
     'read_picture',
+    'read_segments',
     'read_slice',
     'read_volume',
     'to_grey',

@@ -28,6 +28,8 @@ _HEADER_BYTES, _GAP_BYTES = 2**16, 2**24
 #: Fields of headers that put something before the voxels.
 _GAPS = {'byteskip', 'lineskip', 'headersize'}
 _BLOCK = 2**20
+#: What headers of 3D Slicer tell of a segment, of what is needed here.
+_SEGMENT_FIELD = re.compile(r'Segment\d+_(Name|LabelValue|Layer)', re.ASCII)
 #: Types of NIfTI's voxels, by their codes.
 _NIFTI_TYPES = {
     2: 'u1', 4: 'i2', 8: 'i4', 16: 'f4', 64: 'f8',
@@ -37,11 +39,12 @@ _NIFTI_TYPES = {
 _LETTERS = {'signed integer': 'i', 'unsigned integer': 'u', 'float': 'f'}
 
 
-def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
+def open_file(path: str | Path, layers: bool = False) -> tuple['sitk.ImageFileReader', int]:
     """A reader of a volume, and the number of its axial slices; no voxel is read.
 
     Args:
         path (str | Path): Volume of two or three axes, one value for each voxel.
+        layers (bool): Whether a voxel may have several, of layers of segments. Defaults to False.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -71,16 +74,16 @@ def open_file(path: str | Path) -> tuple['sitk.ImageFileReader', int]:
             f'{path}: has {len(size)} axes ({" x ".join(map(str, size))}). Give one '
             'volume, of three axes.'
         )
-    dtype = _dtype_of(reader)
-    if reader.GetNumberOfComponents() != 1 or not dtype:
+    dtype, values = _dtype_of(reader), reader.GetNumberOfComponents()
+    if (values != 1 and not layers) or not dtype:
         raise ValueError(
-            f'{path}: has {reader.GetNumberOfComponents()} values a voxel, such as '
+            f'{path}: has {values} values a voxel, such as '
             f'colours ({sitk.GetPixelIDValueAsString(reader.GetPixelID())}). Give the CT itself.'
         )
     size = (*size, 1)[:3]
     axis = slice_axis(_grid(reader).direction)
     width, height = (length for i, length in enumerate(size) if i != axis)
-    check_size(path, height, width, size[axis], dtype.itemsize)
+    check_size(path, height, width, size[axis] * values, dtype.itemsize)
     return reader, size[axis]
 
 
@@ -104,12 +107,45 @@ def read_file(path: str | Path) -> CTVolume:
         raise _broken(path, error) from error
 
 
+def read_layers(path: str | Path) -> tuple[list[CTVolume], dict[str, str]]:
+    """Read a label map of one layer or, as 3D Slicer has them, of several.
+
+    Returns:
+        tuple[list[CTVolume], dict[str, str]]: Layers, and the fields of the header that name what
+        is in them.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read.
+    """
+    reader, _ = open_file(path, layers=True)
+    fields = {
+        key: reader.GetMetaData(key)
+        for key in reader.GetMetaDataKeys()
+        if _SEGMENT_FIELD.fullmatch(key)  # SimpleITK cannot be asked for keys of broken bytes
+    }
+    number, shape = reader.GetNumberOfComponents(), (*reader.GetSize(), 1)[2::-1]
+    if number == 1:
+        return [read_file(path)], fields
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise _broken(path, error) from error
+    import SimpleITK as sitk
+
+    array = sitk.GetArrayViewFromImage(image).reshape(*shape, number)
+    return [
+        make_volume(array[..., layer], shape, _grid(reader), dict(path=fspath(path)))
+        for layer in range(number)
+    ], fields
+
+
 def _dtype_of(reader: 'sitk.ImageFileReader') -> np.dtype | None:
     """The type of the voxels; None if they are no plain numbers."""
     import SimpleITK as sitk
 
     name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
-    plain = re.fullmatch(r'(\d+)-bit (signed integer|unsigned integer|float)', name)
+    plain = re.fullmatch(r'(?:vector of )?(\d+)-bit (signed integer|unsigned integer|float)', name)
     return np.dtype(f'{_LETTERS[plain[2]]}{int(plain[1]) // 8}') if plain else None
 
 

@@ -29,7 +29,9 @@ class TwoTaskDataset(ConcatDataset):
     that inherits another one can change one entry of one of them.
 
     Args:
-        seg (dict or BaseDataset, optional): Lesion set. Defaults to None.
+        seg (dict, BaseDataset or list of these, optional): Lesion set, or several of the same
+            classes, each of which is a source of its own to ``MultiSourceSampler``. Defaults to
+            None.
         cls (dict or BaseDataset, optional): Slice set, or volumes to test on.
             Defaults to None.
         pipeline (Sequence[dict], optional): Pipeline of each dataset config
@@ -43,7 +45,7 @@ class TwoTaskDataset(ConcatDataset):
 
     def __init__(
         self,
-        seg: dict | BaseDataset | None = None,
+        seg: dict | BaseDataset | list[dict | BaseDataset] | None = None,
         cls: dict | BaseDataset | None = None,
         pipeline: Sequence[dict] | None = None,
         metainfo: dict | None = None,
@@ -52,7 +54,8 @@ class TwoTaskDataset(ConcatDataset):
     ) -> None:
         self.skip_unreadable = skip_unreadable
         self._unreadable: set[tuple[int, int]] = set()
-        datasets = [dataset for dataset in (seg, cls) if dataset is not None]
+        lesions = seg if isinstance(seg, (list, tuple)) else [seg]
+        datasets = [dataset for dataset in (*lesions, cls) if dataset is not None]
         if not datasets:
             raise ValueError(
                 'a TwoTaskDataset needs `seg`, a lesion set, `cls`, a slice set, or both.'
@@ -106,6 +109,7 @@ class TwoTaskDataset(ConcatDataset):
     def _merge_metainfo(self, overrides: dict) -> dict:
         """Lesion classes and palette as the main entries, image classes beside."""
         merged = dict(copy.deepcopy(LesionDataset.METAINFO), image_classes=IMAGE_CLASSES)
+        lesion_classes = set()
         for dataset in self.datasets:
             if isinstance(dataset, SliceDataset):
                 merged['image_classes'] = dataset.metainfo['classes']
@@ -113,4 +117,9 @@ class TwoTaskDataset(ConcatDataset):
                 merged['image_classes'] = dataset.metainfo['image_classes']
             else:
                 merged.update(dataset.metainfo)
+                lesion_classes.add(tuple(merged['classes']))
+        if len(lesion_classes) > 1:
+            raise ValueError(
+                f'lesion sets of different classes, {sorted(lesion_classes)}. Convert them alike.'
+            )
         return {**merged, **with_palette(overrides)}

@@ -1,5 +1,7 @@
-"""Pages from templates: HTML in one file that needs nothing else, and runs no script."""
+"""Pages from templates: HTML in one file that needs nothing else, and runs no other script."""
 
+import base64
+import hashlib
 import math
 import re
 from typing import Any
@@ -36,6 +38,19 @@ def decimals(value: float, places: int, signed: bool = False) -> str:
     return f'{value:{"+" if signed else ""}.{places}f}'.replace('-', '−')
 
 
+def template_text(name: str) -> str:
+    """A template as it stands, such as a script, whose hash a page has to tell."""
+    loader = _ENVIRONMENT.loader
+    assert loader is not None
+    return loader.get_source(_ENVIRONMENT, name)[0]
+
+
+def source_hash(script: str) -> str:
+    """What a Content-Security-Policy knows a script by."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f'sha256-{base64.b64encode(digest).decode()}'
+
+
 def _make_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader('mmcovid.reporting'),
@@ -47,6 +62,7 @@ def _make_environment() -> Environment:
     )
     environment.filters.update(
         anchor=anchor,
+        hash=source_hash,
         decimals=decimals,
         thousands=lambda number: f'{number:,}',
         percent=lambda share, places=1: f'{share:.{places}%}',

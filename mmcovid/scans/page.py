@@ -26,6 +26,7 @@ def render_page(
     views: Mapping[int, Mapping[str, np.ndarray]],
     profile: str | None,
     classes: Classes,
+    viewer: bool = False,
 ) -> str:
     """Lay the page of a scan out.
 
@@ -36,12 +37,13 @@ def render_page(
             RGB, uint8, by index.
         profile (str, optional): SVG text of the plot along the scan.
         classes (Classes): Of the lesions and the slices.
+        viewer (bool): Link to ``viewer.html``, which is beside it. Defaults to False.
 
     Returns:
         str: The HTML page.
     """
     row_of = {row.index: row for row in results.slices}
-    lesions = _by_size(results)
+    lesions = by_size(results)
     return render(
         'scan.html',
         title=name,
@@ -51,7 +53,7 @@ def render_page(
         views=[
             (
                 row_of[index],
-                _place_of(row_of[index]),
+                place_of(row_of[index]),
                 {caption: picture_uri(image) for caption, image in pictures.items()},
             )
             for index, pictures in views.items()
@@ -62,10 +64,11 @@ def render_page(
         carriers=_carriers(results.slices),
         most_lesions_3d=_MOST_LESIONS_3D,
         facts=_facts(results),
+        viewer=viewer,
     )
 
 
-def _place_of(row: ScanSlice) -> str:
+def place_of(row: ScanSlice) -> str:
     """Where a slice is, for a heading."""
     return Path(row.path).name if row.z_mm is None else f'z {row.z_mm:.1f} mm'
 
@@ -84,7 +87,7 @@ def _carriers(rows: Sequence[ScanSlice]) -> dict[str, Any] | None:
     return dict(slices=sorted(heaviest[:number]), share=float(shares[number - 1]))
 
 
-def _by_size(results: ScanResults) -> list[tuple[ScanSlice, MeasuredLesion]]:
+def by_size(results: ScanResults) -> list[tuple[ScanSlice, MeasuredLesion]]:
     """All lesions with their slices, the largest first."""
     found = [(row, lesion) for row in results.slices for lesion in row.lesions or ()]
     return sorted(found, key=lambda pair: -pair[1].pixels)

@@ -75,7 +75,7 @@ def _draw_load(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
     for lesion in classes.lesions:
         if lesion.name == classes.lung:
             continue
-        load = [_load_of(row, lesion.name) for row in rows]
+        load = [load_of(row, lesion.name) for row in rows]
         axis.bar(
             [row.index for row in rows],
             load,
@@ -88,7 +88,7 @@ def _draw_load(axis: Axes, rows: Sequence[ScanSlice], classes: Classes) -> None:
     axis.set_ylabel('lesion area, cm²' if in_cm2 else 'lesion area, pixels')
 
 
-def _load_of(row: ScanSlice, lesion: str) -> float:
+def load_of(row: ScanSlice, lesion: str) -> float:
     """Area of a lesion class on a slice, in cm², of pictures in pixels."""
     area = (row.area_mm2 or {}).get(lesion)
     return (row.pixels or {}).get(lesion, 0) if area is None else area / 100

@@ -36,6 +36,7 @@ from .predictor import SlicePredictor
 from .settings import Settings
 from .shown import path_hash, without_folders, without_their_folders
 from .summary import NOT_STORED, append_lines, failed_line, settle, summary_line
+from .viewer import render_viewer
 from .write import write_masks, write_slice_table, write_vectors
 
 _PACKAGES = (
@@ -312,7 +313,10 @@ def _write_scan(
         results = _without_paths(results, scan, settings)
     write_json(results.to_plain(), folder / 'results.json')
     write_slice_table(folder / 'slices.csv', results.slices)
-    _write_page(name, results, views, classes, folder)
+    _write_page(name, results, views, classes, folder, settings.viewer)
+    if settings.viewer:
+        page = render_viewer(name, results, prediction, classes)
+        write_text(page, folder / 'viewer.html')
     return results
 
 
@@ -322,13 +326,13 @@ def _write_page(
     views: Mapping[int, Mapping[str, np.ndarray]],
     classes: Classes,
     folder: Path,
+    viewer: bool,
 ) -> None:
     """Draw the profile, and write the page with it and the most suspicious slices."""
     profile = draw_profile(results.slices, classes, results.familiarity)
     plots = save_plots(dict(profile=profile), folder) if profile else {}
-    write_text(
-        render_page(name, results, views, plots.get('profile'), classes), folder / 'report.html'
-    )
+    page = render_page(name, results, views, plots.get('profile'), classes, viewer)
+    write_text(page, folder / 'report.html')
 
 
 def _without_paths(results: ScanResults, scan: Scan, settings: Settings) -> ScanResults:

@@ -28,6 +28,7 @@ class Settings:
     dicom_sc: bool = False  #: also write the key slices as DICOM secondary captures
     store: bool = False  #: send these to the archive that the scan is from
     keep_vectors: bool = False  #: also write the image vectors of the slices
+    viewer: bool = True  #: also write the page of all slices, of some megabytes
     overwrite: bool = False  #: replace the folders of scans that exist
     keep_paths: bool = False  #: tell paths, not only names, of scans and weights
     resume: bool = False  #: leave those that the same model and settings made as they are

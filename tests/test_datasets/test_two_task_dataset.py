@@ -97,6 +97,17 @@ def test_metainfo_of_children_and_override(root):
     assert dataset.metainfo['note'] == 'two classes'
 
 
+def test_several_lesion_sets(root):
+    sets = [dict(LESIONS, data_root=root), dict(LESIONS, data_root=root, indices=1)]
+    config = ConfigDict(type='mmcovid.TwoTaskDataset', pipeline=PIPELINE, seg=sets)
+    dataset = DATASETS.build(ConfigDict(config, cls=dict(SLICES, data_root=root)))
+    assert dataset.cumulative_sizes == [2, 3, 6]
+    assert [dataset[i]['data_samples'].task for i in range(6)] == ['seg'] * 3 + ['cls'] * 3
+    sets[1].update(metainfo=dict(classes=('lung', 'lesion')), lazy_init=True)
+    with pytest.raises(ValueError, match="different classes, .*'consolidation'.*'lesion'"):
+        DATASETS.build(ConfigDict(config, seg=sets, lazy_init=True))
+
+
 def test_own_pipeline_wins_and_configs_stay(root):
     config = dict(
         type='mmcovid.TwoTaskDataset',

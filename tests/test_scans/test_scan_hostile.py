@@ -67,7 +67,9 @@ def test_each_output_is_text_to_its_reader(results):
         assert '&lt;script&gt;' in text
         assert "default-src 'none'" in text
         addresses = re.findall(r'(?:src|href)="([^"]*)"', text)
-        assert all(each.startswith(('#', 'data:')) for each in addresses)
+        assert all(each.startswith(('#', 'data:', 'viewer.html')) for each in addresses)
+        viewer = page.with_name('viewer.html').read_text(encoding='utf-8')
+        assert viewer.count('<script') == 2 and '<i>normal' not in viewer
 
     tables = [out / 'summary.csv', *out.rglob('slices.csv')]
     assert len(tables) == 3

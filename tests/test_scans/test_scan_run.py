@@ -15,6 +15,7 @@ from scans_utils import IMAGE_CLASSES, small_inferencer
 from schema_utils import check_schema
 
 from mmcovid.ct import apply_window
+from mmcovid.reporting.templating import source_hash
 from mmcovid.scan_class import DEFAULT_RULE, RULES
 from mmcovid.scans import Settings, run_scans
 from mmcovid.scans import run as run_module
@@ -79,7 +80,14 @@ def summary(out):
 def test_files_and_results(done):
     out, rows = done
     masks = ['consolidation.nii.gz', 'ggo.nii.gz', 'labels.nii.gz', 'lung.nii.gz']
-    rest = ['profile.png', 'profile.svg', 'report.html', 'results.json', 'slices.csv']
+    rest = [
+        'profile.png',
+        'profile.svg',
+        'report.html',
+        'results.json',
+        'slices.csv',
+        'viewer.html',
+    ]
     files = {
         name: sorted(path.name for path in (out / name).iterdir())
         for name in ('volume', 'series', 'pictures')
@@ -140,14 +148,16 @@ def test_one_scan_in_three_formats(done):
 
 
 class Addresses(html.parser.HTMLParser):
-    """All attributes that load or lead somewhere."""
+    """All attributes that load or lead somewhere, and kinds of scripts."""
 
     def __init__(self):
         super().__init__()
-        self.found, self.tags = [], set()
+        self.found, self.tags, self.scripts = [], set(), []
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
+        if tag == 'script':
+            self.scripts.append(dict(attrs).get('type'))
         self.found += [value for key, value in attrs if key in ('src', 'href', 'srcset', 'action')]
 
 
@@ -156,7 +166,8 @@ def test_page_needs_nothing_else(done, name):
     text = (done[0] / name / 'report.html').read_text()
     parser = Addresses()
     parser.feed(text)
-    assert parser.found and all(value.startswith(('#', 'data:')) for value in parser.found)
+    beside = {value for value in parser.found if not value.startswith(('#', 'data:'))}
+    assert all(value.partition('#')[0] == 'viewer.html' for value in beside) and len(beside) > 1
     assert not parser.tags & {'script', 'link', 'iframe', 'object', 'base'}
     assert not re.search(r'url\(|@import', text)
     assert 'Research use only' in text and 'no medical device' in text
@@ -166,6 +177,26 @@ def test_page_needs_nothing_else(done, name):
         == len(read(done[0] / name)['suspicious_slices'])
         > 0
     )
+
+
+@pytest.mark.parametrize('name', ['volume', 'series', 'pictures'])
+def test_viewer_needs_nothing_else(done, name):
+    text = (done[0] / name / 'viewer.html').read_text()
+    parser = Addresses()
+    parser.feed(text)
+    assert all(value.startswith('#') or value == 'report.html' for value in parser.found)
+    assert sorted(map(str, parser.scripts)) == ['None', 'application/json']
+    assert not parser.tags & {'link', 'iframe', 'object', 'base'}
+    script = text.rsplit('<script>', 1)[1].split('</script>')[0]
+    assert f"script-src '{source_hash(script)}'" in text and "default-src 'none'" in text
+    assert not re.search(r'url\(|@import|fetch|XMLHttp|innerHTML|eval', text)
+    assert 'Research use only' in text
+
+
+def test_viewer_is_left_out(scans, tmp_path):
+    run([scans / 'pictures' / '0.png'], tmp_path, viewer=False)
+    assert not (tmp_path / '0' / 'viewer.html').exists()
+    assert 'viewer.html' not in (tmp_path / '0' / 'report.html').read_text()
 
 
 def test_page_opens_in_a_browser(done, tmp_path):

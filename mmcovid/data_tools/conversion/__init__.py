@@ -2,6 +2,13 @@
 
 from mmcovid.data_tools.slice_lists import sample_balanced
 
+from .corrections import (
+    CorrectedScan,
+    Correction,
+    patient_of_scan,
+    read_corrections,
+    write_corrections,
+)
 from .dataset_card import LICENCES, NOT_STATED, PHANTOM, read_card, write_card
 from .ictcf import list_ictcf_slices, read_ictcf_split
 from .lesion_annotations import SplitTotals, format_totals, write_lesion_annotations
@@ -25,6 +32,8 @@ from .splits import check_patients_apart, name_splits
 
 __all__ = [
     'CLASS_VALUES',
+    'CorrectedScan',
+    'Correction',
     'LICENCES',
     'LesionSlice',
     'MERGED_CLASS_VALUES',
@@ -42,8 +51,10 @@ __all__ = [
     'list_lesion_slices',
     'name_splits',
     'pair_lesion_files',
+    'patient_of_scan',
     'random_split',
     'read_card',
+    'read_corrections',
     'read_ictcf_split',
     'read_mask',
     'read_slice_splits',
@@ -51,6 +62,7 @@ __all__ = [
     'sample_balanced',
     'write_author_list',
     'write_card',
+    'write_corrections',
     'write_lesion_annotations',
     'write_slice_annotations',
 ]
