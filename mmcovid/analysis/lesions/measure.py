@@ -207,7 +207,7 @@ def _read_scores(
     ):
         raise ValueError(
             f'{maps.files[scan]}: has other lesions than results.json beside it. Predict the scan '
-            'again, or give the folder of the label maps alone.'
+            'again.'
         )
     return [lesion['score'] for lesion in told]
 
@@ -258,8 +258,17 @@ def _list_lesions(
     partner: np.ndarray,
     classes: Classes,
 ) -> list[ComparedLesion]:
-    """Lesions of one side, with what they overlap on the other: ``iou`` is (others, lesions)
-    transposed as needed, (lesions, others)."""
+    """The lesions of one side, n of them.
+
+    Args:
+        true (_Truth): The scan.
+        lesions (LesionVoxels): Of the truth, or of a model.
+        volume (CTVolume): Their label map.
+        scores (list[float], optional): Of found ones.
+        iou (np.ndarray): Overlap with the lesions of the other side, (n, others).
+        partner (np.ndarray): The one that each is matched with, (n,), int; -1 for none.
+        classes (Classes): Meaning of the labels.
+    """
     described = describe_lesions(
         lesions,
         volume.array,
