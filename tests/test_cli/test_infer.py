@@ -46,11 +46,14 @@ def test_command(folder, capsys):
         'all',
         '--aggregate',
         'max',
+        '--least-lesion-ml',
+        '0.5',
     ]
     cli.main([*argv, *options(folder)])
     results = json.loads((out / 'scan' / 'results.json').read_text())
     assert results['settings']['temperature'] == 1.5
     assert results['settings']['aggregate'] == 'max'
+    assert results['settings']['least_lesion_ml'] == 0.5
     assert results['model']['name'] == 'small'
     assert results['model']['weights_sha256'] == sha256(folder / 'weights.pth')
     printed = capsys.readouterr().out
@@ -80,6 +83,12 @@ def test_missing_weights(folder, capsys):
     with pytest.raises(SystemExit):
         cli.parse_args(['x.png', '--out', 'out', '--weights', 'absent.pth'])
     assert 'there is no checkpoint absent.pth' in capsys.readouterr().err
+
+
+def test_a_least_volume_below_0(folder, capsys):
+    with pytest.raises(SystemExit):
+        cli.parse_args(['x.png', '--out', 'out', *options(folder), '--least-lesion-ml', '-1'])
+    assert '--least-lesion-ml must be at least 0' in capsys.readouterr().err
 
 
 @pytest.mark.slow
