@@ -29,3 +29,11 @@ def class_mask(labels: np.ndarray, name: str, classes: Classes) -> np.ndarray:
     if name == classes.lung:
         return labels > 0
     return labels == classes.lesion_names.index(name) + 1
+
+
+def lesion_mask(labels: np.ndarray, classes: Classes) -> np.ndarray:
+    """Mask of all lesions in a label map, the lung without them left out."""
+    lesions = labels > 0
+    if classes.lung is not None:
+        lesions &= labels != classes.lesion_names.index(classes.lung) + 1
+    return lesions

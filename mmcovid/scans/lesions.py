@@ -16,6 +16,8 @@ from scipy import ndimage
 from mmcovid.classes import Classes
 from mmcovid.results import Lesion3D, Lesions3D, LungZone
 
+from .label_maps import lesion_mask
+
 SIDES = ('right', 'left')
 THIRDS = ('lower', 'middle', 'upper')
 _TOUCHING = np.ones((3, 3, 3), bool)
@@ -89,9 +91,7 @@ def join_lesions(labels: np.ndarray, classes: Classes) -> LesionVoxels:
     Returns:
         LesionVoxels: Lesions of equal size are in the order of their first voxels.
     """
-    lesion = labels > 0
-    if classes.lung is not None:
-        lesion &= labels != classes.lesion_names.index(classes.lung) + 1
+    lesion = lesion_mask(labels, classes)
     place = np.flatnonzero(lesion)
     # only the box that holds them, as numbers take four times the memory of labels
     for box in ndimage.find_objects(lesion.view(np.uint8)):

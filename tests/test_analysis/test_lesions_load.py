@@ -30,9 +30,13 @@ def test_scans_without_prediction_are_refused_and_without_truth_told(truth, tmp_
 def test_results_of_other_classes_or_of_pictures_are_refused(truth, tmp_path):
     path = tmp_path / 'out/a/results.json'
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(dict(model=dict(classes=['lung', 'lesion']))))
+    path.write_text('{')
+    with pytest.raises(ValueError, match='a/results.json: cannot be read. Predict the scan again'):
+        load_models([str(tmp_path / 'out')], truth, CLASSES)
+    path.write_text(json.dumps(dict(schema_version=1, model=dict(classes=['lung', 'lesion']))))
     with pytest.raises(ValueError, match='its classes are lung, lesion, not lung, ggo'):
         load_models([str(tmp_path / 'out')], truth, CLASSES)
-    path.write_text(json.dumps(dict(model=dict(classes=list(CLASSES.lesion_names)))))
+    known = dict(classes=list(CLASSES.lesion_names))
+    path.write_text(json.dumps(dict(schema_version=1, model=known)))
     with pytest.raises(FileNotFoundError, match='has no labels.nii.gz. Only volumes and DICOM'):
         load_models([str(tmp_path / 'out')], truth, CLASSES)

@@ -205,6 +205,7 @@ def test_scores_of_a_table(truth, tmp_path):
         ('a,20,12,1,0.3', 'any/a.nii.gz: 2 of its 2 lesions have no score in the table'),
         ('a,24,0,0,0.3', r'a score is of a voxel outside of \(24, 16, 6\)'),
         ('a,1,2,x,0.3', 'scores.csv, line 2: has no scan, whole x, y, z and score'),
+        ('a,1,2,3,nan', 'whole x, y, z and score .a score of nan'),
     ],
 )
 def test_scores_that_do_not_fit_are_refused(truth, tmp_path, line, message):

@@ -46,11 +46,14 @@ def test_command(folder, capsys):
         'all',
         '--aggregate',
         'max',
+        '--least-lesion-ml',
+        '0.5',
     ]
     cli.main([*argv, *options(folder)])
     results = json.loads((out / 'scan' / 'results.json').read_text())
     assert results['settings']['temperature'] == 1.5
     assert results['settings']['aggregate'] == 'max'
+    assert results['settings']['least_lesion_ml'] == 0.5
     assert results['model']['name'] == 'small'
     assert results['model']['weights_sha256'] == sha256(folder / 'weights.pth')
     printed = capsys.readouterr().out
@@ -101,6 +104,12 @@ def test_store_needs_an_archive_and_addresses_no_secrets(folder, capsys):
     with pytest.raises(SystemExit, match='netrc') as ended:
         cli.main(['dicomweb://me:s3cret@host/studies/1.2', *argv])
     assert 's3cret' not in str(ended.value)
+
+
+def test_a_least_volume_below_0(folder, capsys):
+    with pytest.raises(SystemExit):
+        cli.parse_args(['x.png', '--out', 'out', *options(folder), '--least-lesion-ml', '-1'])
+    assert '--least-lesion-ml must be at least 0' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Label maps of scans: the truth, what mmcovid wrote, and what any other model did."""
 
 import csv
-import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from mmcovid.classes import Classes
 from mmcovid.data_tools.label_maps import find_label_maps
+from mmcovid.scans.former import read_results
 from mmcovid.scans.write import LABEL_MAP
 from mmcovid.utils.files import name_some
 
@@ -115,6 +116,8 @@ def _read_points(path: str, scans: Iterable[str]) -> dict[str, tuple[np.ndarray,
             try:
                 scan, score = row['scan'], float(row['score'])
                 values = [*(int(row[key]) for key in 'xyz'), score]
+                if not math.isfinite(score):
+                    raise ValueError(f'a score of {score}')
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
                     f'{path}, line {line}: has no scan, whole x, y, z and score ({error}). '
@@ -130,7 +133,9 @@ def _find_results(folder: Path, classes: Classes) -> LabelMaps | None:
     """What ``mmcovid infer`` wrote to a folder; None if that is something else."""
     files, lesions = {}, {}
     for path in sorted(folder.glob('*/results.json')):
-        results = json.loads(path.read_text(encoding='utf-8'))
+        results = read_results(path.parent)
+        if results is None:
+            raise ValueError(f'{path}: cannot be read. Predict the scan again.')
         named = tuple(results['model']['classes'])
         if named != classes.lesion_names:
             raise ValueError(

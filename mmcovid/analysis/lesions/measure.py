@@ -18,7 +18,7 @@ from mmcovid.results.lesions import (
     ModelLesions,
     TargetFigures,
 )
-from mmcovid.scans.label_maps import class_mask
+from mmcovid.scans.label_maps import class_mask, lesion_mask
 from mmcovid.scans.lesions import (
     LesionVoxels,
     LungFrame,
@@ -207,7 +207,7 @@ def _read_scores(
     ):
         raise ValueError(
             f'{maps.files[scan]}: has other lesions than results.json beside it. Predict the scan '
-            'again, or give the folder of the label maps alone.'
+            'again.'
         )
     return [lesion['score'] for lesion in told]
 
@@ -258,8 +258,17 @@ def _list_lesions(
     partner: np.ndarray,
     classes: Classes,
 ) -> list[ComparedLesion]:
-    """Lesions of one side, with what they overlap on the other: ``iou`` is (others, lesions)
-    transposed as needed, (lesions, others)."""
+    """The lesions of one side, n of them.
+
+    Args:
+        true (_Truth): The scan.
+        lesions (LesionVoxels): Of the truth, or of a model.
+        volume (CTVolume): Their label map.
+        scores (list[float], optional): Of found ones.
+        iou (np.ndarray): Overlap with the lesions of the other side, (n, others).
+        partner (np.ndarray): The one that each is matched with, (n,), int; -1 for none.
+        classes (Classes): Meaning of the labels.
+    """
     described = describe_lesions(
         lesions,
         volume.array,
@@ -290,7 +299,12 @@ def _compare_targets(
     """Overlap, surfaces and volumes of all targets."""
     figures = {}
     for target in targets_of(classes):
-        masks = [_target_mask(each.array, target, classes) for each in (true, found)]
+        masks = [
+            lesion_mask(each.array, classes)
+            if target == LESIONS
+            else class_mask(each.array, target, classes)
+            for each in (true, found)
+        ]
         in_true, in_found, both = (
             int(np.count_nonzero(mask)) for mask in (*masks, masks[0] & masks[1])
         )
@@ -313,15 +327,6 @@ def targets_of(classes: Classes) -> list[str]:
         *(ill if len(ill) > 1 else []),
         *([] if classes.lung is None else [classes.lung]),
     ]
-
-
-def _target_mask(labels: np.ndarray, target: str, classes: Classes) -> np.ndarray:
-    if target != LESIONS:
-        return class_mask(labels, target, classes)
-    lesions = labels > 0
-    if classes.lung is not None:
-        lesions &= labels != classes.lesion_names.index(classes.lung) + 1
-    return lesions
 
 
 def _measure_model(model: ModelLesions, cluster: np.ndarray, resamples: Resamples) -> Replicates:
