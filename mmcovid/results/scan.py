@@ -204,7 +204,7 @@ class ScanResults:
     notes: list[str]  #: what a reader should know
     model: ScanModel
     settings: ScanSettings
-    files: dict[str, str]  #: what each file of masks holds
+    files: dict[str, str]  #: what each file of masks, and of vectors, holds
     software: dict[str, str]  #: versions
     created: str  #: UTC
     slices: list[ScanSlice]  #: in the order of the scan; long, and so the last

@@ -75,7 +75,7 @@ def load_scans(table: str | Path, folders: Sequence[str | Path], vectors: bool) 
     incomplete = 0
     for place, row in rows.items():
         folder = found[row['scan']]
-        results = _read_results(folder)
+        results = read_results(folder)
         _check_shared(results, shared, folder)
         classes = shared['classes']
         if row['class'] not in classes:
@@ -84,7 +84,7 @@ def load_scans(table: str | Path, folders: Sequence[str | Path], vectors: bool) 
                 f'{", ".join(classes)}. Correct it.'
             )
         incomplete += not results['complete']
-        slices = _read_slices(folder, results, classes, vectors)
+        slices = read_slices(folder, results, classes, vectors)
         label = classes.index(row['class'])
         scans.append(LabelledScan(row['scan'], row['patient'], label, row['split'], slices))
     _check_classes(scans, classes, table)
@@ -183,8 +183,8 @@ def _find_results(
     return found, len(there) - len(found)
 
 
-def _read_results(folder: Path) -> dict[str, Any]:
-    """``results.json`` of a scan.
+def read_results(folder: Path) -> dict[str, Any]:
+    """``results.json`` of a scan that has a class.
 
     Raises:
         ValueError: It is broken, or of a model that does not classify.
@@ -218,10 +218,16 @@ def _check_shared(results: Mapping[str, Any], shared: dict[str, Any], folder: Pa
             )
 
 
-def _read_slices(
+def read_slices(
     folder: Path, results: Mapping[str, Any], classes: Sequence[str], vectors: bool
 ) -> Slices:
     """The slices of a scan that its class is read from.
+
+    Args:
+        folder (Path): Of the scan.
+        results (Mapping): What its ``results.json`` holds.
+        classes (Sequence[str]): In the order of their labels.
+        vectors (bool): Whether image vectors are read.
 
     Raises:
         FileNotFoundError, ValueError: Image vectors are not there, or broken.

@@ -1,9 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scan_class_utils import random_rule, write_results
 from tools_utils import load_tool
+
+from mmcovid.scan_class import fit
 
 scan_class_rules = load_tool('analysis_tools/scan_class_rules')
 
@@ -31,17 +32,30 @@ def test_scans_of_the_phantom(tmp_path, capsys):
         mask[:2] = 2 if label else 1
         sitk.WriteImage(sitk.GetImageFromArray(mask), str(scans / 'masks' / f'{name}.nii.gz'))
         lines.append(f'{name}.nii.gz {label}')
-        scores = dict(normal=0.0, cp=0.0, covid19=0.0)
-        scores[list(scores)[label]] = 1.0
-        (results / name).mkdir(parents=True)
-        rows = [dict(index=i, in_region=i > 0, scores=scores) for i in range(5)]
-        (results / name / 'results.json').write_text(json.dumps(dict(slices=rows)))
+        scores = np.tile(np.eye(3)[label], (5, 1))
+        write_results(results / name, scores, np.arange(5) > 0, scores @ np.ones((3, 2)))
     (scans / 'scans.txt').write_text('\n'.join(lines))
-    found = scan_class_rules.read_scans(results, scans)
+    found = scan_class_rules.read_scans(results, scans, vectors=True)
     assert [scan.label for scan in found] == [0, 1, 2]
     assert [scan.share for scan in found] == [0, 0.25, 0.25]
-    assert found[2].scores == pytest.approx(np.tile([0, 0, 1], (4, 1)))
-    scan_class_rules.main([str(results), '--scans', str(scans), '--rounds', '20'])
-    assert table(capsys.readouterr().out)['run'][0].startswith('1.00')
-    with pytest.raises(SystemExit):
-        scan_class_rules.main([str(results)])
+    assert found[2].slices.scores == pytest.approx(np.tile([0, 0, 1], (4, 1)))
+    assert found[2].slices.vectors.shape == (4, 2)
+    rule = random_rule('vectors', np.random.default_rng(0), size=2)
+    rule.save(tmp_path / 'mine.json')
+    options = ['--scans', str(scans), '--rounds', '20', '--rule', str(tmp_path / 'mine.json')]
+    scan_class_rules.main([str(results), *options])
+    lines = table(capsys.readouterr().out)
+    assert lines['run'][0].startswith('1.00')
+    right = float(rule(found[0].slices)[0].argmax() == 0)
+    assert lines['mine'][0].startswith(f'{right:.2f}')
+    for wrong in ([], [*options, '--fit', '6']):
+        with pytest.raises(SystemExit):
+            scan_class_rules.main([str(results), *wrong])
+
+
+def test_a_rule_is_fitted_to_other_simulated_scans(monkeypatch, capsys):
+    monkeypatch.setattr(fit, 'WEIGHT_DECAYS', (0.1,))
+    monkeypatch.setattr(fit, 'STARTS', 1)
+    options = ['--quality', 'sharp', '--number', '18', '--rounds', '20']
+    scan_class_rules.main([*options, '--fit', '18'])
+    assert 'learned' in table(capsys.readouterr().out)
