@@ -71,7 +71,7 @@ def measure_decisions(
     }
     report.prediction_sets = {
         level: {
-            name: _measure_sets(cases, held_out[level][name], settings.set_coverage, resamples)
+            name: measure_sets(cases, held_out[level][name], settings.set_coverage, resamples)
             for name, cases in models.items()
         }
         for level, models in deciding.items()
@@ -90,20 +90,20 @@ def measure_decisions(
                 each.with_scores(sharpen(log_scores(each.scores), fit.temperature))
                 for each in (cases, known)
             )
-            report.prevalence[name] = _estimate_prevalence(cases, known, resamples, settings.seed)
+            report.prevalence[name] = estimate_prevalence(cases, known, resamples, settings.seed)
         stated = _state_prevalence(report, name)
         if stated is not None:
             report.stated_prevalence[name] = stated.tolist()
-            as_predicted = _predictive_values(predicted[name], stated, report.classes, resamples)
+            as_predicted = predictive_values(predicted[name], stated, report.classes, resamples)
             corrected = None
             if name in report.prevalence:
                 prior = np.array([each.validation for each in report.prevalence[name]])
                 scores = shift_scores(cases.scores, prior, stated)
                 cases = replace(cases, scores=scores, pred=scores.argmax(1))
-                corrected = _predictive_values(cases, stated, report.classes, resamples)
+                corrected = predictive_values(cases, stated, report.classes, resamples)
             report.predictive_values[name] = PredictiveValues(as_predicted, corrected)
         for outcome, positive in acted_on.items():
-            report.net_benefit[outcome][name] = _measure_benefit(cases, positive, stated, resamples)
+            report.net_benefit[outcome][name] = measure_benefit(cases, positive, stated, resamples)
     absent = [
         named.display_name
         for named, count in zip(report.classes.images, report.sets[unit].per_class)
@@ -140,7 +140,7 @@ def _state_prevalence(report: EvaluationReport, model: str) -> np.ndarray | None
     return values / values.sum()
 
 
-def _estimate_prevalence(
+def estimate_prevalence(
     cases: Cases, known: Cases, resamples: Resamples, seed: int
 ) -> list[ClassPrevalence]:
     """Of each class; patients of the validation set are resampled as well."""
@@ -178,7 +178,7 @@ def _share(values: np.ndarray, resamples: Resamples) -> Estimate:
     )
 
 
-def _predictive_values(
+def predictive_values(
     cases: Cases, prevalence: np.ndarray, classes: Classes, resamples: Resamples
 ) -> Figures:
     """Accuracy, and :data:`RATES` of each class, of a set of this prevalence."""
@@ -201,7 +201,7 @@ def _predictive_values(
     return figures
 
 
-def _measure_benefit(
+def measure_benefit(
     cases: Cases, positive: np.ndarray, prevalence: np.ndarray | None, resamples: Resamples
 ) -> list[NetBenefit]:
     """A decision curve, at the shares of the classes that the cases have or that are given."""
@@ -227,7 +227,7 @@ def _measure_benefit(
     ]
 
 
-def _measure_sets(
+def measure_sets(
     cases: Cases, known: Cases, coverage: float, resamples: Resamples
 ) -> PredictionSets:
     """Prediction sets by thresholds of the validation cases."""
