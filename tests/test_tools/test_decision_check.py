@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 from tools_utils import load_tool
 

@@ -77,33 +77,9 @@ def measure_decisions(
         for level, models in deciding.items()
         if held_out[level]
     }
-    acted_on = outcomes(report.classes)
-    report.net_benefit = {outcome: {} for outcome in acted_on}
+    report.net_benefit = {outcome: {} for outcome in outcomes(report.classes)}
     for name, cases in deciding[unit].items():
-        known = held_out[unit].get(name)
-        if known is not None:
-            fit = fit_temperature(log_scores(known.scores), known.truth, sharpen, unit)
-            if fit.note:
-                report.notes.append(f'Scores of {unit}s ({name}): {fit.note}.')
-            report.unit_temperature[name] = fit.temperature
-            cases, known = (
-                each.with_scores(sharpen(log_scores(each.scores), fit.temperature))
-                for each in (cases, known)
-            )
-            report.prevalence[name] = estimate_prevalence(cases, known, resamples, settings.seed)
-        stated = _state_prevalence(report, name)
-        if stated is not None:
-            report.stated_prevalence[name] = stated.tolist()
-            as_predicted = predictive_values(predicted[name], stated, report.classes, resamples)
-            corrected = None
-            if name in report.prevalence:
-                prior = np.array([each.validation for each in report.prevalence[name]])
-                scores = shift_scores(cases.scores, prior, stated)
-                cases = replace(cases, scores=scores, pred=scores.argmax(1))
-                corrected = predictive_values(cases, stated, report.classes, resamples)
-            report.predictive_values[name] = PredictiveValues(as_predicted, corrected)
-        for outcome, positive in acted_on.items():
-            report.net_benefit[outcome][name] = measure_benefit(cases, positive, stated, resamples)
+        _measure_model(report, name, predicted[name], cases, held_out[unit].get(name), resamples)
     absent = [
         named.display_name
         for named, count in zip(report.classes.images, report.sets[unit].per_class)
@@ -114,6 +90,41 @@ def measure_decisions(
             f'The set has no {unit} of {", ".join(absent)}: at a prevalence that has, its figures '
             'are not defined.'
         )
+
+
+def _measure_model(
+    report: EvaluationReport,
+    name: str,
+    predicted: Cases,
+    cases: Cases,
+    known: Cases | None,
+    resamples: Resamples,
+) -> None:
+    """Prevalence, predictive values and decision curves of a model, by its patients or scans."""
+    unit, classes, prior = report.settings.unit, report.classes, None
+    if known is not None:
+        fit = fit_temperature(log_scores(known.scores), known.truth, sharpen, unit)
+        if fit.note:
+            report.notes.append(f'Scores of {unit}s ({name}): {fit.note}.')
+        report.unit_temperature[name] = fit.temperature
+        cases, known = (
+            each.with_scores(sharpen(log_scores(each.scores), fit.temperature))
+            for each in (cases, known)
+        )
+        found = estimate_prevalence(cases, known, resamples, report.settings.seed)
+        report.prevalence[name] = found
+        prior = np.array([each.validation for each in found])
+    stated = _state_prevalence(report, name)
+    if stated is not None:
+        report.stated_prevalence[name] = stated.tolist()
+        values = PredictiveValues(predictive_values(predicted, stated, classes, resamples))
+        if prior is not None:
+            scores = shift_scores(cases.scores, prior, stated)
+            cases = replace(cases, scores=scores, pred=scores.argmax(1))
+            values.corrected = predictive_values(cases, stated, classes, resamples)
+        report.predictive_values[name] = values
+    for outcome, positive in outcomes(classes).items():
+        report.net_benefit[outcome][name] = measure_benefit(cases, positive, stated, resamples)
 
 
 def outcomes(classes: Classes) -> dict[str, np.ndarray]:
