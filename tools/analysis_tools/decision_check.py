@@ -36,7 +36,7 @@ from mmcovid.statistics.prevalence import at_prevalence
 CLASSES = Classes.of()
 PREVALENCE = np.array([0.9, 0.07, 0.03])
 ILL = np.array([False, True, True])
-AT = 9  # a threshold of 0.1, the odds of the prevalence
+AT = 49  # a threshold of 0.5, as scores that were not corrected are high
 
 
 def draw(truth: np.ndarray, slices: int, skill: float, rng: np.random.Generator) -> Cases:
@@ -56,7 +56,7 @@ def true_figures(slices: int, skill: float, rng: np.random.Generator) -> dict[st
     benefit = benefit_weights(ILL, PREVALENCE)[AT] * action_rates(everyone, ILL, weights)[0, AT]
     return {
         'COVID-19, PPV at the prevalence': float(values['ppv'][0, 2]),
-        'any disease, net benefit at 0.1': float(benefit.sum()),
+        'any disease, net benefit at 0.5': float(benefit.sum()),
     }
 
 
@@ -79,7 +79,7 @@ def estimate(
         'normal, share by counts': (share, normal.by_counts),
         'normal, share by EM': (share, normal.by_em),
         'COVID-19, PPV at the prevalence': (None, values['covid19_ppv']),
-        'any disease, net benefit at 0.1': (None, benefit[AT].net_benefit),
+        'any disease, net benefit at 0.5': (None, benefit[AT].net_benefit),
         'normal, coverage of its sets': (coverage, sets.classes[0].coverage),
         'COVID-19, coverage of its sets': (coverage, sets.classes[2].coverage),
     }
