@@ -201,14 +201,17 @@ def predictive_values(
     bounds = rate_bounds(
         at_prevalence(matrix[:1], np.ones_like(prevalence))[0], patients, prevalence
     )
-    figures = {'accuracy': resamples.estimate(values['accuracy'])}
+
+    def bounded(figure: np.ndarray, widest: np.ndarray) -> Estimate:
+        found = resamples.estimate(figure)
+        if found.low == found.high:  # no resample differs
+            found = replace(found, low=float(widest[0]), high=float(widest[1]))
+        return found
+
+    figures = {'accuracy': bounded(values['accuracy'], bounds['accuracy'])}
     for k, name in enumerate(classes.image_names):
         for key in RATES:
-            found = resamples.estimate(values[key][:, k])
-            if found.low == found.high:  # no resample differs
-                low, high = bounds[key][k].tolist()
-                found = replace(found, low=low, high=high)
-            figures[f'{name}_{key}'] = found
+            figures[f'{name}_{key}'] = bounded(values[key][:, k], bounds[key][k])
     return figures
 
 
