@@ -36,10 +36,12 @@ from mmcovid.cli.runner import build_runner, set_weights, test_and_dump
 from mmcovid.data_tools.leakage import AuditSplit, audit_splits
 from mmcovid.data_tools.leakage import report as report_leakage
 from mmcovid.datasets.of_config import audit_splits_of
+from mmcovid.names import UNKNOWN
 from mmcovid.registry import DATASETS
 from mmcovid.reporting.templating import render
 from mmcovid.results import Estimate, EvaluationReport
 from mmcovid.scan_class import DEFAULT_RULE, RULES
+from mmcovid.scans.run import tell_error
 from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted_sums
 from mmcovid.statistics.clusters import cluster_names
 from mmcovid.statistics.mahalanobis import mahalanobis_distance
@@ -128,6 +130,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f'there is no model {args.model}')
     if not Path(args.data).exists():
         parser.error(f'there is no set {args.data}')
+    if args.cfg_options and not args.config:
+        parser.error('--cfg-options needs --config')
     if is_exported(args.model) and not args.config:
         parser.error('an exported model needs --config, for the pipeline of its slices')
     if args.rounds < 1 or not 0 < args.set_coverage < 1:
@@ -180,6 +184,8 @@ class ExternalTest:
         self.predictions = self.out / 'predictions.pkl'
         self.validation = self.out / 'predictions_validation.pkl'
         self.report: EvaluationReport | None = None
+        for path in (self.predictions, self.validation):
+            path.unlink(missing_ok=True)  # of a run that was stopped
 
     def run(self) -> list[Step]:
         """Do all steps, in an order in which later ones use the earlier ones' files."""
@@ -197,8 +203,7 @@ class ExternalTest:
         try:
             status, told = step()
         except Exception as error:  # whatever one step leads to, the others go on
-            kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
-            status, told, link = FAILED, f'{kind}{error}', ''
+            status, told, link = FAILED, tell_error(error), ''
         print(printable(f'{name}: {status}. {told}'))
         return Step(name, status, told, link)
 
@@ -263,6 +268,8 @@ class ExternalTest:
         models, held_out = load_models([f'{name}={self.predictions}']), None
         if self.validation.is_file():
             held_out = load_validation(models, [str(self.validation)])
+            ((dump,),) = held_out.values()
+            set_apart(dump.slices)
         settings = Settings(
             rounds=self.args.rounds,
             prevalence=self.args.prevalence,
@@ -334,6 +341,17 @@ class ExternalTest:
         """Make sure that the config knows the data of the training."""
         if not self.args.config or not self.cfg.get(loader):
             raise ValueError(f'the data of the training are not known: {_NO_TRAINING_DATA}')
+
+
+def set_apart(entries: Sequence[dict]) -> None:
+    """Rename dumped validation slices and patients: elsewhere names may be the same by chance.
+
+    Whether the slices themselves are the same is what the audit tells.
+    """
+    for entry in entries:
+        for key in ('img_id', 'patient_id', 'scan_id'):
+            if str(entry.get(key) or UNKNOWN) != UNKNOWN:
+                entry[key] = f'validation {entry[key]}'
 
 
 def _tell_accuracy(report: EvaluationReport) -> str:

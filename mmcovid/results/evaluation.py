@@ -133,7 +133,8 @@ class PredictiveValues:
     """Figures of a set of the stated prevalence, with the errors of this one."""
 
     as_predicted: Figures
-    corrected: Figures | None  #: of scores for this prevalence; None without a validation set
+    #: of scores for this prevalence; None without a validation set
+    corrected: Figures | None = None
 
 
 @dataclass

@@ -102,7 +102,8 @@ def rate_bounds(
 
     Returns:
         dict[str, np.ndarray]: Low and high bound of ``sensitivity``, ``specificity``, ``ppv`` and
-        ``npv`` of each class, (K, 2); nan where a class that is to be met has no case.
+        ``npv`` of each class, (K, 2), and of ``accuracy``, (2,); nan where a class that is to be
+        met has no case.
     """
     met = np.flatnonzero(prevalence)
     interval = np.full((*rates.shape, 2), np.nan)
@@ -120,6 +121,7 @@ def rate_bounds(
             specificity=tn / other,
             ppv=tp / (tp + fp[:, ::-1]),
             npv=tn / (tn + fn[:, ::-1]),
+            accuracy=tp.sum(0),
         )
 
 

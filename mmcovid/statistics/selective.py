@@ -39,7 +39,6 @@ def selective_risk(cases: Cases, weights: np.ndarray) -> tuple[np.ndarray, np.nd
         share = kept / kept[:, -1:]
         risk = errors / np.maximum(kept, 1)
         area[rows] = (np.diff(share, prepend=0) * risk).sum(1)
-        for m, coverage in enumerate(COVERAGES):
-            reached = (share >= coverage - 1e-9).argmax(1)
-            risks[rows, m] = risk[np.arange(len(part)), reached]
+        reached = [np.searchsorted(row, COVERAGES - 1e-9) for row in share]
+        risks[rows] = np.take_along_axis(risk, np.array(reached), axis=1)
     return area, risks

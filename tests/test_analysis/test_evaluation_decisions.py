@@ -116,6 +116,8 @@ def test_a_positive_that_is_never_false_is_not_taken_for_certain(tmp_path):
     report = evaluate([dump], **settings).report
     found = report.predictive_values['m'].as_predicted['covid19_ppv']
     assert found.value == 1 == found.high and found.low < 0.1
+    accuracy = report.predictive_values['m'].as_predicted['accuracy']
+    assert accuracy.value == 1 == accuracy.high and 0.5 < accuracy.low < 0.8
     assert report.predictive_values['m'].corrected is None
     point = report.net_benefit['covid19']['m'][49]
     assert point.net_benefit.value == pytest.approx(0.01) and point.net_benefit.low < -0.2

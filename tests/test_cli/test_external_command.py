@@ -42,7 +42,7 @@ def setting(tmp_path_factory):
     )
     lines = [
         (data / 'covidx_ct' / name).read_text().splitlines()
-        for name in ('test_phantom.txt', 'train_phantom.txt')
+        for name in ('test_phantom.txt', 'val_phantom.txt')
     ]
     (root / 'classes.txt').write_text('\n'.join([*lines[0], lines[1][0]]) + '\n')
     return root
@@ -65,7 +65,7 @@ def run(setting, out, *options, data='classes.txt', images='phantom/covidx_ct/2A
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
 def test_all_that_can_be_said_is_in_one_folder(setting, tmp_path):
-    """A slice of the training set is among those from elsewhere."""
+    """A slice of the validation set is among those from elsewhere, by its name, too."""
     options = ['--config', str(setting / 'small.py'), '--prevalence', 'counts']
     status, steps = run(setting, tmp_path / 'out', *options)
     assert status == 0 and list(steps) == NAMES

@@ -10,6 +10,7 @@ from mmcovid.statistics.prevalence import (
     at_prevalence,
     prevalence_by_counts,
     prevalence_by_em,
+    rate_bounds,
     read_prevalence,
     shift_scores,
 )
@@ -90,6 +91,20 @@ def test_predictive_values_at_a_prevalence():
     assert figures['accuracy'][0] == pytest.approx(0.95 * 0.99 + 0.9 * 0.01)
     lacking = count_figures(at_prevalence(matrix, np.array([0.9, 0.05, 0.05])))
     assert np.isnan(lacking['ppv']).all()
+
+
+def test_bounds_of_rates_are_put_together_at_their_worst():
+    """Ten patients of each class and no error: Wilson's interval of 0 in 10 is 0 to 0.2775."""
+    prevalence = np.array([0.98, 0.02, 0])
+    bounds = rate_bounds(np.eye(3), np.array([10.0, 10.0, 0]), prevalence)
+    low, wrong = 1 - 0.27753, 0.27753
+    assert bounds['sensitivity'][1] == pytest.approx([low, 1], abs=1e-4)
+    assert bounds['specificity'][1] == pytest.approx([low, 1], abs=1e-4)
+    ppv = 0.02 * low / (0.02 * low + 0.98 * wrong)
+    npv = 0.98 * low / (0.98 * low + 0.02 * wrong)
+    assert bounds['ppv'][1] == pytest.approx([ppv, 1], abs=1e-4)
+    assert bounds['npv'][1] == pytest.approx([npv, 1], abs=1e-4)
+    assert bounds['accuracy'] == pytest.approx([low, 1], abs=1e-4)
 
 
 def test_both_find_the_prevalence_of_calibrated_scores():

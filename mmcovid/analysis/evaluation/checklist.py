@@ -18,8 +18,8 @@ from mmcovid.version import __version__
 FILLED_IN, IN_PART, OPEN = 'filled in', 'in part', 'open'
 CLASS_MEASURES = (
     'Accuracy, sensitivity, specificity, PPV, NPV, F1, AUROC, AUPRC, confusion '
-    'matrix, Brier score, ECE, coverage against accuracy; ROC, precision-recall, '
-    'reliability and coverage plots.'
+    'matrix, Brier score, ECE, coverage against accuracy, AURC, net benefit; ROC, '
+    'precision-recall, reliability, risk-coverage and decision curves.'
 )
 LESION_MEASURES = (
     'Average precision of lesion masks as COCO defines it, and of each slice with '

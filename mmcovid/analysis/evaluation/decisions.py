@@ -71,39 +71,15 @@ def measure_decisions(
     }
     report.prediction_sets = {
         level: {
-            name: _measure_sets(cases, held_out[level][name], settings.set_coverage, resamples)
+            name: measure_sets(cases, held_out[level][name], settings.set_coverage, resamples)
             for name, cases in models.items()
         }
         for level, models in deciding.items()
         if held_out[level]
     }
-    acted_on = outcomes(report.classes)
-    report.net_benefit = {outcome: {} for outcome in acted_on}
+    report.net_benefit = {outcome: {} for outcome in outcomes(report.classes)}
     for name, cases in deciding[unit].items():
-        known = held_out[unit].get(name)
-        if known is not None:
-            fit = fit_temperature(log_scores(known.scores), known.truth, sharpen, unit)
-            if fit.note:
-                report.notes.append(f'Scores of {unit}s ({name}): {fit.note}.')
-            report.unit_temperature[name] = fit.temperature
-            cases, known = (
-                each.with_scores(sharpen(log_scores(each.scores), fit.temperature))
-                for each in (cases, known)
-            )
-            report.prevalence[name] = _estimate_prevalence(cases, known, resamples, settings.seed)
-        stated = _state_prevalence(report, name)
-        if stated is not None:
-            report.stated_prevalence[name] = stated.tolist()
-            as_predicted = _predictive_values(predicted[name], stated, report.classes, resamples)
-            corrected = None
-            if name in report.prevalence:
-                prior = np.array([each.validation for each in report.prevalence[name]])
-                scores = shift_scores(cases.scores, prior, stated)
-                cases = replace(cases, scores=scores, pred=scores.argmax(1))
-                corrected = _predictive_values(cases, stated, report.classes, resamples)
-            report.predictive_values[name] = PredictiveValues(as_predicted, corrected)
-        for outcome, positive in acted_on.items():
-            report.net_benefit[outcome][name] = _measure_benefit(cases, positive, stated, resamples)
+        _measure_model(report, name, predicted[name], cases, held_out[unit].get(name), resamples)
     absent = [
         named.display_name
         for named, count in zip(report.classes.images, report.sets[unit].per_class)
@@ -114,6 +90,41 @@ def measure_decisions(
             f'The set has no {unit} of {", ".join(absent)}: at a prevalence that has, its figures '
             'are not defined.'
         )
+
+
+def _measure_model(
+    report: EvaluationReport,
+    name: str,
+    predicted: Cases,
+    cases: Cases,
+    known: Cases | None,
+    resamples: Resamples,
+) -> None:
+    """Prevalence, predictive values and decision curves of a model, by its patients or scans."""
+    unit, classes, prior = report.settings.unit, report.classes, None
+    if known is not None:
+        fit = fit_temperature(log_scores(known.scores), known.truth, sharpen, unit)
+        if fit.note:
+            report.notes.append(f'Scores of {unit}s ({name}): {fit.note}.')
+        report.unit_temperature[name] = fit.temperature
+        cases, known = (
+            each.with_scores(sharpen(log_scores(each.scores), fit.temperature))
+            for each in (cases, known)
+        )
+        found = estimate_prevalence(cases, known, resamples, report.settings.seed)
+        report.prevalence[name] = found
+        prior = np.array([each.validation for each in found])
+    stated = _state_prevalence(report, name)
+    if stated is not None:
+        report.stated_prevalence[name] = stated.tolist()
+        values = PredictiveValues(predictive_values(predicted, stated, classes, resamples))
+        if prior is not None:
+            scores = shift_scores(cases.scores, prior, stated)
+            cases = replace(cases, scores=scores, pred=scores.argmax(1))
+            values.corrected = predictive_values(cases, stated, classes, resamples)
+        report.predictive_values[name] = values
+    for outcome, positive in outcomes(classes).items():
+        report.net_benefit[outcome][name] = measure_benefit(cases, positive, stated, resamples)
 
 
 def outcomes(classes: Classes) -> dict[str, np.ndarray]:
@@ -140,7 +151,7 @@ def _state_prevalence(report: EvaluationReport, model: str) -> np.ndarray | None
     return values / values.sum()
 
 
-def _estimate_prevalence(
+def estimate_prevalence(
     cases: Cases, known: Cases, resamples: Resamples, seed: int
 ) -> list[ClassPrevalence]:
     """Of each class; patients of the validation set are resampled as well."""
@@ -178,7 +189,7 @@ def _share(values: np.ndarray, resamples: Resamples) -> Estimate:
     )
 
 
-def _predictive_values(
+def predictive_values(
     cases: Cases, prevalence: np.ndarray, classes: Classes, resamples: Resamples
 ) -> Figures:
     """Accuracy, and :data:`RATES` of each class, of a set of this prevalence."""
@@ -190,18 +201,21 @@ def _predictive_values(
     bounds = rate_bounds(
         at_prevalence(matrix[:1], np.ones_like(prevalence))[0], patients, prevalence
     )
-    figures = {'accuracy': resamples.estimate(values['accuracy'])}
+
+    def bounded(figure: np.ndarray, widest: np.ndarray) -> Estimate:
+        found = resamples.estimate(figure)
+        if found.low == found.high:  # no resample differs
+            found = replace(found, low=float(widest[0]), high=float(widest[1]))
+        return found
+
+    figures = {'accuracy': bounded(values['accuracy'], bounds['accuracy'])}
     for k, name in enumerate(classes.image_names):
         for key in RATES:
-            found = resamples.estimate(values[key][:, k])
-            if found.low == found.high:  # no resample differs
-                low, high = bounds[key][k].tolist()
-                found = replace(found, low=low, high=high)
-            figures[f'{name}_{key}'] = found
+            figures[f'{name}_{key}'] = bounded(values[key][:, k], bounds[key][k])
     return figures
 
 
-def _measure_benefit(
+def measure_benefit(
     cases: Cases, positive: np.ndarray, prevalence: np.ndarray | None, resamples: Resamples
 ) -> list[NetBenefit]:
     """A decision curve, at the shares of the classes that the cases have or that are given."""
@@ -227,7 +241,7 @@ def _measure_benefit(
     ]
 
 
-def _measure_sets(
+def measure_sets(
     cases: Cases, known: Cases, coverage: float, resamples: Resamples
 ) -> PredictionSets:
     """Prediction sets by thresholds of the validation cases."""
