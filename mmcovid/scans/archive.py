@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +204,14 @@ def _explain(error: Exception) -> str:
     if isinstance(error, requests.TooManyRedirects):
         return 'it sends to another address, which is not followed. Give that one.'
     if isinstance(error, requests.HTTPError):
-        status = HTTPStatus(error.response.status_code)
+        status = 0 if error.response is None else error.response.status_code
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             remedy = f'Put user and password into ~/.netrc, or a token into {TOKEN}'
         elif status == HTTPStatus.NOT_FOUND:
             remedy = 'Correct the address'
         else:
             remedy = 'Ask its operator'
-        return f'it answers {status.value} {status.phrase}. {remedy}.'
+        return f'it answers {status} {responses.get(status, "")}'.strip() + f'. {remedy}.'
     if isinstance(error, (requests.ConnectionError, requests.Timeout, ChunkedEncodingError)):
         return 'it does not answer, or breaks off. Correct the address, or try again later.'
     return f'its answer is none of DICOMweb ({type(error).__name__}). Ask its operator.'

@@ -69,7 +69,7 @@ def write_dicom_sc(
         except (AttributeError, KeyError, ValueError) as error:
             raise refusal(volume, error) from error
         capture.BurnedInAnnotation = 'NO'  # which asks for text that identifies the patient
-        capture.Laterality = ''  # both lungs; empty, but there, as they are a paired organ
+        capture.BodyPartExamined = 'CHEST'
         capture.SourceImageSequence = hd.ReferencedImageSequence([source])
         with atomic_path(folder / f'{number:03d}.dcm') as temporary:
             capture.save_as(temporary)
@@ -97,8 +97,8 @@ def _panel(
     """What a slice shows, and whose word that is, (h, w, 3), RGB."""
     panel = SidePanel(_TEXT_SIZE)
     panel.text('mmcovid', bold=True, scale=1.2)
-    panel.text('Research use only: no medical device', bold=True)
-    panel.text('Nobody has verified this.', color=DIM)
+    panel.text('Research use only', bold=True)
+    panel.text('No medical device, not verified', color=DIM)
     panel.text(printable(model.name, keep=''), color=DIM)
     panel.rule()
     z_mm = next(row.z_mm for row in measured.slices if row.index == index)

@@ -118,12 +118,12 @@ def write_dicom_sr(
     import highdicom as hd
 
     common = dict(algorithm_id=_identify(model))
-    groups = []
+    groups: list = []
     if measured.classification is not None:
         groups.append(_scan_group(measured.classification, images, common))
     if labels is not None and segmentation is not None:
-        groups += _class_groups(measured, classes, segmentation, images, common)
         ml = float(np.prod(volume.spacing)) / 1000
+        groups += _class_groups(measured, ml, classes, segmentation, images, common)
         groups += [
             _lesion_group(number, part, ml, classes, segmentation, images, common)
             for number, part in enumerate(largest_components(labels, classes, MOST_LESIONS), 1)
@@ -216,12 +216,16 @@ def _scan_group(
 
 def _class_groups(
     measured: Measurements,
+    ml: float,
     classes: Classes,
     segmentation: 'highdicom.seg.Segmentation',
     images: Sequence[pydicom.Dataset],
     common: dict[str, Any],
 ) -> list:
-    """Volume and share of each class with its segment, and of all lesions together."""
+    """Volume and share of each class with its segment, and of all lesions together.
+
+    The volume of a voxel is ``ml``.
+    """
     import highdicom as hd
 
     groups: list = []
@@ -233,7 +237,7 @@ def _class_groups(
             finding_category=category,
             finding_type=kind,
             finding_sites=[hd.sr.FindingSite(codes.SCT.Lung)],
-            measurements=_measure(volume.ml, share),
+            measurements=_measure(volume.voxels * ml, share),
             **common,
         )
         if name == LESIONS:
@@ -288,7 +292,7 @@ def _lesion_group(
     )
 
 
-def _measure(ml: float | None, share: float | None = None) -> list['highdicom.sr.Measurement']:
+def _measure(ml: float, share: float | None = None) -> list['highdicom.sr.Measurement']:
     """A volume, and its share of the lung if it has one."""
     import highdicom as hd
 

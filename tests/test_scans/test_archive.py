@@ -188,6 +188,7 @@ def redirecting(handler, *_):
         ('series', status(403), r'answers 403 Forbidden.*MMCOVID_DICOMWEB_TOKEN'),
         ('series', status(404), 'answers 404 Not Found. Correct the address'),
         ('series', status(500), 'answers 500 Internal Server Error. Ask its operator'),
+        ('series', status(599), 'answers 599. Ask its operator'),
         ('series', silent, 'does not answer'),
         ('series', redirecting, 'another address, which is not followed'),
         ('series', lambda handler, *_: handler.send(b'<html>DOE'), 'none of DICOMweb'),
