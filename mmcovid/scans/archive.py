@@ -112,7 +112,7 @@ class Archive:
             BudgetError: They are too large.
             ValueError: What was retrieved is not what was asked for.
         """
-        study, series, size = self.address.study, self.address.series, 0
+        study, series, size = self.address.study, str(self.address.series), 0
         with self._told('its slices were not listed'):
             listed = self._client.retrieve_series_metadata(study, series)
             uids = [str(_value(item, 'SOPInstanceUID')) for item in listed]

@@ -39,6 +39,7 @@ def check_dicom(classes: Classes, settings: Settings) -> None:
 
 
 def _check_codes(names: Iterable[str], codes: Container[str], place: str) -> None:
+    """Make sure that all classes have one."""
     unknown = [name for name in names if name not in codes]
     if unknown:
         raise ValueError(
