@@ -113,7 +113,7 @@ class Archive:
             ValueError: What was retrieved is not what was asked for.
         """
         study, series, size = self.address.study, str(self.address.series), 0
-        with self._told('its slices were not listed'):
+        with self._told(f'the slices of study {study} were not listed'):
             listed = self._client.retrieve_series_metadata(study, series)
             uids = [str(_value(item, 'SOPInstanceUID')) for item in listed]
             if not uids or len(set(uids)) < len(uids):
@@ -124,7 +124,7 @@ class Archive:
             )
         check_size(str(self.address), rows, columns, len(uids), bits // 8)
         for number, uid in enumerate(uids):
-            with self._told(f'{number} of {len(uids)} slices were retrieved'):
+            with self._told(f'{number} of {len(uids)} slices of study {study} were retrieved'):
                 content = self._retrieve(uid)
                 path = folder / f'{number + 1:05d}.dcm'
                 path.write_bytes(content)

@@ -206,14 +206,18 @@ def redirecting(handler, *_):
         ('series', lambda handler, *_: handler.send(b'<html>DOE'), 'none of DICOMweb'),
         ('series', lambda handler, *_: handler.send(b'[{"0020000D": 7}]'), 'none of DICOMweb'),
         ('series', lambda handler, *_: handler.send(b'[' * 10**5), 'none of DICOMweb'),
-        ('metadata', status(404), 'slices were not listed: it answers 404'),
+        ('metadata', status(404), 'slices of study 1.2.3 were not listed: it answers 404'),
         ('metadata', lambda handler, *_: handler.send(b'[]'), 'names no slice, or one twice'),
-        ('instance', status(503), '2 of 4 slices were retrieved: it answers 503'),
-        ('instance', broken_off, '2 of 4 slices were retrieved: it does not answer, or breaks off'),
+        ('instance', status(503), '2 of 4 slices of study 1.2.3 were retrieved: it answers 503'),
+        (
+            'instance',
+            broken_off,
+            '2 of 4 slices of study 1.2.3 were retrieved: it does not answer, or breaks off',
+        ),
         (
             'instance',
             lambda handler, *_: handler.send_instance(b'1234', end=b''),
-            '2 of 4 slices were retrieved: its answer is truncated',
+            '2 of 4 slices of study 1.2.3 were retrieved: its answer is truncated',
         ),
         ('instance', cut_short, r'0000\d.dcm: cannot be read as a DICOM image'),
         ('instance', of_another_slice, 'another slice than was asked for'),
@@ -232,7 +236,6 @@ def test_an_archive_that_fails_is_told(archive, tmp_path, at, answer, message, c
     (row,) = run(archive, tmp_path)
     assert row['status'] == 'failed' and not (tmp_path / 'out' / SERIES).exists()
     assert re.search(message, row['reason']), row['reason']
-    assert STUDY in row['reason'] or SERIES in row['reason']
     said = row['reason'] + (tmp_path / 'out' / 'summary.csv').read_text() + str(capfd.readouterr())
     assert not any(secret in said for secret in ('DOE', SECRET, 'mmcovid-'))
 
