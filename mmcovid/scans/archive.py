@@ -197,6 +197,8 @@ def _explain(error: Exception) -> str:
     if isinstance(error, _WrongAnswer):
         return f'{error}. Ask its operator.'
     if isinstance(error, requests.exceptions.SSLError):
+        if 'CERTIFICATE_VERIFY_FAILED' not in str(error):
+            return 'it does not speak TLS. Correct the address.'
         return (
             'its certificate is not trusted. Name the file with the certificates of your hospital '
             'in REQUESTS_CA_BUNDLE.'

@@ -240,6 +240,12 @@ def test_an_archive_that_fails_is_told(archive, tmp_path, at, answer, message, c
     assert not any(secret in said for secret in ('DOE', SECRET, 'mmcovid-'))
 
 
+def test_without_encryption_nothing_is_sent_unasked(archive):
+    address = f'{archive.base}/{STUDY}'.replace('dicomweb+http', 'dicomweb')
+    _, (failure,) = find_scans([address])
+    assert 'does not speak TLS' in failure.reason and not archive.requests
+
+
 def test_a_busy_archive_is_asked_again_a_few_times(archive, tmp_path):
     def busy(handler, kind, number):
         return kind == 'instance' and number < 2 and not handler.send(b'', status=503)
