@@ -17,7 +17,7 @@ PLAIN_HOSTS = 'MMCOVID_PLAIN_HTTP_HOSTS'
 _SCHEMES = {'dicomweb': 'https', 'dicomweb+http': 'http'}
 _UID = r'\d+(?:\.\d+)+'
 _ADDRESS = re.compile(
-    rf'(?P<scheme>dicomweb(?:\+http)?)://(?P<host>[^/]+)(?P<prefix>(?:/[\w.~-]+)*?)'
+    rf'(?P<scheme>dicomweb(?:\+http)?)://(?P<host>[\w.:\[\]-]+)(?P<prefix>(?:/[\w.~-]+)*?)'
     rf'/studies/(?P<study>{_UID})(?:/series/(?P<series>{_UID}))?/?'
 )
 
@@ -64,16 +64,16 @@ class Address(NamedTuple):
 
 def is_address(text: str) -> bool:
     """Whether an input is one of an archive, or meant to be."""
-    return text.startswith(tuple(f'{scheme}://' for scheme in _SCHEMES))
+    return text.lower().startswith(tuple(f'{scheme}://' for scheme in _SCHEMES))
 
 
 def check_no_secrets(inputs: Iterable[str]) -> None:
-    """Refuse addresses that have in them what no table may tell.
+    """Refuse addresses, whatever their scheme, that have in them what no table may tell.
 
     Raises:
         ValueError: One has a user, a password or a query. The message does not repeat it.
     """
-    if any(is_address(text) and re.search('[@?]', text) for text in inputs):
+    if any(re.match(r'[\w+.-]+://([^/]*@|.*\?)', text) for text in inputs):
         raise ValueError(
             'an address of an archive has a user, a password or a query in it: addresses are '
             'written into tables. Put user and password into ~/.netrc'

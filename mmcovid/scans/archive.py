@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ class Archive:
             BudgetError: They are too large.
             ValueError: What was retrieved is not what was asked for.
         """
-        study, series, size = self.address.study, self.address.series, 0
-        with self._told('its slices were not listed'):
+        study, series, size = self.address.study, str(self.address.series), 0
+        with self._told(f'the slices of study {study} were not listed'):
             listed = self._client.retrieve_series_metadata(study, series)
             uids = [str(_value(item, 'SOPInstanceUID')) for item in listed]
             if not uids or len(set(uids)) < len(uids):
@@ -123,7 +124,7 @@ class Archive:
             )
         check_size(str(self.address), rows, columns, len(uids), bits // 8)
         for number, uid in enumerate(uids):
-            with self._told(f'{number} of {len(uids)} slices were retrieved'):
+            with self._told(f'{number} of {len(uids)} slices of study {study} were retrieved'):
                 content = self._retrieve(uid)
                 path = folder / f'{number + 1:05d}.dcm'
                 path.write_bytes(content)
@@ -196,6 +197,8 @@ def _explain(error: Exception) -> str:
     if isinstance(error, _WrongAnswer):
         return f'{error}. Ask its operator.'
     if isinstance(error, requests.exceptions.SSLError):
+        if 'CERTIFICATE_VERIFY_FAILED' not in str(error):
+            return 'it does not speak TLS. Correct the address.'
         return (
             'its certificate is not trusted. Name the file with the certificates of your hospital '
             'in REQUESTS_CA_BUNDLE.'
@@ -203,14 +206,14 @@ def _explain(error: Exception) -> str:
     if isinstance(error, requests.TooManyRedirects):
         return 'it sends to another address, which is not followed. Give that one.'
     if isinstance(error, requests.HTTPError):
-        status = HTTPStatus(error.response.status_code)
+        status = 0 if error.response is None else error.response.status_code
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             remedy = f'Put user and password into ~/.netrc, or a token into {TOKEN}'
         elif status == HTTPStatus.NOT_FOUND:
             remedy = 'Correct the address'
         else:
             remedy = 'Ask its operator'
-        return f'it answers {status.value} {status.phrase}. {remedy}.'
+        return f'it answers {status} {responses.get(status, "")}'.strip() + f'. {remedy}.'
     if isinstance(error, (requests.ConnectionError, requests.Timeout, ChunkedEncodingError)):
         return 'it does not answer, or breaks off. Correct the address, or try again later.'
     return f'its answer is none of DICOMweb ({type(error).__name__}). Ask its operator.'

@@ -1,6 +1,6 @@
 """What is written for hospitals: segmentation, structured report and captures, as asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,9 @@ from mmcovid.classes import Classes
 from mmcovid.results import ModelInfo
 
 from .dicom_sc import write_dicom_sc
-from .dicom_seg import check_lesion_codes, write_dicom_seg
+from .dicom_seg import PROPERTIES, write_dicom_seg
 from .dicom_series import check_series, read_images
-from .dicom_sr import check_class_codes, write_dicom_sr
+from .dicom_sr import FINDINGS, write_dicom_sr
 from .inputs import Scan
 from .measure import Measurements
 from .predict import Prediction
@@ -33,9 +33,19 @@ def check_dicom(classes: Classes, settings: Settings) -> None:
         import highdicom  # noqa: F401
     except ImportError as error:
         raise ValueError('DICOM outputs are written by highdicom: pip install highdicom') from error
-    check_lesion_codes(classes)
+    _check_codes(classes.lesion_names, PROPERTIES, 'dicom_seg.PROPERTIES')
     if settings.dicom_sr:
-        check_class_codes(classes)
+        _check_codes(classes.image_names, FINDINGS, 'dicom_sr.FINDINGS')
+
+
+def _check_codes(names: Iterable[str], codes: Container[str], place: str) -> None:
+    """Make sure that all classes have one."""
+    unknown = [name for name in names if name not in codes]
+    if unknown:
+        raise ValueError(
+            f'no DICOM code for the classes {unknown}: leave out --dicom-seg, --dicom-sr and '
+            f'--dicom-sc, or add them to mmcovid.scans.{place}'
+        )
 
 
 def check_scan(scan: Scan, settings: Settings) -> None:

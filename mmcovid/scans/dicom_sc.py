@@ -54,7 +54,7 @@ def write_dicom_sc(
         try:
             capture = hd.sc.SCImage.from_ref_dataset(
                 source,
-                beside(picture, _panel(index, measured, len(volume), classes, model)),
+                _beside(picture, _panel(index, measured, len(picture), classes, model)),
                 photometric_interpretation='RGB',
                 bits_allocated=8,
                 coordinate_system='PATIENT',
@@ -69,43 +69,43 @@ def write_dicom_sc(
         except (AttributeError, KeyError, ValueError) as error:
             raise refusal(volume, error) from error
         capture.BurnedInAnnotation = 'NO'  # which asks for text that identifies the patient
-        capture.Laterality = ''  # both lungs; empty, but there, as they are a paired organ
+        capture.BodyPartExamined = 'CHEST'
         capture.SourceImageSequence = hd.ReferencedImageSequence([source])
         with atomic_path(folder / f'{number:03d}.dcm') as temporary:
             capture.save_as(temporary)
 
 
-def beside(picture: np.ndarray, panel: np.ndarray) -> np.ndarray:
-    """A picture with a panel at its right; the lower of the two is filled up with black.
+def _beside(picture: np.ndarray, panel: np.ndarray) -> np.ndarray:
+    """A picture, filled up with black below if need be, with a panel at its right.
 
     Args:
         picture (np.ndarray): (H, W, 3).
-        panel (np.ndarray): (h, w, 3).
+        panel (np.ndarray): (h, w, 3), at least as high.
 
     Returns:
-        np.ndarray: (max(H, h), W + w, 3).
+        np.ndarray: (h, W + w, 3).
     """
-    height = max(len(picture), len(panel))
-    return np.hstack(
-        [np.pad(part, ((0, height - len(part)), (0, 0), (0, 0))) for part in (picture, panel)]
-    )
+    return np.hstack([np.pad(picture, ((0, len(panel) - len(picture)), (0, 0), (0, 0))), panel])
 
 
 def _panel(
-    index: int, measured: Measurements, number: int, classes: Classes, model: ModelInfo
+    index: int, measured: Measurements, height: int, classes: Classes, model: ModelInfo
 ) -> np.ndarray:
-    """What a slice shows, and whose word that is, (h, w, 3), RGB."""
-    panel = SidePanel(_TEXT_SIZE)
+    """What a slice shows, and whose word that is, (h, w, 3), RGB, at least as high as asked."""
+    panel = SidePanel(_TEXT_SIZE, height)
     panel.text('mmcovid', bold=True, scale=1.2)
-    panel.text('Research use only: no medical device', bold=True)
-    panel.text('Nobody has verified this.', color=DIM)
+    panel.text('Research use only', bold=True)
+    panel.text('No medical device, not verified', color=DIM)
     panel.text(printable(model.name, keep=''), color=DIM)
     panel.rule()
     z_mm = next(row.z_mm for row in measured.slices if row.index == index)
-    panel.text(f'Slice {index + 1} of {number}', '' if z_mm is None else f'z {z_mm:.1f} mm')
+    place = '' if z_mm is None else f'z {z_mm:.1f} mm'
+    panel.text(f'Slice {index + 1} of {len(measured.slices)}', place)
+    if measured.familiarity and not measured.familiarity.familiar:
+        panel.text('Unlike the training data', bold=True)
     if found := measured.classification:
         panel.rule()
-        panel.text('Scan', f'{classes.display(found.class_)} {found.score:.3f}', bold=True)
+        panel.text('Scan', classes.display(found.class_), bold=True)
         for name, score in found.scores.items():
             panel.text(classes.display(name), f'{score:.3f}', color=DIM)
     if measured.volumes:

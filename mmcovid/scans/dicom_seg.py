@@ -34,20 +34,6 @@ PROPERTIES = {
 }
 
 
-def check_lesion_codes(classes: Classes) -> None:
-    """Make sure that lesion classes have codes.
-
-    Raises:
-        ValueError: One has none.
-    """
-    unknown = [name for name in classes.lesion_names if name not in PROPERTIES]
-    if unknown:
-        raise ValueError(
-            f'no DICOM code for the classes {unknown}: write no DICOM outputs, '
-            'or add them to mmcovid.scans.dicom_seg.PROPERTIES'
-        )
-
-
 def write_dicom_seg(
     labels: np.ndarray,
     volume: CTVolume,

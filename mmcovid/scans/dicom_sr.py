@@ -44,20 +44,6 @@ CHEST_CT = Code('169069000', 'SCT', 'CT of chest')
 MOST_LESIONS = 10
 
 
-def check_class_codes(classes: Classes) -> None:
-    """Make sure that the classes of scans have codes.
-
-    Raises:
-        ValueError: One has none.
-    """
-    unknown = [name for name in classes.image_names if name not in FINDINGS]
-    if unknown:
-        raise ValueError(
-            f'no DICOM code for the classes {unknown}: write no structured report, '
-            'or add them to mmcovid.scans.dicom_sr.FINDINGS'
-        )
-
-
 class Component(NamedTuple):
     """Connected voxels of one lesion class."""
 
@@ -117,15 +103,15 @@ def write_dicom_sr(
     """
     import highdicom as hd
 
-    common = dict(algorithm_id=_identify(model))
-    groups = []
+    algorithm = _identify(model)
+    groups: list = []
     if measured.classification is not None:
-        groups.append(_scan_group(measured.classification, images, common))
+        groups.append(_scan_group(measured.classification, images, algorithm))
     if labels is not None and segmentation is not None:
-        groups += _class_groups(measured, classes, segmentation, images, common)
         ml = float(np.prod(volume.spacing)) / 1000
+        groups += _class_groups(measured, ml, classes, segmentation, images, algorithm)
         groups += [
-            _lesion_group(number, part, ml, classes, segmentation, images, common)
+            _lesion_group(number, part, ml, classes, segmentation, images, algorithm)
             for number, part in enumerate(largest_components(labels, classes, MOST_LESIONS), 1)
         ]
     report = hd.sr.MeasurementReport(
@@ -185,7 +171,9 @@ def _observer(model: ModelInfo) -> 'highdicom.sr.ObservationContext':
 
 
 def _scan_group(
-    found: ScanClass, images: Sequence[pydicom.Dataset], common: dict[str, Any]
+    found: ScanClass,
+    images: Sequence[pydicom.Dataset],
+    algorithm: 'highdicom.sr.AlgorithmIdentification',
 ) -> 'highdicom.sr.MeasurementsAndQualitativeEvaluations':
     """Class and scores, of the slices that they were read from.
 
@@ -210,32 +198,29 @@ def _scan_group(
             hd.sr.SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID)
             for image in images[found.first_slice : found.last_slice + 1]
         ],
-        **common,
+        algorithm_id=algorithm,
     )
 
 
 def _class_groups(
     measured: Measurements,
+    ml: float,
     classes: Classes,
     segmentation: 'highdicom.seg.Segmentation',
     images: Sequence[pydicom.Dataset],
-    common: dict[str, Any],
+    algorithm: 'highdicom.sr.AlgorithmIdentification',
 ) -> list:
-    """Volume and share of each class with its segment, and of all lesions together."""
+    """Volume and share of each class with its segment, and of all lesions together.
+
+    The volume of a voxel is ``ml``.
+    """
     import highdicom as hd
 
     groups: list = []
     for name, volume in (measured.volumes or {}).items():
         share = None if name == classes.lung else volume.share_of_lung
-        category, kind = PROPERTIES['lesion' if name == LESIONS else name]
-        told = dict(
-            tracking_identifier=hd.sr.TrackingIdentifier(identifier=name),
-            finding_category=category,
-            finding_type=kind,
-            finding_sites=[hd.sr.FindingSite(codes.SCT.Lung)],
-            measurements=_measure(volume.ml, share),
-            **common,
-        )
+        kind = 'lesion' if name == LESIONS else name
+        told = _tell(name, kind, _measure(volume.voxels * ml, share), algorithm)
         if name == LESIONS:
             groups.append(hd.sr.MeasurementsAndQualitativeEvaluations(**told))
             continue
@@ -260,7 +245,7 @@ def _lesion_group(
     classes: Classes,
     segmentation: 'highdicom.seg.Segmentation',
     images: Sequence[pydicom.Dataset],
-    common: dict[str, Any],
+    algorithm: 'highdicom.sr.AlgorithmIdentification',
 ) -> 'highdicom.sr.VolumetricROIMeasurementsAndQualitativeEvaluations':
     """A lesion, by its segment and the slices that it is on; ``ml`` is the volume of a voxel.
 
@@ -268,9 +253,7 @@ def _lesion_group(
     """
     import highdicom as hd
 
-    category, kind = PROPERTIES[lesion.name]
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(identifier=f'lesion {number}'),
         referenced_segment=hd.sr.ReferencedSegment(
             segmentation.SOPClassUID,
             segmentation.SOPInstanceUID,
@@ -280,15 +263,31 @@ def _lesion_group(
                 for image in (images[index] for index in lesion.slices)
             ],
         ),
-        finding_category=category,
-        finding_type=kind,
-        finding_sites=[hd.sr.FindingSite(codes.SCT.Lung)],
-        measurements=_measure(lesion.voxels * ml),
-        **common,
+        **_tell(f'lesion {number}', lesion.name, _measure(lesion.voxels * ml), algorithm),
     )
 
 
-def _measure(ml: float | None, share: float | None = None) -> list['highdicom.sr.Measurement']:
+def _tell(
+    name: str,
+    lesion_class: str,
+    measurements: list['highdicom.sr.Measurement'],
+    algorithm: 'highdicom.sr.AlgorithmIdentification',
+) -> dict[str, Any]:
+    """What every measurement group of a finding has, as highdicom's classes take it."""
+    import highdicom as hd
+
+    category, kind = PROPERTIES[lesion_class]
+    return dict(
+        tracking_identifier=hd.sr.TrackingIdentifier(identifier=name),
+        finding_category=category,
+        finding_type=kind,
+        finding_sites=[hd.sr.FindingSite(codes.SCT.Lung)],
+        measurements=measurements,
+        algorithm_id=algorithm,
+    )
+
+
+def _measure(ml: float, share: float | None = None) -> list['highdicom.sr.Measurement']:
     """A volume, and its share of the lung if it has one."""
     import highdicom as hd
 

@@ -50,8 +50,7 @@ def at_hand(scan: Scan) -> Iterator[Scan]:
         Scan: The same, to be read.
 
     Raises:
-        OSError: An archive does not answer as it should.
-        ValueError: What it gives is too large, or not what was asked for; or the block raises one.
+        ValueError: An archive does not answer as it should, or the block raises an error like it.
     """
     if not is_address(scan.path):
         yield scan
@@ -62,8 +61,8 @@ def at_hand(scan: Scan) -> Iterator[Scan]:
     with TemporaryDirectory(prefix='mmcovid-') as temporary:
         folder = Path(temporary, str(address.series))
         folder.mkdir()
-        Archive(address).retrieve(folder)
         try:
+            Archive(address).retrieve(folder)
             yield Scan(str(folder), address=scan.path)
         except (OSError, ValueError) as error:  # the folder will be gone
             raise ValueError(without_folders(str(error), folder)) from error

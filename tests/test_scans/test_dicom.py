@@ -155,6 +155,15 @@ def test_report_says_what_it_is(written):
     assert said.count(f'weights_sha256={"ab" * 32}') == said.count('mmcovid known') == groups
 
 
+def test_report_repeats_the_notes(tmp_path):
+    def unlike(labels):
+        return KnownPredictor(labels, distances=[9.0] * 4, distance_threshold=1.0)
+
+    folder, _ = run(tmp_path / 'unlike', unlike, dicom_sr=True)
+    notes = json.loads((folder / 'results.json').read_text())['notes']
+    assert notes and set(notes) < set(texts(dcmread(folder / 'structured_report.dcm')))
+
+
 def test_captures_show_the_suspicious_slices(written):
     folder, images = written
     results = json.loads((folder / 'results.json').read_text())
