@@ -96,7 +96,9 @@ def read_corrections(file: str | Path) -> list[Correction]:
             f'lines of {", ".join(_COLUMNS)}; the last two may be missing.'
         )
     empty = [
-        n for n, row in enumerate(rows, 2) if None in row or not row['scan'] or not row['labels']
+        str(line)
+        for line, row in enumerate(rows, 2)
+        if None in row or not row['scan'] or not row['labels']
     ]
     if empty:
         raise ValueError(
