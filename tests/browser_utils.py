@@ -12,6 +12,7 @@ import pytest
 
 BROWSER = shutil.which('chromium') or shutil.which('google-chrome')
 needs_browser = pytest.mark.skipif(not BROWSER, reason='no Chromium to open the page in')
+LOADED = 'document.documentElement?.dataset.loaded'
 _SECONDS = 60
 
 
@@ -92,12 +93,19 @@ class Browser:
         message, self._unread = self._unread.split(b'\0', 1)
         return json.loads(message)
 
-    def open(self, page: Path, fragment: str = '') -> None:
-        """Open a page and wait until the document says that it is loaded."""
+    def open(self, page: Path, fragment: str = '', until: str = LOADED) -> None:
+        """Open a page.
+
+        Args:
+            page (Path): Its file.
+            fragment (str): What follows in the address. Defaults to ''.
+            until (str): Expression to wait for. Defaults to that of pages whose script says that it
+                is done.
+        """
         self.send('Page.navigate', url=page.resolve().as_uri() + fragment)
         self.run(
             'new Promise((done, failed) => {'
-            'setInterval(() => document.documentElement?.dataset.loaded && done(), 20);'
+            f'setInterval(() => {until} && done(), 20);'
             f'setTimeout(() => failed(document.body.innerText), {_SECONDS * 1000});'
             '})'
         )

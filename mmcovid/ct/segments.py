@@ -150,6 +150,8 @@ def _open_dicom(path: str | Path) -> 'highdicom.seg.Segmentation':
         header = pydicom.dcmread(path, stop_before_pixels=True)
         rows, columns = int(header.Rows), int(header.Columns)
         check_size(path, rows, columns, int(header.get('NumberOfFrames') or 1))
+        if header.get('SegmentationType') == 'FRACTIONAL':
+            raise ValueError('its values are fractions, not labels')
         return hd.seg.segread(fspath(path))
     except Exception as error:  # whatever broken bytes lead to
         raise ValueError(

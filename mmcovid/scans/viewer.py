@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mmcovid.classes import Classes, NamedClass
-from mmcovid.ct import LEVEL, WIDTH, check_picture, read_slice
+from mmcovid.ct import LEVEL, WIDTH, CTVolume, check_picture, read_slice
 from mmcovid.drawing.slices import to_rgb8
 from mmcovid.reporting.templating import render, template_text
 from mmcovid.results import ScanResults, ScanSlice
@@ -136,15 +136,21 @@ def _data_of(
     return dict(
         slices=slices,
         reduction=reduction,
-        spacing=volume and [side * reduction for side in volume.spacing[:2]] + [volume.spacing[2]],
-        grey=volume and dict(floor=FLOOR, step=STEP),
+        spacing=None if volume is None else _spacing_of(volume, reduction),
+        grey=None if volume is None else dict(floor=FLOOR, step=STEP),
         windows=[window._asdict() for window in WINDOWS],
         colors=classes.palette,
         lung=classes.lung and classes.lesion_names.index(classes.lung) + 1,
         loads=None if first.pixels is None else [lesion.color for lesion in _loading(classes)],
         scores=None if first.scores is None else [each.color for each in classes.images],
-        most=f'{most:.1f} cm²' if volume else f'{most:,} pixels',
+        most=f'{most:,} pixels' if volume is None else f'{most:.1f} cm²',
     )
+
+
+def _spacing_of(volume: CTVolume, reduction: int) -> list[float]:
+    """Of what is shown (x, y, z), in mm."""
+    x, y, z = volume.spacing
+    return [x * reduction, y * reduction, z]
 
 
 def _planes(prediction: Prediction) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:

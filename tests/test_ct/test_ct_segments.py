@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from ct_utils import chest, write_series
+from pydicom import dcmread
 
 from mmcovid.classes import Classes
 from mmcovid.ct import read_segments, read_volume, write_mask
@@ -145,6 +146,11 @@ def test_dicom_segmentation_of_another_scan(tmp_path, labels, volume, monkeypatc
     other = read_volume(write_series(tmp_path / 'other', chest(*SHAPE[:2]), uid='1.2.9'))
     with pytest.raises(ValueError, match=r'is of the series 1\.2\.8.*not of 1\.2\.9'):
         read(path, other)
+    fractional = dcmread(path)
+    fractional.SegmentationType = 'FRACTIONAL'
+    fractional.save_as(tmp_path / 'fractional.dcm')
+    with pytest.raises(ValueError, match='its values are fractions, not labels'):
+        read(tmp_path / 'fractional.dcm', own)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match='cannot be read as a DICOM segmentation'):
         read(path, own)

@@ -3,13 +3,13 @@ import html.parser
 import json
 import re
 import shutil
-import subprocess
 import warnings
 
 import cv2
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from browser_utils import Browser, needs_browser
 from ct_utils import chest, write_series
 from scans_utils import IMAGE_CLASSES, small_inferencer
 from schema_utils import check_schema
@@ -199,33 +199,13 @@ def test_viewer_is_left_out(scans, tmp_path):
     assert 'viewer.html' not in (tmp_path / '0' / 'report.html').read_text()
 
 
+@needs_browser
 def test_page_opens_in_a_browser(done, tmp_path):
-    browser = shutil.which('chromium') or shutil.which('google-chrome')
-    if not browser:
-        pytest.skip('no Chromium to open the page in')
-    shot = tmp_path / 'page.png'
-    result = subprocess.run(
-        [
-            browser,
-            '--headless',
-            '--no-sandbox',
-            '--disable-gpu',
-            '--no-first-run',
-            '--disable-background-networking',
-            '--disable-component-update',
-            '--disable-sync',
-            '--hide-scrollbars',
-            f'--user-data-dir={tmp_path / "profile"}',
-            '--window-size=420,900',
-            f'--screenshot={shot}',
-            (done[0] / 'volume' / 'report.html').as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert shot.is_file(), result.stderr
-    picture = cv2.imread(str(shot))
+    with Browser(tmp_path, 420, 900) as browser:
+        page = done[0] / 'volume' / 'report.html'
+        browser.open(page, until="document.readyState === 'complete'")
+        shot = np.frombuffer(browser.photograph(), np.uint8)
+    picture = cv2.imdecode(shot, cv2.IMREAD_COLOR)
     assert picture.shape[:2] == (900, 420) and picture.std() > 20  # not a blank page
 
 

@@ -96,7 +96,9 @@ def read_corrections(file: str | Path) -> list[Correction]:
             f'lines of {", ".join(_COLUMNS)}; the last two may be missing.'
         )
     empty = [
-        n for n, row in enumerate(rows, 2) if None in row or not row['scan'] or not row['labels']
+        str(line)
+        for line, row in enumerate(rows, 2)
+        if None in row or not row['scan'] or not row['labels']
     ]
     if empty:
         raise ValueError(
@@ -159,7 +161,10 @@ def write_corrections(
     values = _class_values(names or {}, merge_lesions)
     _check_names(corrections)
     if changed_only and not all(each.original for each in corrections):
-        raise ValueError('what is unchanged is not known without the original of each scan.')
+        raise ValueError(
+            'what is unchanged is not known without the original of each scan. Give --original, or '
+            'fill that column of the list.'
+        )
     slices: list[LesionSlice] = []
     scans: list[CorrectedScan] = []
     with atomic_folder(out) as folder:
