@@ -52,6 +52,7 @@ def test_any_predictor_will_do_without_pytorch(repo, tmp_path):
         'report.html',
         'results.json',
         'slices.csv',
+        'viewer.html',
     ]
     found = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / 'labels.nii.gz')))
     assert np.array_equal(found, labels)
