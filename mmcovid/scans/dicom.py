@@ -82,17 +82,14 @@ def write_dicom(
     if not settings.dicom or prediction.volume is None:
         return files
     volume, images = prediction.volume, read_images(prediction.volume)
-    labels, segmentation = None, None
+    segmentation = None
     if prediction.slices[0].labels is not None and (settings.dicom_seg or settings.dicom_sr):
-        labels = prediction.label_map()
         segmentation = write_dicom_seg(
-            labels, volume, images, classes, model, folder / SEGMENTATION
+            prediction.label_map(), volume, images, classes, model, folder / SEGMENTATION
         )
         files[SEGMENTATION] = 'DICOM segmentation'
     if settings.dicom_sr:
-        write_dicom_sr(
-            measured, labels, volume, images, segmentation, classes, model, folder / REPORT
-        )
+        write_dicom_sr(measured, volume, images, segmentation, classes, model, folder / REPORT)
         files[REPORT] = 'DICOM structured report'
     if settings.dicom_sc:
         pictures = {index: next(iter(shown.values())) for index, shown in views.items()}

@@ -6,16 +6,15 @@ segmentation; all lesions together; the largest lesions, each as part of the seg
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
 from pydicom.sr.codedict import Code, codes
-from scipy import ndimage
 
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume
-from mmcovid.results import ModelInfo, ScanClass
+from mmcovid.results import Lesion3D, ModelInfo, ScanClass
 from mmcovid.utils.escape import dicom_text
 from mmcovid.utils.files import atomic_path
 from mmcovid.version import __version__
@@ -44,40 +43,8 @@ CHEST_CT = Code('169069000', 'SCT', 'CT of chest')
 MOST_LESIONS = 10
 
 
-class Component(NamedTuple):
-    """Connected voxels of one lesion class."""
-
-    name: str
-    voxels: int
-    slices: range  #: that it is on
-
-
-def largest_components(labels: np.ndarray, classes: Classes, number: int) -> list[Component]:
-    """The largest lesions of a label map, the largest first.
-
-    Args:
-        labels (np.ndarray): Label map, (Z, H, W).
-        classes (Classes): Label 1 is the first of its lesion classes.
-        number (int): How many at most.
-    """
-    found = []
-    for name in classes.lesion_names:
-        mask = labels == classes.lesion_names.index(name) + 1
-        if name == classes.lung or not mask.any():
-            continue
-        (box,) = ndimage.find_objects(mask.view(np.uint8))
-        parts, _ = ndimage.label(mask[box], np.ones((3, 3, 3)))
-        voxels = np.bincount(parts.ravel())
-        for k, (place, *_) in enumerate(ndimage.find_objects(parts), 1):
-            start = box[0].start
-            slices = range(start + place.start, start + place.stop)
-            found.append(Component(name, int(voxels[k]), slices))
-    return sorted(found, key=lambda part: -part.voxels)[:number]
-
-
 def write_dicom_sr(
     measured: Measurements,
-    labels: np.ndarray | None,
     volume: CTVolume,
     images: Sequence[pydicom.Dataset],
     segmentation: 'highdicom.seg.Segmentation | None',
@@ -89,11 +56,10 @@ def write_dicom_sr(
 
     Args:
         measured (Measurements): The numbers.
-        labels (np.ndarray, optional): Label map, (Z, H, W) as ``volume.array``.
         volume (CTVolume): Read from a DICOM series.
         images (Sequence[pydicom.Dataset]): Its slices, of
             :func:`~mmcovid.scans.dicom_series.read_images`.
-        segmentation (highdicom.seg.Segmentation, optional): Of the label map, as it was written.
+        segmentation (highdicom.seg.Segmentation, optional): Of its masks, as it was written.
         classes (Classes): Of the lesions and the scan.
         model (ModelInfo): What predicted.
         path (Path): File to write, whole or not at all.
@@ -107,12 +73,13 @@ def write_dicom_sr(
     groups: list = []
     if measured.classification is not None:
         groups.append(_scan_group(measured.classification, images, algorithm))
-    if labels is not None and segmentation is not None:
+    if segmentation is not None:
         ml = float(np.prod(volume.spacing)) / 1000
         groups += _class_groups(measured, ml, classes, segmentation, images, algorithm)
+        lesions = measured.lesions_3d.lesions[:MOST_LESIONS] if measured.lesions_3d else []
         groups += [
-            _lesion_group(number, part, ml, classes, segmentation, images, algorithm)
-            for number, part in enumerate(largest_components(labels, classes, MOST_LESIONS), 1)
+            _lesion_group(number, lesion, classes, segmentation, images, algorithm)
+            for number, lesion in enumerate(lesions, 1)
         ]
     report = hd.sr.MeasurementReport(
         observation_context=_observer(model),
@@ -240,14 +207,13 @@ def _class_groups(
 
 def _lesion_group(
     number: int,
-    lesion: Component,
-    ml: float,
+    lesion: Lesion3D,
     classes: Classes,
     segmentation: 'highdicom.seg.Segmentation',
     images: Sequence[pydicom.Dataset],
     algorithm: 'highdicom.sr.AlgorithmIdentification',
 ) -> 'highdicom.sr.VolumetricROIMeasurementsAndQualitativeEvaluations':
-    """A lesion, by its segment and the slices that it is on; ``ml`` is the volume of a voxel.
+    """A lesion, by the segment of its class and the slices that it is on.
 
     Frames of the segment are not named: DICOM allows a segment or frames in a reference, not both.
     """
@@ -257,13 +223,13 @@ def _lesion_group(
         referenced_segment=hd.sr.ReferencedSegment(
             segmentation.SOPClassUID,
             segmentation.SOPInstanceUID,
-            classes.lesion_names.index(lesion.name) + 1,
+            classes.lesion_names.index(lesion.class_) + 1,
             source_images=[
                 hd.sr.SourceImageForSegmentation(image.SOPClassUID, image.SOPInstanceUID)
-                for image in (images[index] for index in lesion.slices)
+                for image in images[lesion.first_slice : lesion.last_slice + 1]
             ],
         ),
-        **_tell(f'lesion {number}', lesion.name, _measure(lesion.voxels * ml), algorithm),
+        **_tell(f'lesion {number}', lesion.class_, _measure(lesion.ml), algorithm),
     )
 
 
