@@ -27,6 +27,7 @@ from mmcovid.data_tools.slice_lists import read_slices
 from mmcovid.datasets import LesionDataset, VolumeDataset
 from mmcovid.results import Failure, ModelInfo
 from mmcovid.scans.dicom_seg import write_dicom_seg
+from mmcovid.scans.dicom_series import read_images
 from mmcovid.scans.former import read_results
 from mmcovid.scans.summary import append_lines, failed_line, settle
 from mmcovid.statistics.class_scores import read_temperature
@@ -209,7 +210,8 @@ def _write_dicom_segments(path: Path) -> None:
     series = write_series(path.with_name('series'), HU, FrameOfReferenceUID='1.2.5')
     model = ModelInfo('m', config_sha256=None, weights=None, weights_sha256=None)
     labels = (HU < 0).astype(np.uint8)
-    write_dicom_seg(labels, read_volume(series), Classes.of(), model, path)
+    volume = read_volume(series)
+    write_dicom_seg(labels, volume, read_images(volume), Classes.of(), model, path)
 
 
 def _read_dicom_segments(path: Path) -> None:

@@ -20,8 +20,7 @@ inference", J. Am. Stat. Assoc. 22, 1927.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import norm, t
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from mmcovid.results import Estimate
 
@@ -122,7 +121,7 @@ def degrees_of_freedom(left_out: np.ndarray) -> float:
 
 def wilson_interval(share: float, number: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share of ``number`` independent cases."""
-    z2 = norm.ppf((1 + level) / 2) ** 2
+    z2 = ndtri((1 + level) / 2) ** 2
     centre = share + z2 / (2 * number)
     half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * number)) / number)
     low, high = (centre + np.array([-half, half])) / (1 + z2 / number)
@@ -217,7 +216,7 @@ class Resamples:
             alike = wilson_interval(value, patients, level) if patients else (-np.inf, np.inf)
             if error > _NOTHING:
                 freedom = degrees_of_freedom(left_out[np.isfinite(left_out)])
-                low, high = t_interval(value, t.ppf((1 + level) / 2, freedom) * error, scale)
+                low, high = t_interval(value, stdtrit(freedom, (1 + level) / 2) * error, scale)
                 low, high = max(low, alike[0]), min(high, alike[1])
             else:
                 low, high = alike if patients else (value, value)

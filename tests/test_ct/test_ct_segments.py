@@ -10,6 +10,7 @@ from mmcovid.classes import Classes
 from mmcovid.ct import read_segments, read_volume, write_mask
 from mmcovid.results import ModelInfo
 from mmcovid.scans.dicom_seg import write_dicom_seg
+from mmcovid.scans.dicom_series import read_images
 
 SHAPE = (4, 16, 18)
 SPACING, ORIGIN = (0.7, 0.9, 2.5), (-100, 20, 33.5)
@@ -119,7 +120,8 @@ def write_seg(folder, labels, classes=None, **tags):
     series = write_series(folder / 'series', chest(*SHAPE[:2]), FrameOfReferenceUID='1.2.5', **tags)
     volume = read_volume(series)
     model = ModelInfo('m', config_sha256=None, weights=None, weights_sha256=None)
-    write_dicom_seg(labels, volume, classes or Classes.of(), model, folder / 'seg.dcm')
+    images, classes = read_images(volume), classes or Classes.of()
+    write_dicom_seg(labels, volume, images, classes, model, folder / 'seg.dcm')
     return volume, folder / 'seg.dcm'
 
 

@@ -3,7 +3,12 @@ import torch
 from deployment_utils import SIZE, tiny_config, tiny_inferencer
 from mmdet.structures import DetDataSample
 
-from mmcovid.deployment.metadata import IMAGE_OUTPUTS, LESION_OUTPUTS, ROI_OUTPUTS
+from mmcovid.deployment.metadata import (
+    IMAGE_OUTPUTS,
+    LESION_OUTPUTS,
+    ROI_OUTPUTS,
+    VECTOR_OUTPUT,
+)
 from mmcovid.models.layers import FusedUpsample
 
 exported_one_shot = pytest.importorskip('mmcovid.deployment.exported_one_shot')
@@ -20,7 +25,7 @@ def assert_as_the_model(model, seed=0):
     wanted = model.test_step(dict(inputs=[grey.expand(3, -1, -1)], data_samples=[sample]))[0]
     exported = ExportedOneShot(model, SIZE)
     got = exported(grey, torch.zeros(1))
-    assert tuple(got) == (*LESION_OUTPUTS, *IMAGE_OUTPUTS, *ROI_OUTPUTS)
+    assert tuple(got) == (*LESION_OUTPUTS, *IMAGE_OUTPUTS, VECTOR_OUTPUT, *ROI_OUTPUTS)
     found = wanted.pred_instances
     close = dict(rtol=1e-4, atol=1e-4)
     n = int(got['num_detections'])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from ct_utils import chest
 from deployment_utils import (
-    CHANNELS,
     SIZE,
     assert_same_results,
     know_training_data,
@@ -17,6 +16,7 @@ from deployment_utils import (
 )
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from models_utils import CHANNELS
 from no_stack import run_without_stack
 from scan_class_utils import random_rule
 

@@ -119,7 +119,9 @@ def test_inputs_of_one_name_that_are_no_scans_are_all_told(tmp_path):
     for folder in 'ab':
         (tmp_path / folder).mkdir()
     inputs = [tmp_path / folder / 'x.nii' for folder in 'ab']
-    run_scans(KnownPredictor.__new__(KnownPredictor), inputs, tmp_path / 'out', show_progress=False)
+    predictor = KnownPredictor.__new__(KnownPredictor)  # nothing is predicted
+    predictor.scan_rule = None
+    run_scans(predictor, inputs, tmp_path / 'out', show_progress=False)
     lines = (tmp_path / 'out' / NAME).read_text().splitlines()
     assert [line.split(',')[2] for line in lines[1:]] == ['a/x.nii', 'b/x.nii']
 
