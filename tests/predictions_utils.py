@@ -1,5 +1,6 @@
 """Dumped predictions that look like those of a model, with slices that cluster by patient."""
 
+import csv
 import pickle
 
 import numpy as np
@@ -101,4 +102,19 @@ def simulate_lesions(patients=8, slices=3, jitter=2, seed=0, model=0):
 def write_dump(path, entries):
     """Write entries as mmcovid test does; returns the path."""
     path.write_bytes(pickle.dumps(entries))
+    return path
+
+
+def write_table(path, entries):
+    """The class scores of dumped slices as a table of another model."""
+    names = ('covid19', 'normal', 'cp')  # not in the usual order
+    labels = {name: CLASSES.index(name) for name in names}
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, ['img_id', 'patient_id', 'class', *names])
+        writer.writeheader()
+        for entry in entries:
+            scores = {name: float(entry['pred_score'][label]) for name, label in labels.items()}
+            truth = CLASSES[int(entry['gt_label'])]
+            own = {key: entry[key] for key in ('img_id', 'patient_id')}
+            writer.writerow({**own, 'class': truth, **scores})
     return path

@@ -59,6 +59,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also write a report (mmcovid report) of these systems to '
         'OUT/report, with the paired differences of the others from the first',
     )
+    parser.add_argument(
+        '--others',
+        nargs='+',
+        default=[],
+        metavar='[NAME=]FILE',
+        help='predictions of other models for that report, as mmcovid report takes them: of '
+        'mmcovid test --out, or a CSV table of scores',
+    )
     parser.add_argument('--dry-run', action='store_true', help='say what would be done')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
     parser.add_argument(
@@ -68,7 +76,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change entries of the config of every system, such as train_cfg.max_iters=100',
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.others and not args.report:
+        parser.error('--others stand in a report: name systems for it by --report')
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -81,12 +92,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             systems = with_seeds(systems, args.seeds)
         comparison = Comparison(systems, args.out, args.cfg_options, args.amp)
         comparison.select(args.report)
+        load_models(args.others)  # refused now, and not after days of training
         if args.dry_run:
             print(comparison.plan(args.only))
             return
         failed = comparison.run(args.only)
         if args.report:
-            models = load_models(comparison.predictions(args.report))
+            models = load_models([*comparison.predictions(args.report), *args.others])
             write_report(models, Path(args.out, 'report'), Settings())
     except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'error: {error}') from error

@@ -22,8 +22,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'predictions',
         nargs='+',
-        metavar='[NAME=]FILE.pkl',
-        help='dumped predictions; files of one NAME are training runs (seeds) of one model',
+        metavar='[NAME=]FILE',
+        help='dumped predictions, or a CSV table of the scores of any other model (columns img_id, '
+        'class, one for each class with its score, and patient_id and scan_id if they are known); '
+        'files of one NAME are training runs (seeds) of one model',
     )
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument('--rounds', type=int, default=2000, help='resamples (default: 2000)')
@@ -45,7 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--calibrate-on',
         nargs='+',
         default=[],
-        metavar='VAL.pkl',
+        metavar='VAL',
         help='predictions on a validation set, one file for each of PREDICTIONS in the same '
         'order, to fit temperatures and choose thresholds on; they are written to '
         'temperature.json and decision_rules.json',

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from predictions_utils import simulate, simulate_lesions, write_dump
+from predictions_utils import simulate, simulate_lesions, write_dump, write_table
 
 from mmcovid.analysis.evaluation.load import check_apart, check_same_slices, load_dump, slice_cases
 from mmcovid.classes import Classes
@@ -113,6 +113,51 @@ def test_models_must_be_tested_on_the_same(tmp_path):
     other = load_dump(write_dump(tmp_path / 'other.pkl', entries))
     with pytest.raises(ValueError, match='disagree on the truth of 1: 0_p0_s0_0'):
         check_same_slices([one, other])
+
+
+def test_a_table_of_scores_is_a_dump_of_them(tmp_path):
+    entries = simulate(6, 2) + simulate_lesions(2, 2)
+    dump = load_dump(write_dump(tmp_path / 'dump.pkl', entries))
+    table = load_dump(write_table(tmp_path / 'table.csv', dump.slices))
+    check_same_slices([table, dump])  # who segments may stand beside who does not
+    check_same_slices([dump, table])
+    assert table.classes == Classes.of() and not table.lesions
+    found, expected = cases_of(table), cases_of(dump)
+    for part in ('ids', 'truth', 'pred', 'cluster'):
+        assert np.array_equal(getattr(found, part), getattr(expected, part))
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+    np.testing.assert_allclose(table.scores_at(table.logits(), 1.0), found.scores, atol=1e-5)
+    colder = table.scores_at(table.logits(), 0.5)
+    assert (colder.max(1) >= found.scores.max(1) - 1e-9).all()
+
+
+HEAD = 'img_id,class,normal,cp,covid19'
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('img_id,normal,cp\na,0.5,0.5', 'needs a line of columns, img_id, class and one for'),
+        ('img_id,class,cp\na,cp,1', 'needs a line of columns'),
+        (f'{HEAD},cp\na,cp,0,1,0,0', 'needs a line of columns'),
+        (HEAD, 'has no slice'),
+        ('', 'needs a line of columns'),
+        (f'{HEAD}\na,cp,0,1,0\nb,flu,0,1,0', "line 3: class 'flu' must be one of normal, cp"),
+        (f'{HEAD}\na,cp,0,1', 'line 2 has fewer or more values'),
+        (f'{HEAD}\na,cp,0,1,0,0', 'line 2 has fewer or more values'),
+        (f'{HEAD}\n,cp,0,1,0', 'line 2 .* no img_id'),
+        (f'{HEAD}\na,cp,0,x,0', 'line 2: a score is no number'),
+        (f'{HEAD}\na,cp,0,nan,0', 'line 2: scores must be of 0 to 1'),
+        (f'{HEAD}\na,cp,-3,2.5,1.5', 'line 2: scores must be of 0 to 1'),
+        (f'{HEAD}\na,cp,0,1,0\na,cp,0,1,0', 'slices that occur twice, 1: a'),
+        ('\udcff', 'is no CSV file in UTF-8'),
+    ],
+)
+def test_other_tables_are_refused(tmp_path, text, message):
+    path = tmp_path / 'table.csv'
+    path.write_text(text, encoding='utf-8', errors='surrogateescape')
+    with pytest.raises(ValueError, match=f'table.csv: {message}'):
+        load_dump(path)
 
 
 def test_unknown_patients_are_patients_of_their_own():

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from predictions_utils import simulate, simulate_lesions, write_dump
+from predictions_utils import simulate, simulate_lesions, write_dump, write_table
 
 from mmcovid.analysis.evaluation import (
     Settings,
@@ -418,3 +418,32 @@ def test_metadata(tmp_path):
     path.write_text('name,site\n1,A\n', encoding='utf-8')
     with pytest.raises(ValueError, match='none of img_id, scan_id, patient_id'):
         read_metadata(path, ['site'])
+
+
+def test_any_model_stands_beside_ours(tmp_path):
+    """One that does both tasks, scores of another as a table, one that only segments."""
+    validation = as_validation(simulate(12, 3, 1.5, seed=1))
+    files = dict(
+        table=write_table(tmp_path / 'table.csv', simulate(12, 3, 2.5, model=1)),
+        both=write_dump(tmp_path / 'both.pkl', simulate(12, 3, 1.5) + simulate_lesions(6, 2)),
+        masks=write_dump(tmp_path / 'masks.pkl', simulate_lesions(6, 2, model=1)),
+    )
+    models = load_models([f'{name}={path}' for name, path in files.items()])
+    held_out = [
+        write_table(tmp_path / 'val.csv', validation),
+        *[write_dump(tmp_path / f'val_{i}.pkl', validation) for i in range(2)],
+    ]
+    settings = Settings(rounds=30, gallery=2)
+    results = compute(models, settings, load_validation(models, held_out))
+    report = results.report
+    assert list(report.figures['slice']) == list(report.figures['patient']) == ['table', 'both']
+    assert list(report.figures['lesion']) == ['both', 'masks']
+    assert list(report.differences['slice']) == ['both'] and not report.differences['lesion']
+    assert report.calibration['table'][0].temperature > 0
+    alone = compute(load_models([f'both={files["both"]}']), settings).report
+    assert report.figures['lesion']['both'] == alone.figures['lesion']['both']
+    write_report(models, tmp_path / 'out', settings, load_validation(models, held_out))
+    page = Page((tmp_path / 'out/report.html').read_text(encoding='utf-8'))
+    assert 'masks' in ''.join(page.text)
+    with pytest.raises(ValueError, match='one is a table of scores, the other none'):
+        compute(models, settings, load_validation(models, held_out[1:] + held_out[1:2]))

@@ -1,12 +1,15 @@
 import csv
+import json
 import os
 
 import pytest
 from mmengine.config import Config
+from predictions_utils import simulate, write_dump, write_table
 from tools_utils import CONFIG, TOY
 
 from mmcovid.analysis.comparison.run import Comparison
 from mmcovid.analysis.comparison.systems import read_systems
+from mmcovid.analysis.evaluation import Settings
 from mmcovid.cli import compare as command
 
 
@@ -55,6 +58,23 @@ def test_errors_are_one_line(compare):
         compare(['nothing.py'])
     with pytest.raises(SystemExit, match="error: there is no system 'x'"):
         compare(['toy.py', '--only', 'x'])
+
+
+def test_models_of_others_stand_in_the_report(compare, monkeypatch, tmp_path):
+    entries = simulate(6, 2)
+    ours = write_dump(tmp_path / 'ours.pkl', entries)
+    write_table(tmp_path / 'theirs.csv', entries)
+    monkeypatch.setattr(Comparison, 'run', lambda *args: {})
+    monkeypatch.setattr(Comparison, 'predictions', lambda *args: [f'toy={ours}'])
+    monkeypatch.setattr(command, 'Settings', lambda: Settings(rounds=20, gallery=0))
+    Comparison(read_systems(['toy.py']), 'out').write_table()
+    compare(['toy.py', '--out', 'out', '--report', 'toy', '--others', 'them=theirs.csv'])
+    report = json.loads((tmp_path / 'out/report/report.json').read_text())
+    assert list(report['figures']['slice']) == ['toy', 'them']
+    with pytest.raises(SystemExit, match='error: none.csv: no such file'):
+        compare(['toy.py', '--out', 'out', '--report', 'toy', '--others', 'them=none.csv'])
+    with pytest.raises(SystemExit):
+        compare(['toy.py', '--others', 'them=theirs.csv'])
 
 
 def test_shipped_list(repo):

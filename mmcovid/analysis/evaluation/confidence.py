@@ -11,7 +11,6 @@ from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted
 from mmcovid.statistics.calibration import (
     coverage_curve,
     fit_temperature,
-    image_scores,
     reliability,
 )
 from mmcovid.statistics.class_scores import is_decided
@@ -68,7 +67,12 @@ def _scale(
 ) -> tuple[CalibrationRun, Cases]:
     """The run with a temperature fitted on held-out slices, and the cases with its scores."""
     check_apart(held_out, test)
-    fit = fit_temperature(held_out.logits(), held_out.truth())
+    if held_out.scores_at is not test.scores_at:
+        raise ValueError(
+            f'{held_out.path} and {test.path}: one is a table of scores, the other none. Give two '
+            'tables, or two dumps'
+        )
+    fit = fit_temperature(held_out.logits(), held_out.truth(), held_out.scores_at)
     cases = calibrate(cases, test, fit.temperature)
     run = replace(
         run,
@@ -85,7 +89,7 @@ def calibrate(cases: Cases, dump: Dump, temperature: float) -> Cases:
     """Slices of a dump with scores of this temperature."""
     logits = dict(zip(dump.ids(), dump.logits()))
     return cases.with_scores(
-        image_scores(np.array([logits[name] for name in cases.ids]), temperature)
+        dump.scores_at(np.array([logits[name] for name in cases.ids]), temperature)
     )
 
 

@@ -1,22 +1,28 @@
-"""Dumped predictions, read and checked."""
+"""Predictions that were dumped, or scores of another model as a table, read and checked."""
 
+import csv
 import hashlib
 import io
 import pickle
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmcovid.classes import Classes
+from mmcovid.classes import IMAGE_CLASSES, Classes
+from mmcovid.statistics.calibration import image_scores, log_scores, sharpen
 from mmcovid.statistics.classification import Cases
 from mmcovid.statistics.clusters import cluster_names
 from mmcovid.utils.files import name_some
 
 AGAIN = 'Dump it again with mmcovid test --out'
+#: Columns of a table of scores beside those of the classes; the first two are needed.
+COLUMNS = ('img_id', 'class', 'patient_id', 'scan_id', 'img_path')
+#: How far from 1 the scores of a slice may add up to, as tables have few digits.
+_ROUNDED = 0.01
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Dump:
     slices: list[dict]  #: class-labelled slices, as they were dumped
     lesions: list[dict]  #: slices with true lesions, as they were dumped
     left_out: dict[str, int]  #: number of entries that cannot be scored, by reason
+    #: scores from logits at a temperature
+    scores_at: Callable[[np.ndarray, float], np.ndarray] = image_scores
 
     def ids(self) -> list[str]:
         """Names of the class-labelled slices."""
@@ -92,10 +100,10 @@ def _load_storage(data: bytes) -> Any:
 
 
 def load_dump(path: str | Path) -> Dump:
-    """Read predictions that ``mmcovid test --out`` dumped.
+    """Read predictions that ``mmcovid test --out`` dumped, or a table of scores.
 
     Args:
-        path (str | Path): Pickle file.
+        path (str | Path): Pickle file, or CSV file as :func:`load_table` reads it.
 
     Returns:
         Dump: The predictions.
@@ -108,6 +116,8 @@ def load_dump(path: str | Path) -> Dump:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file. Make it with mmcovid test --out {path}')
+    if path.suffix.lower() == '.csv':
+        return load_table(path)
     data = path.read_bytes()
     try:
         entries = _Unpickler(io.BytesIO(data)).load()
@@ -142,6 +152,67 @@ def load_dump(path: str | Path) -> Dump:
     for group in (slices, lesions):
         _refuse_repeats(path, [str(entry.get('img_id')) for entry in group])
     return dump
+
+
+def load_table(path: Path) -> Dump:
+    """Read class scores of slices, of any model.
+
+    Args:
+        path (Path): CSV file with the columns ``img_id`` and ``class`` (the true one), one for each
+            class with its score, and, if they are known, ``patient_id``, ``scan_id`` and
+            ``img_path``.
+
+    Returns:
+        Dump: Scores add up to 1. Their logarithms stand for the logits.
+
+    Raises:
+        ValueError: It is no such file, a score is none, or a slice is in it twice.
+    """
+    data = path.read_bytes()
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode('utf-8-sig')))
+        rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f'{path}: is no CSV file in UTF-8 ({error})') from error
+    named = reader.fieldnames or []
+    names = tuple(column for column in named if column not in COLUMNS)
+    if len(set(named)) < len(named) or not set(COLUMNS[:2]) <= set(named) or len(names) < 2:
+        raise ValueError(
+            f'{path}: needs a line of columns, {", ".join(COLUMNS[:2])} and one for the score of '
+            f'each class, and if they are known {", ".join(COLUMNS[2:])}; it has {", ".join(named)}'
+        )
+    if not rows:
+        raise ValueError(f'{path}: has no slice. Write a line for each')
+    if set(names) == set(IMAGE_CLASSES):
+        names = IMAGE_CLASSES  # in the order of other models
+    classes = Classes.of(images=names)
+    slices = [_read_row(row, classes, f'{path}: line {line}') for line, row in rows]
+    _refuse_repeats(path, [entry['img_id'] for entry in slices])
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Dump(str(path), sha256, classes, slices, [], {}, scores_at=sharpen)
+
+
+def _read_row(row: dict[str, str], classes: Classes, place: str) -> dict[str, Any]:
+    """A line of a table as :func:`load_dump` reads a slice."""
+    names = classes.image_names
+    if None in row or None in row.values() or not row['img_id']:
+        raise ValueError(f'{place} has fewer or more values than columns, or no img_id')
+    if row['class'] not in names:
+        raise ValueError(f'{place}: class {row["class"]!r} must be one of {", ".join(names)}')
+    try:
+        scores = np.array([float(row[name]) for name in names])
+    except ValueError as error:
+        raise ValueError(f'{place}: a score is no number ({error})') from error
+    if not ((scores >= 0) & (scores <= 1)).all() or abs(scores.sum() - 1) > _ROUNDED:
+        raise ValueError(f'{place}: scores must be of 0 to 1 and add up to 1; write probabilities')
+    scores /= scores.sum()
+    return dict(
+        {key: row[key] for key in COLUMNS if row.get(key) and key != 'class'},
+        gt_label=names.index(row['class']),
+        pred_label=int(scores.argmax()),
+        pred_score=scores,
+        pred_logits=log_scores(scores),
+    )
 
 
 def _read_classes(entry: dict, path: Path) -> Classes:
@@ -226,18 +297,23 @@ def load_validation(models: Models, paths: Sequence[str]) -> Models:
 def check_same_slices(dumps: Sequence[Dump]) -> None:
     """Make sure that models are compared on the same slices with the same truth.
 
+    A model that only classifies, or only segments, may stand beside one that does both.
+
     Args:
-        dumps (Sequence[Dump]): Predictions, the first one is the reference.
+        dumps (Sequence[Dump]): Predictions.
 
     Raises:
         ValueError: If a dump lacks slices of the first one, has others, or has another truth.
     """
-    reference = dumps[0]
     for kind in ('slices', 'lesions'):
+        able = [dump for dump in dumps if getattr(dump, kind)]
+        if not able:
+            continue
+        reference = able[0]
         truth = {str(e['img_id']): _truth_of(e, kind) for e in getattr(reference, kind)}
-        for dump in dumps[1:]:
+        for dump in able[1:]:
             other = {str(e['img_id']): _truth_of(e, kind) for e in getattr(dump, kind)}
-            if _names(dump.classes) != _names(reference.classes):
+            if _names(dump.classes, kind) != _names(reference.classes, kind):
                 raise ValueError(
                     f'{dump.path} has other classes than {reference.path}: give '
                     'predictions of the same test set'
@@ -256,9 +332,9 @@ def check_same_slices(dumps: Sequence[Dump]) -> None:
                 )
 
 
-def _names(classes: Classes) -> tuple[tuple[str, ...], ...]:
+def _names(classes: Classes, kind: str) -> tuple[str, ...]:
     """What has to agree between models; how classes are drawn and called need not."""
-    return classes.lesion_names, classes.image_names
+    return classes.image_names if kind == 'slices' else classes.lesion_names
 
 
 def _truth_of(entry: dict, kind: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmcovid.classes import Classes
 from mmcovid.results import EvaluationReport, EvaluationSettings
 from mmcovid.results.evaluation import (
     Figures,
@@ -90,24 +91,35 @@ def compute(
     """
     dumps = [dump for runs in models.values() for dump in runs]
     check_same_slices(dumps)
-    reference = dumps[0]
+    slices, lesions = (
+        {name: runs for name, runs in models.items() if getattr(runs[0], kind)}
+        for kind in ('slices', 'lesions')
+    )
     report = EvaluationReport(
         settings=settings,
-        classes=reference.classes,
+        classes=_classes_of(slices, lesions),
         reference=next(iter(models)),
         inputs=[_describe(name, dump) for name, runs in models.items() for dump in runs],
     )
     results = Results(report)
-    if reference.slices:
-        measure_classes(results, models, validation)
-    if reference.lesions:
-        measure_lesions(report, models)
+    if slices:
+        measure_classes(results, slices, validation and {name: validation[name] for name in slices})
+    if lesions:
+        measure_lesions(report, lesions)
     report.notes += [
         f'{item.file} ({item.model}): {count} {reason}, not scored.'
         for item in report.inputs
         for reason, count in item.left_out.items()
     ]
     return results
+
+
+def _classes_of(slices: Models, lesions: Models) -> Classes:
+    """Those of slices of the first model that classifies, of lesions of the first that segments."""
+    first, other = (
+        next(iter(models.values()))[0].classes for models in (slices or lesions, lesions or slices)
+    )
+    return replace(other, images=first.images)
 
 
 def _describe(name: str, dump: Dump) -> InputFile:
@@ -326,14 +338,14 @@ def _add_figures(
         }
         for name, figures in means.items()
     }
-    reference = means[report.reference]
+    reference = means.pop(report.reference, None)
     report.differences[level] = {
         name: {
             key: resamples.estimate(values - reference[key], scale='linear')
             for key, values in figures.items()
         }
         for name, figures in means.items()
-        if name != report.reference
+        if reference is not None
     }
 
 
