@@ -14,7 +14,7 @@ WORK_DIR=${WORK_DIR:-work_dirs/demo}
 CONFIG=configs/phantom/one-shot_r18_fpn_lstm2_phantom.py
 TEST_OPTIONS=(--work-dir "$WORK_DIR")
 if [ -n "${SHORT:-}" ]; then
-    set -- "$@" --cfg-options train_cfg.max_iters=10
+    set -- "$@" --cfg-options train_cfg.max_iters=10 val_dataloader.dataset.{seg,cls}.indices=8
     # slices of all classes
     TEST_OPTIONS+=(--cfg-options test_dataloader.dataset.seg.indices=8
         'test_dataloader.dataset.cls.indices=[0,1,2,3,56,57,58,59,116,117,118,119]')
