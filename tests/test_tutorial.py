@@ -32,6 +32,7 @@ def test_shows_no_folder_of_the_machine_that_ran_it(notebook):
 #: What the test shortens.
 SHORTER = {
     'max_iters=20, val_interval=20': 'max_iters=2, val_interval=2',
+    'train_cfg = dict(': 'model = dict(test_cfg=dict(rcnn=dict(max_per_img=8)))\ntrain_cfg = dict(',
     'logger=dict(interval=10), checkpoint=dict(interval=20': (
         'logger=dict(interval=1), checkpoint=dict(interval=2'
     ),
