@@ -27,6 +27,7 @@ from .volume import (
     from_stored,
     to_stored,
     volume_suffix,
+    voxel_ml,
     write_mask,
     write_volume,
 )
@@ -65,6 +66,7 @@ __all__ = [
     'to_grey',
     'to_stored',
     'volume_suffix',
+    'voxel_ml',
     'write_mask',
     'write_volume',
 ]

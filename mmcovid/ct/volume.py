@@ -70,6 +70,11 @@ class CTVolume:
         return len(self.array)
 
 
+def voxel_ml(spacing: Iterable[float]) -> float:
+    """Volume of a voxel in ml, of its spacing in mm."""
+    return float(np.prod(tuple(spacing))) / 1000
+
+
 def make_volume(
     planes: Iterable[np.ndarray], shape: tuple[int, ...], stored: Grid, metadata: Mapping
 ) -> CTVolume:

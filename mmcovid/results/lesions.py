@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .estimate import FloatOrNan
 from .evaluation import Figures
+from .scan import LEAST_LESION_ML
 
 SCHEMA_VERSION = 1
 
@@ -18,7 +19,8 @@ class LesionSettings:
 
     iou: float = 0.1  #: least overlap of a found lesion with the true one that it hits
     tolerance_mm: float = 2.0  #: of surfaces
-    least_lesion_ml: float = 0.1  #: smaller 3-D lesions count nowhere but in volumes and overlap
+    #: smaller 3-D lesions count nowhere but in volumes and overlap
+    least_lesion_ml: float = LEAST_LESION_ML
     rounds: int = 2000
     seed: int = 0
 

@@ -9,6 +9,8 @@ from .failure import Failure
 
 #: It changes when a field goes or changes its meaning, not when one is added.
 SCHEMA_VERSION: Final = 1
+#: Of a ball of 6 mm, the smallest nodule that is followed up (Fleischner Society, 2017).
+LEAST_LESION_ML = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ScanSettings:
     prevalence: dict[str, float] | None = None
     set_coverage: float | None = None  #: share of each class that prediction sets are to hold
     set_thresholds: dict[str, float] | None = None  #: score that puts a class into the set
-    least_lesion_ml: float = 0.1  #: smaller 3-D lesions are counted, but not listed
+    least_lesion_ml: float = LEAST_LESION_ML  #: smaller 3-D lesions are counted, but not listed
 
 
 @dataclass(frozen=True)

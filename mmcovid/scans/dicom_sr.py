@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pydicom
 from pydicom.sr.codedict import Code, codes
 
@@ -74,8 +73,7 @@ def write_dicom_sr(
     if measured.classification is not None:
         groups.append(_scan_group(measured.classification, images, algorithm))
     if segmentation is not None:
-        ml = float(np.prod(volume.spacing)) / 1000
-        groups += _class_groups(measured, ml, classes, segmentation, images, algorithm)
+        groups += _class_groups(measured, classes, segmentation, images, algorithm)
         lesions = measured.lesions_3d.lesions[:MOST_LESIONS] if measured.lesions_3d else []
         groups += [
             _lesion_group(number, lesion, classes, segmentation, images, algorithm)
@@ -171,23 +169,19 @@ def _scan_group(
 
 def _class_groups(
     measured: Measurements,
-    ml: float,
     classes: Classes,
     segmentation: 'highdicom.seg.Segmentation',
     images: Sequence[pydicom.Dataset],
     algorithm: 'highdicom.sr.AlgorithmIdentification',
 ) -> list:
-    """Volume and share of each class with its segment, and of all lesions together.
-
-    The volume of a voxel is ``ml``.
-    """
+    """Volume and share of each class with its segment, and of all lesions together."""
     import highdicom as hd
 
     groups: list = []
     for name, volume in (measured.volumes or {}).items():
         share = None if name == classes.lung else volume.share_of_lung
         kind = 'lesion' if name == LESIONS else name
-        told = _tell(name, kind, _measure(volume.voxels * ml, share), algorithm)
+        told = _tell(name, kind, _measure(volume.ml, share), algorithm)
         if name == LESIONS:
             groups.append(hd.sr.MeasurementsAndQualitativeEvaluations(**told))
             continue
@@ -253,10 +247,11 @@ def _tell(
     )
 
 
-def _measure(ml: float, share: float | None = None) -> list['highdicom.sr.Measurement']:
+def _measure(ml: float | None, share: float | None = None) -> list['highdicom.sr.Measurement']:
     """A volume, and its share of the lung if it has one."""
     import highdicom as hd
 
+    assert ml is not None  # of a CT series
     measurements = [hd.sr.Measurement(codes.SCT.Volume, ml, MILLILITRE)]
     if share is not None:
         measurements.append(hd.sr.Measurement(SHARE_OF_LUNG, share * 100, codes.UCUM.Percent))

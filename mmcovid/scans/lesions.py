@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from mmcovid.classes import Classes
+from mmcovid.ct import voxel_ml
 from mmcovid.results import Lesion3D, Lesions3D, LungZone
 
 from .label_maps import lesion_mask
@@ -157,7 +158,7 @@ def measure_lesions(
     Returns:
         Lesions3D: Without places and zones if no class is the lung, or no lung is there.
     """
-    ml = float(np.prod(spacing)) / 1000
+    ml = voxel_ml(spacing)
     every = join_lesions(labels, classes)
     number = int((every.sizes * ml >= least_ml).sum())
     frame = None if classes.lung is None else find_lung_frame(labels > 0, spacing)

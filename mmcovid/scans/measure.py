@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmcovid.classes import Classes
-from mmcovid.ct import CTVolume, find_region
+from mmcovid.ct import CTVolume, find_region, voxel_ml
 from mmcovid.results import (
     ClassVolume,
     Lesions3D,
@@ -259,7 +259,7 @@ def _measure_volumes(
     lung = None if classes.lung is None else voxels.get(classes.lung)
     if lung is not None:
         voxels[LESIONS] = sum(count for name, count in voxels.items() if name != classes.lung)
-    ml = None if volume is None else float(np.prod(volume.spacing)) / 1000
+    ml = None if volume is None else voxel_ml(volume.spacing)
     return {
         name: ClassVolume(count, None if ml is None else count * ml, count / lung if lung else None)
         for name, count in voxels.items()

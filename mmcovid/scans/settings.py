@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from mmcovid.results.scan import LEAST_LESION_ML
 from mmcovid.scan_class import DecisionRules
 
-#: Of a ball of 6 mm, the smallest nodule that is followed up (Fleischner Society, 2017).
-LEAST_LESION_ML = 0.1
 #: Slices that a class can be read from: those of :func:`mmcovid.ct.find_region`, or all.
 REGIONS = ('lung', 'body', 'all')
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmcovid.classes import Classes
-from mmcovid.ct import CTVolume, from_stored, to_stored
+from mmcovid.ct import CTVolume, from_stored, to_stored, voxel_ml
 from mmcovid.data_tools.label_maps import read_labels
 from mmcovid.results import Estimate, LesionReport, LesionSettings
 from mmcovid.results.evaluation import Figures
@@ -26,6 +26,7 @@ from mmcovid.scans.lesions import (
     find_lung_frame,
     join_lesions,
 )
+from mmcovid.scans.measure import LESIONS
 from mmcovid.statistics.agreement import agreement_figures
 from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted_sums
 from mmcovid.statistics.detection import (
@@ -42,8 +43,6 @@ from mmcovid.statistics.surfaces import surface_figures
 
 from .load import LabelMaps
 
-#: All lesion classes together, among the targets.
-LESIONS = 'lesions'
 #: Fewer patients than this make a note.
 _FEW = 10
 #: What is a mean of scans, and the scale of its intervals.
@@ -141,13 +140,8 @@ def _read_truth(
     return _Truth(scan, patient, volume, lesions.largest(kept), frame, len(lesions.sizes) - kept)
 
 
-def _ml(volume: CTVolume) -> float:
-    """Volume of a voxel."""
-    return float(np.prod(volume.spacing)) / 1000
-
-
 def _large_enough(lesions: LesionVoxels, volume: CTVolume, settings: LesionSettings) -> int:
-    return int((lesions.sizes * _ml(volume) >= settings.least_lesion_ml).sum())
+    return int((lesions.sizes * voxel_ml(volume.spacing) >= settings.least_lesion_ml).sum())
 
 
 def _compare_scan(
@@ -273,7 +267,7 @@ def _list_lesions(
         lesions,
         volume.array,
         scores or [None] * len(lesions.sizes),
-        _ml(volume),
+        voxel_ml(volume.spacing),
         true.frame,
         classes,
     )
@@ -310,9 +304,9 @@ def _compare_targets(
         )
         total = in_true + in_found
         figures[target] = TargetFigures(
-            in_true * _ml(true),
-            in_found * _ml(true),
-            both * _ml(true),
+            in_true * voxel_ml(true.spacing),
+            in_found * voxel_ml(true.spacing),
+            both * voxel_ml(true.spacing),
             dice=2 * both / total if total else float('nan'),
             **surface_figures(masks[0], masks[1], true.spacing[::-1], tolerance),
         )
