@@ -109,11 +109,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for task, figures in report.sets.items():
         for effect in figures.deletion:
             if effect.measure == 'score_drop' and effect.dropped == settings.counts[0]:
-                change = effect.top_minus_random
                 print(
                     f'{task}, {effect.dropped} dropped by {effect.ranking}, score falls by '
                     f'{effect.top.value:.4f}; more than for random RoIs by '
-                    f'{change.value:.4f} ({change.low:.4f} to {change.high:.4f})'
+                    f'{effect.top_minus_random:.4f}'
                 )
     for note in report.notes:
         print(f'note: {note}')

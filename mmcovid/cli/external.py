@@ -42,7 +42,7 @@ from mmcovid.reporting.templating import render
 from mmcovid.results import Estimate, EvaluationReport
 from mmcovid.scan_class import DEFAULT_RULE, RULES
 from mmcovid.scans.run import tell_error
-from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted_sums
+from mmcovid.statistics.bootstrap import Resamples
 from mmcovid.statistics.clusters import cluster_names
 from mmcovid.statistics.mahalanobis import mahalanobis_distance
 from mmcovid.utils.configs import find_config
@@ -361,18 +361,13 @@ def _tell_accuracy(report: EvaluationReport) -> str:
 
 
 def _spell(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
-        return 'undefined'
-    interval = f' ({estimate.low:.3f} to {estimate.high:.3f})' if estimate.has_interval else ''
-    return f'{estimate.value:.3f}{interval}'
+    return 'undefined' if math.isnan(estimate.value) else f'{estimate:.3f}'
 
 
 def _share_of_patients(is_so: np.ndarray, slices: Sequence[dict], rounds: int) -> Estimate:
     """Share of slices, (n,) bool, with its interval by patient."""
     names, cluster = np.unique(cluster_names(slices)[0], return_inverse=True)
-    resamples = Resamples(len(names), rounds, seed=0)
-    sums = weighted_sums(np.column_stack([is_so, np.ones(len(is_so))]), cluster, resamples.weights)
-    return resamples.estimate(sums[:, 0] / sums[:, 1], patients=effective_clusters(cluster))
+    return Resamples(len(names), rounds, seed=0).share(is_so, cluster)
 
 
 def write_index(steps: Sequence[Step], args: argparse.Namespace, out: Path) -> None:

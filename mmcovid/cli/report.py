@@ -137,10 +137,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for level, by_model in report.figures.items():
         for name, figures in by_model.items():
             for key in ('mAP', 'per_image_mAP') if level == 'lesion' else ('accuracy',):
-                print(
-                    f'{name}, {key} by {level}: {figures[key].value:.4f} '
-                    f'({figures[key].low:.4f} to {figures[key].high:.4f})'
-                )
+                print(f'{name}, {key} by {level}: {figures[key]:.4f}')
     for note in report.notes:
         print(f'note: {note}')
     print(f'written to {args.out / "report.html"}')

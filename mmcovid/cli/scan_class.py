@@ -112,14 +112,12 @@ def _tell(rule: LearnedRule, split: str) -> Iterator[str]:
     yield f'| {" | ".join(header)} |'
     yield f'| --- {"| ---: " * (len(header) - 1)}|'
     for name, row in figures.items():
-        yield f'| `{name}` | {" | ".join(map(_spell, row.values()))} |'
+        cells = [f'{each:.2f}' for each in row.values()]
+        yield f'| `{name}` | {" | ".join(cells)} |'
     yield ''
-    heaviest, random, difference = map(_spell, fitted['deletion'].values())
+    heaviest, random, difference = fitted['deletion'].values()
     yield (
-        f'Leaving out the {DELETED:.0%} of the slices of most weight takes {heaviest} from the '
-        f'score of the predicted class, as many random ones {random}; difference {difference}.'
+        f'Leaving out the {DELETED:.0%} of the slices of most weight takes {heaviest:.2f} from the '
+        f'score of the predicted class, as many random ones {random:.2f}; difference '
+        f'{difference:.2f}.'
     )
-
-
-def _spell(each: Estimate) -> str:
-    return f'{each.value:.2f} ({each.low:.2f} to {each.high:.2f})'

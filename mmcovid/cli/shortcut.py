@@ -22,7 +22,6 @@ from mmcovid.checkpoints.guard import safe_checkpoints
 from mmcovid.cli.arguments import make_parser
 from mmcovid.cli.runner import add_common_arguments, build_runner, load_config, test_and_dump
 from mmcovid.models import RegionDataPreprocessor
-from mmcovid.results import Estimate
 from mmcovid.utils.files import write_json, write_text
 
 #: What is shown to the model, and how: options of RegionDataPreprocessor.
@@ -88,24 +87,15 @@ def classify(cfg: Config, view: dict | None, path: Path) -> list[str]:
 def to_markdown(data: dict) -> str:
     """A table of the views and the notes, from what :func:`main` writes as JSON."""
 
-    def cell(estimate: Estimate, sign: str = '') -> str:
-        bounds = (
-            f' ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})'
-            if estimate.has_interval
-            else ''
-        )
-        return f'{estimate.value:{sign}.3f}{bounds}'
-
     lines = [
         f'| model sees | {" | ".join(FIGURES)} | accuracy: difference from the whole slice |',
         '|---|---:|---:|---:|---:|',
     ]
     for view, figures in data['figures'].items():
         difference = data['differences'].get(view)
-        lines.append(
-            f'| {view} | {" | ".join(cell(figures[key]) for key in FIGURES)} '
-            f'| {cell(difference["accuracy"], "+") if difference else "-"} |'
-        )
+        cells = [f'{figures[key]:.3f}' for key in FIGURES]
+        cells.append(f'{difference["accuracy"]:+.3f}' if difference else '-')
+        lines.append(f'| {view} | {" | ".join(cells)} |')
     share = data['largest_class_share']
     lines += [
         f'| nothing: always {data["largest_class"]} | {share:.3f} | {data["its_macro_f1"]:.3f} '

@@ -29,6 +29,11 @@ class Estimate:
         """Whether an interval is given."""
         return not math.isnan(self.low)
 
+    def __format__(self, spec: str) -> str:
+        """The figure, and its interval if there is one, with all numbers in this format."""
+        bounds = f' ({self.low:{spec}} to {self.high:{spec}})' if self.has_interval else ''
+        return f'{self.value:{spec}}{bounds}'
+
     def excludes(self, null: float = 0) -> bool:
         """Whether the interval lies on one side of what no effect would give."""
         return self.low > null or self.high < null

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mmcovid.results import Estimate
-from mmcovid.statistics.bootstrap import Resamples
+from mmcovid.statistics.bootstrap import Resamples, weighted_means
 from mmcovid.statistics.classification import Cases, confusion_counts, count_figures, rank_figures
 
 from .learned import LEARNED, LearnedRule, Slices
@@ -89,9 +89,7 @@ def deletion_figures(
     drops = np.column_stack([drops, drops[:, 0] - drops[:, 1]])
     patients, cluster = np.unique([scan.patient for scan in scans], return_inverse=True)
     resamples = Resamples(len(patients), rounds, seed)
-    weights = resamples.weights[:, cluster].astype(float)
-    with np.errstate(invalid='ignore'):
-        means = weights @ drops / weights.sum(1, keepdims=True)
+    means = weighted_means(drops, cluster, resamples.weights)
     return {
         name: resamples.estimate(means[:, k], scale='linear')
         for k, name in enumerate(('heaviest', 'random', 'difference'))

@@ -91,6 +91,24 @@ def weighted_sums(values: np.ndarray, cluster: np.ndarray, weights: np.ndarray) 
     return sums
 
 
+def weighted_means(values: np.ndarray, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean in every resample, of the samples that have a value.
+
+    Args:
+        values (np.ndarray): One row per sample, (n, m); nan where it has none.
+        cluster (np.ndarray): Cluster of each sample, (n,), int.
+        weights (np.ndarray): Weights of the clusters, (R + 1, C).
+
+    Returns:
+        np.ndarray: (R + 1, m); nan where no sample of a resample has a value.
+    """
+    known = ~np.isnan(values)
+    sums = weighted_sums(np.hstack([np.where(known, values, 0), known]), cluster, weights)
+    total, number = np.hsplit(sums, 2)
+    with np.errstate(invalid='ignore'):
+        return total / number
+
+
 def effective_clusters(cluster: np.ndarray) -> float:
     """Number of clusters of equal size that would tell as much (Kish), if samples in one are alike.
 
@@ -184,6 +202,16 @@ class Resamples:
         self.weights = np.concatenate(
             [resample_clusters(num_clusters, rounds, seed), leave_out_clusters(num_clusters)]
         )
+
+    def share(self, is_so: np.ndarray, cluster: np.ndarray) -> Estimate:
+        """Share of the samples that are so, with its interval.
+
+        Args:
+            is_so (np.ndarray): (n,), bool.
+            cluster (np.ndarray): Patient of each sample, (n,), int.
+        """
+        means = weighted_means(is_so[:, None].astype(float), cluster, self.weights)
+        return self.estimate(means[:, 0], patients=effective_clusters(cluster))
 
     def estimate(
         self,

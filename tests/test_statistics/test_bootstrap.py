@@ -12,6 +12,7 @@ from mmcovid.statistics.bootstrap import (
     effective_clusters,
     leave_out_clusters,
     resample_clusters,
+    weighted_means,
     weighted_sums,
 )
 
@@ -142,3 +143,17 @@ def test_interval_of_a_difference_of_proportions_is_that_of_newcombe():
     found = add_estimates([*shares, Estimate(*[np.nan] * 3)], [1, -1, 0])
     assert found.value == pytest.approx(0.2)
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_means_are_of_the_samples_that_have_a_value():
+    values = np.array([[1.0, np.nan], [3.0, 5.0], [2.0, np.nan]])
+    weights = np.array([[1, 1], [2, 0], [0, 3]])
+    means = weighted_means(values, np.array([0, 0, 1]), weights)
+    np.testing.assert_allclose(means, [[2, 5], [2, 5], [2, np.nan]])
+
+
+def test_share_is_that_of_the_set_with_the_interval_of_its_patients():
+    cluster = np.repeat(np.arange(20), 3)
+    is_so = np.arange(60) % 4 == 0
+    found = Resamples(20, 200, seed=0).share(is_so, cluster)
+    assert found.value == 0.25 and 0 < found.low < 0.25 < found.high < 1

@@ -15,7 +15,7 @@ from mmcovid.results.attention import (
     DeletionEffect,
     Pointing,
 )
-from mmcovid.statistics.bootstrap import Resamples, weighted_sums
+from mmcovid.statistics.bootstrap import Resamples, weighted_means, weighted_sums
 from mmcovid.statistics.clusters import cluster_names
 
 from .deletion import BY_SCORE, RANDOM
@@ -114,10 +114,7 @@ class ResampledSlices:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over the slices that have a value, in every resample."""
-        known = ~np.isnan(values)
-        total, count = self.sums(np.where(known, values, 0), known)
-        with np.errstate(invalid='ignore'):
-            return total / count
+        return weighted_means(values[:, None], self.cluster, self._resamples.weights)[:, 0]
 
     def _share(self, values: np.ndarray) -> Estimate:
         """Estimate of a figure in 0..1."""

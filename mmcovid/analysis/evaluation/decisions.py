@@ -20,7 +20,7 @@ from mmcovid.statistics.bootstrap import (
     add_estimates,
     effective_clusters,
     resample_clusters,
-    weighted_sums,
+    weighted_means,
 )
 from mmcovid.statistics.calibration import fit_temperature, log_scores, sharpen
 from mmcovid.statistics.classification import Cases, confusion_counts, count_figures
@@ -255,33 +255,24 @@ def measure_sets(
                 threshold,
                 int(chosen_on.sum()),
                 len(np.unique(known.cluster[chosen_on])),
-                _mean(sets[own, k], cases.cluster[own], resamples),
+                resamples.share(sets[own, k], cases.cluster[own]),
             )
         )
     size = sets.sum(1)
-    means = weighted_sums(
-        np.column_stack([size, np.ones(len(cases))]), cases.cluster, resamples.weights
-    )
+    means = weighted_means(size[:, None].astype(float), cases.cluster, resamples.weights)
     return PredictionSets(
         classes,
-        resamples.estimate(means[:, 0] / means[:, 1], scale='log'),
-        _mean(size == 1, cases.cluster, resamples),
-        _mean(size == 0, cases.cluster, resamples),
+        resamples.estimate(means[:, 0], scale='log'),
+        resamples.share(size == 1, cases.cluster),
+        resamples.share(size == 0, cases.cluster),
     )
-
-
-def _mean(is_so: np.ndarray, cluster: np.ndarray, resamples: Resamples) -> Estimate:
-    """Share of cases, (n,) bool."""
-    sums = weighted_sums(np.column_stack([is_so, np.ones(len(is_so))]), cluster, resamples.weights)
-    with np.errstate(invalid='ignore'):
-        return resamples.estimate(sums[:, 0] / sums[:, 1], patients=effective_clusters(cluster))
 
 
 def _measure_risk(cases: Cases, resamples: Resamples) -> SelectiveRisk:
     area, risks = selective_risk(cases, resamples.weights)
     return SelectiveRisk(
         resamples.estimate(area),
-        _mean(cases.pred != cases.truth, cases.cluster, resamples),
+        resamples.share(cases.pred != cases.truth, cases.cluster),
         COVERAGES.tolist(),
         [resamples.estimate(risk) for risk in risks.T],
     )

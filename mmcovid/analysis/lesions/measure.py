@@ -28,7 +28,12 @@ from mmcovid.scans.lesions import (
 )
 from mmcovid.scans.measure import LESIONS
 from mmcovid.statistics.agreement import agreement_figures
-from mmcovid.statistics.bootstrap import Resamples, effective_clusters, weighted_sums
+from mmcovid.statistics.bootstrap import (
+    Resamples,
+    effective_clusters,
+    weighted_means,
+    weighted_sums,
+)
 from mmcovid.statistics.detection import (
     PANOPTIC_IOU,
     RATES,
@@ -387,18 +392,12 @@ def _target_figures(
     rows: list[TargetFigures], cluster: np.ndarray, weights: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Figures of a target in every resample, and how many scans define those of scans."""
-    figures, defined = {}, {}
-    with np.errstate(invalid='ignore', divide='ignore'):
-        for key in _OF_SCANS:
-            values = np.array([getattr(row, key) for row in rows])
-            known = np.isfinite(values)
-            defined[key] = int(known.sum())
-            sums = weighted_sums(
-                np.column_stack([np.where(known, values, 0), known]), cluster, weights
-            )
-            figures[key] = sums[:, 0] / sums[:, 1]
-        true, found, both = np.array([(row.true_ml, row.found_ml, row.both_ml) for row in rows]).T
-        sums = weighted_sums(np.column_stack([2 * both, true + found]), cluster, weights)
+    values = np.array([[getattr(row, key) for key in _OF_SCANS] for row in rows])
+    figures = dict(zip(_OF_SCANS, weighted_means(values, cluster, weights).T))
+    defined = dict(zip(_OF_SCANS, np.count_nonzero(~np.isnan(values), 0).tolist()))
+    true, found, both = np.array([(row.true_ml, row.found_ml, row.both_ml) for row in rows]).T
+    sums = weighted_sums(np.column_stack([2 * both, true + found]), cluster, weights)
+    with np.errstate(invalid='ignore'):
         figures['dice_pooled'] = sums[:, 0] / sums[:, 1]
     return figures | agreement_figures(true, found, cluster, weights), defined
 
