@@ -1,6 +1,5 @@
 """Label maps of scans in files of their own, each named as its scan."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from mmcovid.classes import Classes
 from mmcovid.ct import CTVolume, read_volume, volume_suffix
-from mmcovid.utils.files import name_some
+from mmcovid.utils.files import name_some, read_table
 
 #: Grids are the same if they differ by no more, in mm and in direction cosines.
 _ALIKE_MM, _ALIKE_COSINE = 0.01, 1e-3
@@ -90,11 +89,10 @@ def read_patients(path: str | Path, scans: Sequence[str]) -> dict[str, str]:
     Raises:
         OSError, ValueError: It cannot be read, or lacks a column or a scan.
     """
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file)
-        if not {'scan', 'patient'} <= set(reader.fieldnames or ()):
-            raise ValueError(f'{path}: has no columns scan and patient. Add them.')
-        patients = {row['scan']: row['patient'] for row in reader}
+    columns, rows = read_table(path)
+    if not {'scan', 'patient'} <= set(columns):
+        raise ValueError(f'{path}: has no columns scan and patient. Add them.')
+    patients = {row['scan']: row['patient'] for _, row in rows}
     missing = [scan for scan in scans if not patients.get(scan)]
     if missing:
         raise ValueError(f'{path}: tells no patient of {name_some(missing)}. Add them.')

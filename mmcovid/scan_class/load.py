@@ -1,6 +1,5 @@
 """Scans with their class, and what a model said of their slices, from the folders of a run."""
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mmcovid.utils.files import read_table
 
 from .learned import Slices, relative_heights
 
@@ -105,23 +106,17 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such table. Correct the path.')
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file)
-            lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise ValueError(
-                    f'{path}: lacks the columns {", ".join(lacking)}. The first line names them: '
-                    f'{",".join(COLUMNS)}'
-                )
-            rows = {
-                f'{path}, line {reader.line_num}': {
-                    name: (row[name] or '').strip() for name in COLUMNS
-                }
-                for row in reader
-            }
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: is no table in UTF-8 ({error}). Write it again.') from error
+    columns, lines = read_table(path, 'table')
+    lacking = [name for name in COLUMNS if name not in columns]
+    if lacking:
+        raise ValueError(
+            f'{path}: lacks the columns {", ".join(lacking)}. The first line names them: '
+            f'{",".join(COLUMNS)}'
+        )
+    rows = {
+        f'{path}, line {line}': {name: (row[name] or '').strip() for name in COLUMNS}
+        for line, row in lines
+    }
     _check_rows(rows)
     return rows
 

@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and tables that others wrote."""
 
+import csv
 import hashlib
 import json
 import math
@@ -145,6 +146,32 @@ def sha256(path: str | Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_table(
+    path: str | Path, what: str = 'CSV file'
+) -> tuple[list[str], list[tuple[int, dict[Any, Any]]]]:
+    """Read a CSV file, such as a spreadsheet writes it: UTF-8, with or without a mark of it.
+
+    Args:
+        path (str | Path): The file; its first line names the columns.
+        what (str): What messages call it. Defaults to ``'CSV file'``.
+
+    Returns:
+        tuple[list[str], list[tuple[int, dict]]]: The columns, and each row with the number of its
+        line. Values that a row lacks are None; those that it has too many are under the key None.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no such file.
+    """
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or ())
+            return columns, [(reader.line_num, row) for row in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f'{path}: is no {what} in UTF-8 ({error}). Save it as one.') from error
 
 
 def name_some(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcovid.utils.files import atomic_folder, atomic_path, name_some, write_json
+from mmcovid.utils.files import atomic_folder, atomic_path, name_some, read_table, write_json
 
 
 def test_tensors_arrays_and_undefined_figures(tmp_path):
@@ -88,3 +88,26 @@ def test_a_folder_appears_whole_and_replaces_only_if_told(tmp_path):
         assert folder.parent == workplace
     assert [each.name for each in path.iterdir()] == ['c.txt']
     assert not list(workplace.iterdir())
+
+
+def test_tables_are_read_as_a_spreadsheet_writes_them(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text(
+        '\ufeffscan,patient\r\na,"p\r\n1"\r\nb\r\nc,d,e\r\n', encoding='utf-8', newline=''
+    )
+    columns, rows = read_table(path)
+    assert columns == ['scan', 'patient']
+    assert rows == [
+        (3, dict(scan='a', patient='p\r\n1')),
+        (4, dict(scan='b', patient=None)),
+        (5, {'scan': 'c', 'patient': 'd', None: ['e']}),
+    ]
+    path.write_text('')
+    assert read_table(path) == ([], [])
+
+
+@pytest.mark.parametrize('content', [b'a\n\xff', b'a\n"b'])
+def test_other_files_are_no_tables(tmp_path, content):
+    (tmp_path / 'a.csv').write_bytes(content)
+    with pytest.raises(ValueError, match=r'a\.csv: is no list in UTF-8 \(.*\)\. Save it as one\.'):
+        read_table(tmp_path / 'a.csv', 'list')

@@ -1,6 +1,5 @@
 """Predictions that were dumped, or scores of another model as a table, read and checked."""
 
-import csv
 import hashlib
 import io
 import pickle
@@ -16,7 +15,7 @@ from mmcovid.classes import IMAGE_CLASSES, Classes
 from mmcovid.statistics.calibration import image_scores, log_scores, sharpen
 from mmcovid.statistics.classification import Cases
 from mmcovid.statistics.clusters import cluster_names
-from mmcovid.utils.files import name_some
+from mmcovid.utils.files import name_some, read_table, sha256
 
 AGAIN = 'Dump it again with mmcovid test --out'
 #: Columns of a table of scores beside those of the classes; the first two are needed.
@@ -168,13 +167,7 @@ def load_table(path: Path) -> Dump:
     Raises:
         ValueError: It is no such file, a score is none, or a slice is in it twice.
     """
-    data = path.read_bytes()
-    try:
-        reader = csv.DictReader(io.StringIO(data.decode('utf-8-sig')))
-        rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path}: is no CSV file in UTF-8 ({error})') from error
-    named = reader.fieldnames or []
+    named, rows = read_table(path)
     names = tuple(column for column in named if column not in COLUMNS)
     if len(set(named)) < len(named) or not set(COLUMNS[:2]) <= set(named) or len(names) < 2:
         raise ValueError(
@@ -188,8 +181,7 @@ def load_table(path: Path) -> Dump:
     classes = Classes.of(images=names)
     slices = [_read_row(row, classes, f'{path}: line {line}') for line, row in rows]
     _refuse_repeats(path, [entry['img_id'] for entry in slices])
-    sha256 = hashlib.sha256(data).hexdigest()
-    return Dump(str(path), sha256, classes, slices, [], {}, scores_at=sharpen)
+    return Dump(str(path), sha256(path), classes, slices, [], {}, scores_at=sharpen)
 
 
 def _read_row(row: dict[str, str], classes: Classes, place: str) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Groups of slices by a column of a metadata table."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mmcovid.utils.files import name_some
+from mmcovid.utils.files import name_some, read_table
 
 KEYS = ('img_id', 'scan_id', 'patient_id')
 UNLISTED = '(not in the table)'
@@ -32,27 +31,25 @@ def read_metadata(path: str | Path, columns: Sequence[str]) -> tuple[str, dict[s
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such metadata table. Correct --metadata')
-    with open(path, newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        header = reader.fieldnames or []
-        key = next((name for name in KEYS if name in header), None)
-        if key is None:
+    header, lines = read_table(path)
+    key = next((name for name in KEYS if name in header), None)
+    if key is None:
+        raise ValueError(
+            f'{path}: its header {header} has none of {", ".join(KEYS)}. Add one '
+            'of these columns, with the values of the predictions'
+        )
+    lacking = [name for name in columns if name not in header]
+    if lacking:
+        raise ValueError(f'{path} has no column {name_some(lacking)}; it has {header}')
+    rows: dict[str, dict] = {}
+    for number, row in lines:
+        known = rows.setdefault(row[key], row)
+        differing = [name for name in columns if known[name] != row[name]]
+        if differing:
             raise ValueError(
-                f'{path}: its header {header} has none of {", ".join(KEYS)}. Add one '
-                'of these columns, with the values of the predictions'
+                f'{path}, line {number}: {key} {row[key]} had another '
+                f'{differing[0]} before. Keep one of the rows'
             )
-        lacking = [name for name in columns if name not in header]
-        if lacking:
-            raise ValueError(f'{path} has no column {name_some(lacking)}; it has {header}')
-        rows: dict[str, dict] = {}
-        for number, row in enumerate(reader, 2):
-            known = rows.setdefault(row[key], row)
-            differing = [name for name in columns if known[name] != row[name]]
-            if differing:
-                raise ValueError(
-                    f'{path}, line {number}: {key} {row[key]} had another '
-                    f'{differing[0]} before. Keep one of the rows'
-                )
     return key, rows
 
 

@@ -1,6 +1,5 @@
 """Label maps of scans: the truth, what mmcovid wrote, and what any other model did."""
 
-import csv
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from mmcovid.classes import Classes
 from mmcovid.data_tools.label_maps import find_label_maps
 from mmcovid.scans.former import read_results
 from mmcovid.scans.write import LABEL_MAP
-from mmcovid.utils.files import name_some
+from mmcovid.utils.files import name_some, read_table
 
 
 @dataclass(frozen=True)
@@ -111,20 +110,18 @@ def with_scores(models: dict[str, LabelMaps], items: Sequence[str]) -> dict[str,
 def _read_points(path: str, scans: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Voxels and scores of each scan; other scans are passed over."""
     rows: dict[str, list[list[float]]] = {scan: [] for scan in scans}
-    with open(path, newline='', encoding='utf-8') as file:
-        for line, row in enumerate(csv.DictReader(file), 2):
-            try:
-                scan, score = row['scan'], float(row['score'])
-                values = [*(int(row[key]) for key in 'xyz'), score]
-                if not math.isfinite(score):
-                    raise ValueError(f'a score of {score}')
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f'{path}, line {line}: has no scan, whole x, y, z and score ({error}). '
-                    'Correct it.'
-                ) from error
-            if scan in rows:
-                rows[scan].append(values)
+    for line, row in read_table(path)[1]:
+        try:
+            scan, score = row['scan'], float(row['score'])
+            values = [*(int(row[key]) for key in 'xyz'), score]
+            if not math.isfinite(score):
+                raise ValueError(f'a score of {score}')
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{path}, line {line}: has no scan, whole x, y, z and score ({error}). Correct it.'
+            ) from error
+        if scan in rows:
+            rows[scan].append(values)
     tables = {scan: np.array(found, float).reshape(-1, 4) for scan, found in rows.items()}
     return {scan: (table[:, :3].astype(int), table[:, 3]) for scan, table in tables.items()}
 

@@ -4,7 +4,6 @@ A set is written in the layout of CNCB-NCOV's, so that what reads and splits tha
 this: ``OUT/image/<patient>/<scan>_<n>.png``, ``OUT/mask/...`` and ``OUT/annotations``.
 """
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from mmcovid.ct import (
     read_volume,
 )
 from mmcovid.utils.escape import file_name
-from mmcovid.utils.files import atomic_folder, name_some, sha256
+from mmcovid.utils.files import atomic_folder, name_some, read_table, sha256
 
 from .lesion_annotations import SplitTotals, write_lesion_annotations
 from .lesion_files import LesionSlice
@@ -84,22 +83,13 @@ def read_corrections(file: str | Path) -> list[Correction]:
     file = Path(file)
     if not file.is_file():
         raise FileNotFoundError(f'{file}: no such list of corrections. Correct the path.')
-    try:
-        with open(file, newline='', encoding='utf-8-sig') as lines:
-            reader = csv.DictReader(lines, strict=True)
-            rows, columns = list(reader), set(reader.fieldnames or ())
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f'{file}: is no CSV file in UTF-8 ({error}). Save it as one.') from error
-    if not {'scan', 'labels'} <= columns <= set(_COLUMNS) or not rows:
+    columns, rows = read_table(file)
+    if not {'scan', 'labels'} <= set(columns) <= set(_COLUMNS) or not rows:
         raise ValueError(
-            f'{file}: has {len(rows)} lines of the columns {sorted(map(str, columns))}. Give it '
+            f'{file}: has {len(rows)} lines of the columns {sorted(set(columns))}. Give it '
             f'lines of {", ".join(_COLUMNS)}; the last two may be missing.'
         )
-    empty = [
-        str(line)
-        for line, row in enumerate(rows, 2)
-        if None in row or not row['scan'] or not row['labels']
-    ]
+    empty = [str(line) for line, row in rows if None in row or not row['scan'] or not row['labels']]
     if empty:
         raise ValueError(
             f'{file}: lines without scan or labels, or with more than the columns, '
@@ -112,7 +102,7 @@ def read_corrections(file: str | Path) -> list[Correction]:
             row.get('patient') or patient_of_scan(row['scan']),
             str(file.parent / row['original']) if row.get('original') else None,
         )
-        for row in rows
+        for _, row in rows
     ]
 
 
