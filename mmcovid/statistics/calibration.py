@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, softmax
 
 from mmcovid.results.evaluation import ReliabilityBins
@@ -73,6 +72,7 @@ def fit_temperature(
         TemperatureFit: With the temperature left at 1 where the likelihood has no optimum between
         e⁻⁵ and e⁵.
     """
+    from scipy.optimize import minimize_scalar  # here: who only applies a temperature needs it not
 
     def nll(log_temperature: float) -> float:
         scores = scores_at(logits, np.exp(log_temperature))[np.arange(len(truth)), truth]
