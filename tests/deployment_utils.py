@@ -119,6 +119,8 @@ def assert_same_lesions(found, wanted):
         assert min(errors) < 1
         i = same[int(np.argmin(errors))]
         both = found.masks[i].sum() + mask.sum()
-        assert both == 0 or 2 * (found.masks[i] & mask).sum() / both >= 0.999
+        differ = (found.masks[i] ^ mask).sum()
+        # a Dice of 0.999; of a small mask one pixel at the threshold, by rounding
+        assert differ <= max(1, 0.001 * both)
         left.remove(i)
     assert not left

@@ -1,15 +1,18 @@
 """CT volumes in Hounsfield units (HU), their place in the patient, and grey windows."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
-from os import PathLike, fspath
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mmcovid.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 #: The window of COVIDx-CT's pictures, in HU.
 LEVEL, WIDTH = -600.0, 1500.0
@@ -24,6 +27,8 @@ IMAGE_IO = {
     '.mha': 'MetaImageIO',
     '.mhd': 'MetaImageIO',
 }
+#: Bytes before the voxels, as ITK writes NIfTI.
+NIFTI_HEADER = 352
 
 
 class Grid(NamedTuple):
@@ -204,9 +209,6 @@ def write_volume(volume: CTVolume, path: str | Path) -> None:
 
 def _write(stored: np.ndarray, volume: CTVolume, path: Path) -> None:
     """Write an array on the axes and the grid of the file of a volume, whole or not at all."""
-    suffix = volume_suffix(path)
-    if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
-        raise ValueError(f'{path}: volumes are written as .nii, .nii.gz, .nrrd or .mha.')
     check_name(path)
     import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
 
@@ -214,11 +216,47 @@ def _write(stored: np.ndarray, volume: CTVolume, path: Path) -> None:
     image.SetSpacing(volume.stored.spacing.tolist())
     image.SetOrigin(volume.stored.origin.tolist())
     image.SetDirection(volume.stored.direction.ravel().tolist())
+    write_image(image, path)
+
+
+def write_image(image: 'sitk.Image', path: str | Path) -> None:
+    """Write an image of ITK, whole or not at all.
+
+    Args:
+        image (sitk.Image): Of one channel.
+        path (str | Path): As of :func:`write_mask`.
+
+    Raises:
+        OSError: It could not be written, such as on a full disk.
+        ValueError: The format is unknown.
+    """
+    import SimpleITK as sitk
+
+    path, suffix = Path(path), volume_suffix(path)
+    if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
+        raise ValueError(f'{path}: volumes are written as .nii, .nii.gz, .nrrd or .mha.')
     # the temporary name keeps only the last suffix, and .gz alone says nothing to ITK
     with atomic_path(path) as temporary:
-        whole = temporary.removesuffix(path.suffix) + suffix
-        sitk.WriteImage(image, whole, useCompression=True, imageIO=IMAGE_IO[suffix])
-        Path(whole).rename(temporary)
+        whole = Path(temporary.removesuffix(path.suffix) + suffix)
+        try:
+            sitk.WriteImage(image, str(whole), useCompression=True, imageIO=IMAGE_IO[suffix])
+            written = suffix in ('.nrrd', '.mha') or _is_whole_nifti(whole, image)
+        except RuntimeError:
+            written = False
+        if not written:
+            whole.unlink(missing_ok=True)
+            raise OSError(f'{path}: cannot be written. Is there space on the disk?')
+        whole.rename(temporary)
+
+
+def _is_whole_nifti(path: Path, image: 'sitk.Image') -> bool:
+    """Whether all of an image is in its file: ITK writes half a NIfTI file without any error."""
+    size = NIFTI_HEADER + image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
+    if path.suffix == '.nii':
+        return path.stat().st_size == size
+    with open(path, 'rb') as file:
+        file.seek(-4, os.SEEK_END)  # gzip ends with the size of what was compressed
+        return int.from_bytes(file.read(), 'little') == size % 2**32
 
 
 def volume_suffix(path: str | Path) -> str:
@@ -227,14 +265,14 @@ def volume_suffix(path: str | Path) -> str:
     return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default='')
 
 
-def check_name(path: str | PathLike) -> None:
+def check_name(path: str | os.PathLike) -> None:
     """Refuse a name at which ITK aborts the process.
 
     Raises:
         ValueError: It is no UTF-8.
     """
     try:
-        fspath(path).encode()
+        os.fspath(path).encode()
     except UnicodeEncodeError as error:
         raise ValueError(f'{path}: its path is no UTF-8, which ITK needs. Rename it.') from error
 

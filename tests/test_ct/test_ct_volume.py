@@ -1,4 +1,5 @@
 import itertools
+import resource
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
 
 from mmcovid.ct import Grid, apply_window, from_stored, read_volume, write_mask
-from mmcovid.ct.volume import make_volume
+from mmcovid.ct.volume import make_volume, write_image
 
 hu_arrays = hnp.arrays(np.int16, hnp.array_shapes(min_dims=2, max_dims=3, max_side=6))
 levels, widths = st.floats(-2000, 2000), st.floats(1, 5000)
@@ -152,3 +153,23 @@ def test_masks_that_cannot_be_written(tmp_path, mask, name, message):
     with pytest.raises(ValueError, match=message):
         write_mask(mask, volume, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def little_space():
+    """No file may be larger than 10 kB: as on a full disk, without one."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize('suffix', ['.nii', '.nii.gz', '.nrrd', '.mha'])
+def test_half_a_volume_is_none(tmp_path, little_space, suffix):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 99, (8, 64, 64)))
+    path = tmp_path / f'scan{suffix}'
+    path.write_text('of a former run')
+    with pytest.raises(OSError, match=f'scan{suffix}: cannot be written. Is there space'):
+        write_image(image, path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == 'of a former run'

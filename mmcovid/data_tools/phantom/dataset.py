@@ -10,6 +10,7 @@ import numpy as np
 from rich.progress import track
 
 from mmcovid.classes import IMAGE_CLASSES
+from mmcovid.ct.volume import write_image
 from mmcovid.data_tools.conversion import (
     PHANTOM,
     LesionSlice,
@@ -202,7 +203,7 @@ def _write_slices(
     for index, level in enumerate(_levels(num_slices)):
         image, _ = render_slice(patient, level, size)
         name = f'{CLASS_NAMES[patient.label]}_{number}_{1000 + number}_{index:04d}.png'
-        _write_image(root / 'covidx_ct' / '2A_images' / name, image)
+        _write_picture(root / 'covidx_ct' / '2A_images' / name, image)
         x, y, width, height = cv2.boundingRect((image > 150).astype(np.uint8))  # the body
         lines.append(f'{name} {patient.label} {x} {y} {x + width - 1} {y + height - 1}\n')
     return lines
@@ -214,8 +215,8 @@ def _write_lesions(root: Path, patient: Patient, number: int, num_slices: int, s
     for index, level in enumerate([LUNG_ONLY_LEVEL, *levels] if levels else _levels(1)):
         image, mask = render_slice(patient, level, size, with_lesions=level != LUNG_ONLY_LEVEL)
         folder = root / 'ct_lesion_seg'
-        _write_image(folder / 'image' / str(number) / f'{index}.jpg', image)
-        _write_image(folder / 'mask' / str(number) / f'{index}.png', mask)
+        _write_picture(folder / 'image' / str(number) / f'{index}.jpg', image)
+        _write_picture(folder / 'mask' / str(number) / f'{index}.png', mask)
 
 
 def write_scan(root: Path, patient: Patient, number: int, num_slices: int, size: int) -> str:
@@ -232,10 +233,9 @@ def write_scan(root: Path, patient: Patient, number: int, num_slices: int, size:
         (root / 'scans' / name, np.rint(hu).clip(*CT_RANGE).astype(np.int16)),
         (root / 'scans' / 'masks' / name, masks),
     ):
-        path.parent.mkdir(parents=True, exist_ok=True)
         image = sitk.GetImageFromArray(array)
         image.SetSpacing([FIELD_OF_VIEW / size, FIELD_OF_VIEW / size, HEIGHT / num_slices])
-        sitk.WriteImage(image, str(path), useCompression=True)
+        write_image(image, path)
     return f'{name} {patient.label}\n'
 
 
@@ -279,7 +279,7 @@ def _levels(number: int) -> list[float]:
     return np.linspace(first, last, number + 2)[1:-1].tolist()
 
 
-def _write_image(path: Path, image: np.ndarray) -> None:
+def _write_picture(path: Path, image: np.ndarray) -> None:
     _, code = cv2.imencode(path.suffix, image)
     _write_bytes(path, code.tobytes())
 
