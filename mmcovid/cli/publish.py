@@ -7,6 +7,7 @@ from mmcovid.checkpoints.publish import publish_model
 from mmcovid.cli.arguments import command, make_parser
 from mmcovid.scan_class import LearnedRule
 from mmcovid.utils.configs import find_config
+from mmcovid.utils.files import sha256
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -59,7 +60,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     file, lacks = publish_model(args.checkpoint, args.out, args.overwrite, statistics, rule)
     if rule is not None:
-        print(f'its rule for scans was fitted to what {rule.fitted["model"]["weights"]} said')
+        fitted_to = rule.fitted['model']
+        print(f'its rule for scans was fitted to what {fitted_to["weights"]} said')
+        if fitted_to['weights_sha256'] != sha256(args.checkpoint):
+            print(
+                f'note: {args.checkpoint} is another file. If it has not the same weights, fit '
+                'the rule anew.'
+            )
     for sentence in lacks:
         print(sentence)
     print(f'{file.stat().st_size / 1e6:.1f} MB written to {file}')

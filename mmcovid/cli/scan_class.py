@@ -29,7 +29,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         type=Path,
         metavar='RESULTS',
-        help='folder that mmcovid infer wrote to, with --keep-vectors for --features vectors',
+        help='folder that mmcovid infer wrote to, with --keep-vectors but for --features scores',
     )
     parser.add_argument(
         '--scans',
@@ -42,10 +42,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, metavar='JSON', help='file to write')
     parser.add_argument(
         '--features',
+        nargs='+',
         choices=FEATURES,
-        default=FEATURES[0],
-        help='what the rule sees of a slice, beside its height in the lung: image vectors, or '
-        'class scores (default: %(default)s)',
+        default=FEATURES,
+        help='what the rule may see of a slice, beside its height in the lung: image vectors, '
+        'class scores; of both, what does better on the validation scans (default: both)',
     )
     parser.add_argument(
         '--rounds', type=int, default=1000, metavar='N', help='resamples (default: %(default)s)'
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'{error.name} is not installed, by which the rule is fitted; to mend it, run: '
             'pip install torch'
         ) from error
-    scans = load_scans(args.scans, args.results, vectors=args.features == 'vectors')
+    scans = load_scans(args.scans, args.results, vectors='vectors' in args.features)
     rule = fit_rule(scans, args.features, args.seed)
     split = 'test' if scans.of('test') else 'val'
     rule = _try_out(rule, scans, split, args.rounds, args.seed)
@@ -102,6 +103,8 @@ def _tell(rule: LearnedRule, split: str) -> Iterator[str]:
         f'{name} {number[name]} of {patients[name]} patients' for name in number if number[name]
     )
     yield f'scans: {listed}'
+    losses = ', '.join(f'{loss:.3f} with {name}' for name, loss in fitted['losses'].items())
+    yield f'loss on the validation scans: {losses}; the rule sees {rule.features}'
     if fitted['temperature_note']:
         yield f'note: {fitted["temperature_note"]}'
     if split == 'val':

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from mmcovid.statistics.calibration import fit_temperature
 
-from .learned import SHAPES, LearnedRule, attend, slice_features
+from .learned import FEATURES, SHAPES, LearnedRule, attend, slice_features
 from .load import SPLITS, LabelledScan, ScanSet
 
 #: Sizes of an embedding and of the attention.
@@ -48,29 +48,29 @@ class Fit(NamedTuple):
     """Weights at the epoch of the least loss on the validation scans."""
 
     loss: float
+    features: str
     weights: dict[str, np.ndarray]
     epoch: int
     weight_decay: float
 
 
-def fit_rule(scans: ScanSet, features: str, seed: int = 0) -> LearnedRule:
+def fit_rule(scans: ScanSet, features: Sequence[str] = FEATURES, seed: int = 0) -> LearnedRule:
     """Fit the rule to the training scans; stop, choose and calibrate it by the validation scans.
 
     Args:
         scans (ScanSet): With scans of all classes in both splits.
-        features (str): One of :data:`~mmcovid.scan_class.FEATURES`.
+        features (Sequence[str]): Those to try, of :data:`~mmcovid.scan_class.FEATURES`. Defaults
+            to all.
         seed (int): Of initial weights and of the slices left out. Defaults to 0.
     """
-    train, val = (Bags.of(scans.of(split), features) for split in ('train', 'val'))
-    best = min(
-        (
-            _train(train, val, len(scans.classes), decay, (seed, start))
-            for decay, start in product(WEIGHT_DECAYS, range(STARTS))
-        ),
-        key=lambda fit: fit.loss,
-    )
+    fits = [
+        _train(scans, name, decay, (seed, start))
+        for name, decay, start in product(features, WEIGHT_DECAYS, range(STARTS))
+    ]
+    best = min(fits, key=lambda fit: fit.loss)
+    losses = {name: min(fit.loss for fit in fits if fit.features == name) for name in features}
     rule = LearnedRule(
-        features=features,
+        features=best.features,
         classes=scans.classes,
         region=scans.region,
         slice_temperature=scans.temperature,
@@ -79,7 +79,7 @@ def fit_rule(scans: ScanSet, features: str, seed: int = 0) -> LearnedRule:
     )
     held_out = scans.of('val')
     logits = np.stack([rule.logits(scan.slices)[0] for scan in held_out])
-    calibrated = fit_temperature(logits, val.labels.numpy())
+    calibrated = fit_temperature(logits, np.array([scan.label for scan in held_out]))
     return replace(
         rule,
         temperature=calibrated.temperature,
@@ -88,6 +88,7 @@ def fit_rule(scans: ScanSet, features: str, seed: int = 0) -> LearnedRule:
             seed=seed,
             scans={split: len(scans.of(split)) for split in SPLITS},
             patients={split: len({scan.patient for scan in scans.of(split)}) for split in SPLITS},
+            losses=losses,
             weight_decay=best.weight_decay,
             epoch=best.epoch,
             nll_before=calibrated.nll_before,
@@ -97,21 +98,20 @@ def fit_rule(scans: ScanSet, features: str, seed: int = 0) -> LearnedRule:
     )
 
 
-def _train(
-    train: Bags, val: Bags, num_classes: int, weight_decay: float, seed: tuple[int, int]
-) -> Fit:
+def _train(scans: ScanSet, features: str, weight_decay: float, seed: tuple[int, int]) -> Fit:
     """Train from one start, until the loss on the validation scans falls no more."""
+    train, val = (Bags.of(scans.of(split), features) for split in ('train', 'val'))
     generator = torch.Generator().manual_seed(
         int(np.random.SeedSequence(seed).generate_state(1)[0])
     )
-    weights = _start(train, num_classes, generator)
+    weights = _start(train, len(scans.classes), generator)
     fixed = ('mean', 'scale')
     optimizer = torch.optim.AdamW(
         [weights[name].requires_grad_() for name in SHAPES if name not in fixed],
         lr=_LEARNING_RATE,
         weight_decay=weight_decay,
     )
-    best = Fit(float('inf'), {}, 0, weight_decay)
+    best = Fit(float('inf'), features, {}, 0, weight_decay)
     for epoch in range(_MOST_EPOCHS):
         if epoch - best.epoch > _PATIENCE:
             break
@@ -123,7 +123,7 @@ def _train(
         with torch.no_grad():
             loss = float(_loss(val, weights))
         if loss < best.loss:
-            best = Fit(loss, _rounded(weights), epoch, weight_decay)
+            best = Fit(loss, features, _rounded(weights), epoch, weight_decay)
     return best
 
 

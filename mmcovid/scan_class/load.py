@@ -59,8 +59,8 @@ def load_scans(table: str | Path, folders: Sequence[str | Path], vectors: bool) 
     """Read the results of the scans that a table lists.
 
     Args:
-        table (str | Path): CSV with the columns ``scan`` (name of its folder), ``patient``,
-            ``class`` and ``split``.
+        table (str | Path): CSV with the columns ``scan`` (name of its folder, or, as ``RUN/SCAN``,
+            with that of ``folders`` that it is in), ``patient``, ``class`` and ``split``.
         folders (Sequence[str | Path]): Folders that ``mmcovid infer`` wrote to.
         vectors (bool): Whether image vectors are read.
 
@@ -158,9 +158,11 @@ def _find_results(
         FileNotFoundError, ValueError: A scan is in no folder, or in two.
     """
     there: dict[str, list[Path]] = {}
-    for path in sorted(each for folder in folders for each in Path(folder).glob('*/results.json')):
-        there.setdefault(path.parent.name, []).append(path.parent)
-    found = {}
+    paths = sorted(each.parent for name in folders for each in Path(name).glob('*/results.json'))
+    for path in paths:
+        for name in (path.name, f'{path.parent.name}/{path.name}'):
+            there.setdefault(name, []).append(path)
+    found: dict[str, Path] = {}
     for place, row in rows.items():
         places = there.get(row['scan'], [])
         if not places:
@@ -171,11 +173,13 @@ def _find_results(
             )
         if len(places) > 1:
             raise ValueError(
-                f'{place}: {row["scan"]} is in {places[0].parent} and {places[1].parent}. Name '
-                'one of these folders only.'
+                f'{place}: {row["scan"]} is in {places[0].parent} and {places[1].parent}. List it '
+                f'as {places[0].parent.name}/{places[0].name}, or name one of these folders only.'
             )
+        if places[0] in found.values():
+            raise ValueError(f'{place}: {places[0]} was already listed. Remove one of the two.')
         found[row['scan']] = places[0]
-    return found, len(there) - len(found)
+    return found, len(paths) - len(found)
 
 
 def read_results(folder: Path) -> dict[str, Any]:

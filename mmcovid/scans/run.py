@@ -51,6 +51,8 @@ _PACKAGES = (
     'highdicom',
     'dicomweb-client',
     'onnxruntime',
+    'onnxruntime-gpu',
+    'openvino',
 )
 
 

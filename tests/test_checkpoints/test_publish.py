@@ -212,6 +212,18 @@ def test_rule_for_scans_is_kept(work_dir, tmp_path):
         assert inferencer.scan_rule.to_plain() == rule.to_plain()
 
 
+def test_a_rule_of_other_weights_is_told(work_dir, tmp_path, script, capsys):
+    checkpoint = work_dir / 'iter_9.pth'
+    rule = replace(random_rule('scores', np.random.default_rng(0)), classes=('a', 'b', 'c'))
+    for name, hash_, noted in (('same', sha256(checkpoint), False), ('other', '0' * 64, True)):
+        rule.fitted['model'] = dict(weights='seen.pth', weights_sha256=hash_)
+        rule.save(tmp_path / f'{name}.json')
+        script(checkpoint, tmp_path / name, '--scan-class', tmp_path / f'{name}.json')
+        said = capsys.readouterr().out
+        assert 'was fitted to what seen.pth said' in said
+        assert (f'note: {checkpoint} is another file' in said) == noted
+
+
 def test_a_broken_rule_for_scans_is_told(work_dir, tmp_path):
     loaded = torch.load(work_dir / 'iter_9.pth', weights_only=True)
     loaded['meta']['scan_rule'] = dict(schema_version=1)

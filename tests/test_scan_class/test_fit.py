@@ -40,7 +40,7 @@ def quick():
 @pytest.fixture(scope='module', params=['scores', 'vectors'])
 def fitted(request, quick):
     scans = draw_set(dict(train=30, val=15, test=30), vectors=True)
-    return fit_rule(scans, request.param), scans
+    return fit_rule(scans, [request.param]), scans
 
 
 def test_it_finds_what_the_mean_does_not(fitted):
@@ -62,21 +62,25 @@ def test_what_it_was_fitted_to_is_kept(fitted):
 
 
 def test_the_candidate_that_suits_the_validation_scans_is_taken(monkeypatch):
-    scans, losses = draw_set(dict(train=6, val=6)), []
+    scans, tried = draw_set(dict(train=6, val=6), vectors=True), []
 
-    def train(*args):
-        losses.append(fit._start(args[0], 3, torch.Generator()))
-        return fit.Fit(abs(args[3] - 2), fit._rounded(losses[-1]), 0, args[3])
+    def train(scans, features, weight_decay, seed):
+        tried.append((features, weight_decay))
+        weights = fit._start(Bags.of(scans.of('train'), features), 3, torch.Generator())
+        loss = abs(weight_decay - 2) + (features == 'vectors')
+        return fit.Fit(loss, features, fit._rounded(weights), 0, weight_decay)
 
     monkeypatch.setattr(fit, 'WEIGHT_DECAYS', (1.0, 2.0, 3.0))
     monkeypatch.setattr(fit, '_train', train)
-    assert fit_rule(scans, 'scores').fitted['weight_decay'] == 2
-    assert len(losses) == 3
+    rule = fit_rule(scans)
+    assert sorted(tried) == [(name, x) for name in ('scores', 'vectors') for x in (1, 2, 3)]
+    assert (rule.features, rule.fitted['weight_decay']) == ('scores', 2)
+    assert rule.fitted['losses'] == dict(vectors=1, scores=0)
 
 
 def test_the_test_split_has_no_part_in_it():
     sizes = dict(train=6, val=6)
-    rules = [fit_rule(draw_set(sizes | more), 'scores') for more in (dict(test=0), dict(test=12))]
+    rules = [fit_rule(draw_set(sizes | more), ['scores']) for more in (dict(test=0), dict(test=12))]
     assert rules[0].temperature == rules[1].temperature
     for name, values in rules[0].weights.items():
         assert (values == rules[1].weights[name]).all()

@@ -93,8 +93,22 @@ def test_scans_without_results_are_named(folder):
         load(folder)
     write_table(folder, ROWS)
     write_results(folder / 'again/val1', np.ones((2, 3)) / 3)
-    with pytest.raises(ValueError, match='val1 is in .*again and .*out. Name one'):
+    with pytest.raises(ValueError, match='val1 is in .*again and .*out. List it as again/val1'):
         load_scans(folder / 'scans.csv', [folder / 'out', folder / 'again'], True)
+
+
+def test_scans_of_one_name_are_told_apart_by_their_run(folder):
+    scores = np.full((2, 3), 1 / 3)
+    write_results(folder / 'again/val1', scores, vectors=np.ones((2, 5)))
+    write_table(
+        folder, [row.replace('val1,', 'out/val1,') for row in ROWS] + ['again/val1,x,cp,test']
+    )
+    found = load_scans(folder / 'scans.csv', [folder / 'out', folder / 'again'], True)
+    assert (found.of('test')[0].slices.vectors == 1).all()
+    assert found.notes == []
+    write_table(folder, [*ROWS, 'out/val1,x,cp,test'])
+    with pytest.raises(ValueError, match='line 8: .*val1 was already listed. Remove'):
+        load(folder)
 
 
 @pytest.mark.parametrize(

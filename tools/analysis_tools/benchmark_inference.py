@@ -36,7 +36,14 @@ from mmcovid.utils.provenance import git_state, now, software
 #: Least score of lesions, by task; None looks for none.
 TASKS = {'lesions': 0.0, 'no lesion': 1.0, 'class': None}
 VARIANTS = ('full', 'mixed', 'channels-last', 'compiled')
-PACKAGES = ('torch', 'onedl-mmcv', 'onedl-mmdetection', 'onnxruntime', 'openvino')
+PACKAGES = (
+    'torch',
+    'onedl-mmcv',
+    'onedl-mmdetection',
+    'onnxruntime',
+    'onnxruntime-gpu',
+    'openvino',
+)
 
 
 def parse_args():

@@ -108,7 +108,7 @@ def fit(number: int, quality: str, rng: np.random.Generator) -> LearnedRule:
         for split, size in (('train', number), ('val', number // 2))
         for i, scan in enumerate(simulate(size, quality, rng))
     ]
-    return fit_rule(ScanSet(scans, CLASSES, {}, 'lung', 1.0, []), 'scores')
+    return fit_rule(ScanSet(scans, CLASSES, {}, 'lung', 1.0, []), ['scores'])
 
 
 def read_scans(results: Path, scans: Path, vectors: bool) -> list[KnownScan]:
