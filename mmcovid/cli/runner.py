@@ -78,6 +78,9 @@ def enable_amp(cfg: Config) -> None:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmcovid.BF16OptimWrapper'
+        onednn = torch.backends.mkldnn.is_available()
+        if not (onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+            print('--amp: this CPU emulates bfloat16; without --amp a training takes far less time')
 
 
 def set_temperature(cfg: Config, temperature: float) -> None:

@@ -171,11 +171,13 @@ def test_work_dir_of_the_config_is_kept(config):
         (False, dict(type='mmcovid.BF16OptimWrapper')),
     ],
 )
-def test_amp(cuda, expected, monkeypatch):
+def test_amp(cuda, expected, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: False)
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
     train.enable_amp(cfg)
     assert cfg.optim_wrapper == expected
+    assert ('--amp: this CPU emulates bfloat16' in capsys.readouterr().out) != cuda
 
 
 def test_amp_keeps_what_the_config_chose():
