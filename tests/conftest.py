@@ -9,6 +9,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+import mmcovid  # noqa: F401 - configs of the documentation inherit by its prefix
+
 init_default_scope('mmdet')  # for fixtures of a module, which are made before that of a test
 REPO = Path(__file__).parents[1]
 
