@@ -240,12 +240,11 @@ def write_image(image: 'sitk.Image', path: str | Path) -> None:
         whole = Path(temporary.removesuffix(path.suffix) + suffix)
         try:
             sitk.WriteImage(image, str(whole), useCompression=True, imageIO=IMAGE_IO[suffix])
-            written = suffix in ('.nrrd', '.mha') or _is_whole_nifti(whole, image)
-        except RuntimeError:
-            written = False
-        if not written:
+            if suffix.startswith('.nii') and not _is_whole_nifti(whole, image):
+                raise RuntimeError('only a part was written')
+        except RuntimeError as error:
             whole.unlink(missing_ok=True)
-            raise OSError(f'{path}: cannot be written. Is there space on the disk?')
+            raise OSError(f'{path}: cannot be written. Is there space on the disk?') from error
         whole.rename(temporary)
 
 

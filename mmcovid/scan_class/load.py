@@ -163,6 +163,7 @@ def _find_results(
         for name in (path.name, f'{path.parent.name}/{path.name}'):
             there.setdefault(name, []).append(path)
     found: dict[str, Path] = {}
+    listed: dict[Path, str] = {}
     for place, row in rows.items():
         places = there.get(row['scan'], [])
         if not places:
@@ -176,8 +177,10 @@ def _find_results(
                 f'{place}: {row["scan"]} is in {places[0].parent} and {places[1].parent}. List it '
                 f'as {places[0].parent.name}/{places[0].name}, or name one of these folders only.'
             )
-        if places[0] in found.values():
-            raise ValueError(f'{place}: {places[0]} was already listed. Remove one of the two.')
+        if (other := listed.setdefault(places[0], place)) != place:
+            raise ValueError(
+                f'{place}: {places[0]} was already listed in {other}. Remove one of the two.'
+            )
         found[row['scan']] = places[0]
     return found, len(paths) - len(found)
 

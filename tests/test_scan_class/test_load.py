@@ -107,7 +107,7 @@ def test_scans_of_one_name_are_told_apart_by_their_run(folder):
     assert (found.of('test')[0].slices.vectors == 1).all()
     assert found.notes == []
     write_table(folder, [*ROWS, 'out/val1,x,cp,test'])
-    with pytest.raises(ValueError, match='line 8: .*val1 was already listed. Remove'):
+    with pytest.raises(ValueError, match='line 8: .*val1 was already listed in .*line 6. Remove'):
         load(folder)
 
 
