@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,8 +18,10 @@ from mmdet.apis import DetInferencer
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
+from mmengine.visualization import Visualizer
 
 from mmcovid.checkpoints.guard import UnsafeCheckpointError, safe_checkpoints
 from mmcovid.checkpoints.publish import load_meta
@@ -514,6 +516,17 @@ class OneShotInferencer(DetInferencer):
         pipeline = super()._init_pipeline(cfg)
         pipeline.transforms[index].from_file = TRANSFORMS.build(loader)
         return pipeline
+
+    def _init_collate(self, cfg: Config) -> Callable:
+        """Slices as a list, which MMEngine ends with, too, after a warning that says nothing."""
+        named = cfg.test_dataloader.get('collate_fn')
+        return super()._init_collate(cfg) if named else pseudo_collate
+
+    def _init_visualizer(self, cfg: Config) -> Visualizer | None:
+        """Pictures are not stored by backends, which miss their folder here and warn."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='Failed to add')
+            return super()._init_visualizer(cfg)
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         """The config of mmcovid with this base name, and no weights."""
