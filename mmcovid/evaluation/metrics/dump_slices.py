@@ -31,6 +31,8 @@ class DumpSlices(DumpDetResults):
         **kwargs: Of :class:`mmdet.evaluation.DumpDetResults`, such as ``out_file_path``.
     """
 
+    default_prefix = 'dump'  # of no figures, but MMEngine warns without one
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep a batch.
 
