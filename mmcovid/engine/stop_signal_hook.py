@@ -27,8 +27,9 @@ class StopSignalHook(Hook):
 
     The running iteration is ended, a last checkpoint is written, and the process exits with 128
     and the number of the signal: 143 or 130. A second signal ends it at once; of several processes
-    only their launcher does. A training that counts epochs ends at the first signal, without a
-    checkpoint.
+    only their launcher does. A signal that is ignored already stays so: shells have SIGINT ignored
+    by what scripts start in the background. A training that counts epochs ends at the first
+    signal, without a checkpoint.
 
     Processes that load data are in groups of their own, so that Ctrl-C and what else is sent to a
     group is the training's alone. They end with it, even if it is killed.
@@ -52,7 +53,8 @@ class StopSignalHook(Hook):
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and isinstance(runner.train_loop, IterBasedTrainLoop):
             for number in SIGNALS:
-                self._former.setdefault(number, signal.signal(number, self._note))
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._former.setdefault(number, signal.signal(number, self._note))
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """End the training if a signal has come, to this process or to another one of it."""

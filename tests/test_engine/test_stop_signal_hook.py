@@ -29,16 +29,22 @@ class Sender(Hook):
 
     def send(self):
         for _ in range(self.times):
-            signal.raise_signal(self.number)  # in this thread: of two that wait, one is lost
+            signal.raise_signal(self.number)
 
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """None is left behind."""
+    """Those that Python begins with, which tests in the background of a script have not; none is
+    left behind."""
     StopSignalHook._restore()  # those of trainings that failed in other tests
-    before = [signal.getsignal(number) for number in SIGNALS]
+    former = [signal.getsignal(number) for number in SIGNALS]
+    defaults = [signal.SIG_DFL, signal.default_int_handler]
+    for number, default in zip(SIGNALS, defaults):
+        signal.signal(number, default)
     yield
-    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == defaults
+    for number, handler in zip(SIGNALS, former):
+        signal.signal(number, handler)
 
 
 def state(path):
@@ -70,6 +76,13 @@ def test_the_second_signal_ends_it_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         number_runner(tmp_path, hooks=[Sender(signal.SIGINT, at=3, times=2)]).train()
     assert checkpoints(tmp_path) == ['iter_2.pth']
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    number_runner(tmp_path, hooks=[Sender(signal.SIGINT, at=3)]).train()
+    assert named(tmp_path) == 'iter_6.pth'
+    assert signal.signal(signal.SIGINT, signal.default_int_handler) == signal.SIG_IGN
 
 
 class Interrupt(Hook):
