@@ -209,7 +209,6 @@ def write_volume(volume: CTVolume, path: str | Path) -> None:
 
 def _write(stored: np.ndarray, volume: CTVolume, path: Path) -> None:
     """Write an array on the axes and the grid of the file of a volume, whole or not at all."""
-    check_name(path)
     import SimpleITK as sitk  # here: it takes 95 MB, which trainings on pictures do not need
 
     image = sitk.GetImageFromArray(stored)
@@ -228,10 +227,11 @@ def write_image(image: 'sitk.Image', path: str | Path) -> None:
 
     Raises:
         OSError: It could not be written, such as on a full disk.
-        ValueError: The format is unknown.
+        ValueError: The format is unknown, or the path no UTF-8.
     """
     import SimpleITK as sitk
 
+    check_name(path)
     path, suffix = Path(path), volume_suffix(path)
     if suffix not in ('.nii', '.nii.gz', '.nrrd', '.mha'):
         raise ValueError(f'{path}: volumes are written as .nii, .nii.gz, .nrrd or .mha.')

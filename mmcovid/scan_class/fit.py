@@ -48,7 +48,6 @@ class Fit(NamedTuple):
     """Weights at the epoch of the least loss on the validation scans."""
 
     loss: float
-    features: str
     weights: dict[str, np.ndarray]
     epoch: int
     weight_decay: float
@@ -63,14 +62,17 @@ def fit_rule(scans: ScanSet, features: Sequence[str] = FEATURES, seed: int = 0) 
             to all.
         seed (int): Of initial weights and of the slices left out. Defaults to 0.
     """
-    fits = [
-        _train(scans, name, decay, (seed, start))
-        for name, decay, start in product(features, WEIGHT_DECAYS, range(STARTS))
-    ]
-    best = min(fits, key=lambda fit: fit.loss)
-    losses = {name: min(fit.loss for fit in fits if fit.features == name) for name in features}
+    fits: dict[str, Fit] = {}
+    for name in features:
+        train, val = (Bags.of(scans.of(split), name) for split in ('train', 'val'))
+        candidates = (
+            _train(train, val, len(scans.classes), decay, (seed, start))
+            for decay, start in product(WEIGHT_DECAYS, range(STARTS))
+        )
+        fits[name] = min(candidates, key=lambda fit: fit.loss)
+    seen, best = min(fits.items(), key=lambda item: item[1].loss)
     rule = LearnedRule(
-        features=best.features,
+        features=seen,
         classes=scans.classes,
         region=scans.region,
         slice_temperature=scans.temperature,
@@ -88,7 +90,7 @@ def fit_rule(scans: ScanSet, features: Sequence[str] = FEATURES, seed: int = 0) 
             seed=seed,
             scans={split: len(scans.of(split)) for split in SPLITS},
             patients={split: len({scan.patient for scan in scans.of(split)}) for split in SPLITS},
-            losses=losses,
+            losses={name: fit.loss for name, fit in fits.items()},
             weight_decay=best.weight_decay,
             epoch=best.epoch,
             nll_before=calibrated.nll_before,
@@ -98,20 +100,21 @@ def fit_rule(scans: ScanSet, features: Sequence[str] = FEATURES, seed: int = 0) 
     )
 
 
-def _train(scans: ScanSet, features: str, weight_decay: float, seed: tuple[int, int]) -> Fit:
+def _train(
+    train: Bags, val: Bags, num_classes: int, weight_decay: float, seed: tuple[int, int]
+) -> Fit:
     """Train from one start, until the loss on the validation scans falls no more."""
-    train, val = (Bags.of(scans.of(split), features) for split in ('train', 'val'))
     generator = torch.Generator().manual_seed(
         int(np.random.SeedSequence(seed).generate_state(1)[0])
     )
-    weights = _start(train, len(scans.classes), generator)
+    weights = _start(train, num_classes, generator)
     fixed = ('mean', 'scale')
     optimizer = torch.optim.AdamW(
         [weights[name].requires_grad_() for name in SHAPES if name not in fixed],
         lr=_LEARNING_RATE,
         weight_decay=weight_decay,
     )
-    best = Fit(float('inf'), features, {}, 0, weight_decay)
+    best = Fit(float('inf'), {}, 0, weight_decay)
     for epoch in range(_MOST_EPOCHS):
         if epoch - best.epoch > _PATIENCE:
             break
@@ -123,7 +126,7 @@ def _train(scans: ScanSet, features: str, weight_decay: float, seed: tuple[int, 
         with torch.no_grad():
             loss = float(_loss(val, weights))
         if loss < best.loss:
-            best = Fit(loss, features, _rounded(weights), epoch, weight_decay)
+            best = Fit(loss, _rounded(weights), epoch, weight_decay)
     return best
 
 

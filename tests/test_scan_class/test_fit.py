@@ -64,11 +64,12 @@ def test_what_it_was_fitted_to_is_kept(fitted):
 def test_the_candidate_that_suits_the_validation_scans_is_taken(monkeypatch):
     scans, tried = draw_set(dict(train=6, val=6), vectors=True), []
 
-    def train(scans, features, weight_decay, seed):
+    def train(train, val, num_classes, weight_decay, seed):
+        features = 'scores' if train.features.shape[2] == 1 + num_classes else 'vectors'
         tried.append((features, weight_decay))
-        weights = fit._start(Bags.of(scans.of('train'), features), 3, torch.Generator())
+        weights = fit._start(train, num_classes, torch.Generator())
         loss = abs(weight_decay - 2) + (features == 'vectors')
-        return fit.Fit(loss, features, fit._rounded(weights), 0, weight_decay)
+        return fit.Fit(loss, fit._rounded(weights), 0, weight_decay)
 
     monkeypatch.setattr(fit, 'WEIGHT_DECAYS', (1.0, 2.0, 3.0))
     monkeypatch.setattr(fit, '_train', train)
